@@ -1,0 +1,63 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/adapter_config.h"
+
+namespace tenon {
+
+// Which plugin made a layer; a line of tenon.json.
+struct AdapterLayerRecord {
+  std::string name;     // module path
+  std::string type;     // "torch.nn.Linear"
+  std::string plugin;   // plugin id
+  std::string version;
+  std::string sha256;   // of the plugin's file
+  OptionTable options;
+};
+
+// A tensor of an adapter. `key` is the model's own name for it without PEFT's prefix:
+// "seq.0.lora_A.weight", "seq.4.weight" for a module to save.
+struct AdapterTensor {
+  std::string key;
+  at::Tensor tensor;
+};
+
+// An adapter as a folder holds it: adapter_config.json, adapter_model.safetensors, tenon.json.
+struct AdapterFiles {
+  AdapterConfig config;
+  std::string base_model_class;  // root type's last name: "MistralForCausalLM"
+  std::string parent_library;    // what stands before it: "transformers.models.mistral...."
+  std::vector<AdapterTensor> tensors;
+  bool has_tenon_json = false;               // PEFT's own adapters have none
+  std::string base_fingerprint;              // "" if unknown
+  std::vector<AdapterLayerRecord> layers;
+};
+
+// Refuses a folder that holds something unless `force`. Called before training too, so that hours of
+// work do not end at an occupied folder. Throws Error{Stage::kOutput}.
+void check_output_folder(const std::filesystem::path& folder, bool force);
+
+// Writes the three files, each atomically, the tensors first and adapter_config.json last, so that a
+// folder with a config is complete. Throws Error{Stage::kOutput}; a file that existed stays.
+void save_adapter(const std::filesystem::path& folder, const AdapterFiles& files, bool force);
+
+// Throws Error{Stage::kAdapter}: not an adapter folder, damaged files, a config that asks for what
+// Tenon does not have (all keys listed), `.bin` instead of safetensors.
+AdapterFiles load_adapter(const std::filesystem::path& folder);
+
+// Only the configuration, for planning before any tensor is read.
+AdapterConfig load_adapter_config(const std::filesystem::path& folder);
+
+// Copies every tensor of `files` into `parameters` of the same key. Missing, unexpected and
+// mis-shaped ones are all listed in one Error{Stage::kAdapter}; nothing is copied then.
+void assign_adapter(const AdapterFiles& files, const std::vector<AdapterTensor>& parameters,
+                    const std::filesystem::path& folder);
+
+}  // namespace tenon

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace tenon {
+
+// A value that a config hands through without knowing its meaning: a layer's constructor argument,
+// a plugin's own option.
+using OptionValue = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>,
+                                 std::vector<double>>;
+using OptionTable = std::map<std::string, OptionValue>;
+
+// Which modules a rule names: nothing, one regular expression over the whole dotted path, or a list
+// of full names and dotted suffixes (PEFT: check_target_module_exists).
+struct Regex {
+  std::string pattern;
+  bool operator==(const Regex&) const = default;
+};
+using ModuleRule = std::variant<std::monostate, Regex, std::vector<std::string>>;
+
+// How lora_A and lora_B start (PEFT: init_lora_weights).
+enum class LoraInit { kDefault, kRandom, kGaussian };  // true, false, "gaussian"
+
+// One adapter, in PEFT's own names; read from TOML ([adapter]) and from adapter_config.json.
+struct AdapterConfig {
+  std::string name = "default";
+  std::string method = "lora";
+
+  ModuleRule target_modules;
+  ModuleRule exclude_modules;
+  std::vector<std::string> modules_to_save;
+  std::vector<std::int64_t> layers_to_transform;
+  std::vector<std::string> layers_pattern;
+
+  std::int64_t r = 8;
+  double lora_alpha = 8;
+  double lora_dropout = 0;
+  bool use_rslora = false;
+  LoraInit init_lora_weights = LoraInit::kDefault;
+  // Regular expressions on module paths; the first that matches wins, in the order of the file.
+  std::vector<std::pair<std::string, std::int64_t>> rank_pattern;
+  std::vector<std::pair<std::string, double>> alpha_pattern;
+
+  OptionTable options;           // a plugin's own
+  bool allow_unmatched = false;  // a list entry that matches nothing is then only a warning
+  bool skip_unsupported = false; // layers that no plugin supports are left out and listed
+  std::optional<std::filesystem::path> init_from;  // an adapter folder to start from
+
+  std::set<std::string> given;  // keys that the file had, to tell a default from a wish
+  std::string location;         // "mlp.toml:12:1" or the json file, for messages
+};
+
+}  // namespace tenon

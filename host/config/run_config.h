@@ -1,0 +1,92 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/adapter_config.h"
+
+// The whole config file as plain values. No behaviour; defaults are here and only here.
+namespace tenon {
+
+// One [[model.layers]] entry; `arguments` are the PyTorch constructor's keyword arguments.
+struct DeclaredLayer {
+  std::string name;  // dotted: "seq.0"
+  std::string type;  // "Linear" or "torch.nn.Linear"
+  OptionTable arguments;
+  std::string location;  // "mlp.toml:12:1"
+};
+
+struct ModelConfig {
+  std::optional<std::filesystem::path> path;  // a .pt2
+  std::string name = "Model";                 // a declared model's root type
+  std::vector<DeclaredLayer> layers;
+  std::optional<std::filesystem::path> weights;  // safetensors, state_dict names
+  std::string dtype = "float32";                 // of a declared model: float32 float64 bfloat16 float16
+  std::string device = "cpu";
+  std::uint64_t seed = 0;
+  std::string location;
+};
+
+struct PluginsConfig {
+  std::vector<std::filesystem::path> directories;
+  std::vector<std::filesystem::path> files;
+  std::map<std::string, std::string> prefer;  // "lora:torch.nn.Linear" -> layer id
+  std::map<std::string, std::string> sha256;  // plugin id -> hash
+};
+
+struct DataConfig {
+  std::filesystem::path train;                // safetensors or CSV
+  std::optional<std::filesystem::path> eval;
+  std::vector<std::string> inputs;            // empty: the model's input names
+  std::string target = "labels";
+  double scale = 1.0;                         // a factor on float inputs
+  std::set<std::string> given;
+  std::string location;
+};
+
+// Names and defaults of the optimisers are torch.optim's; an unset optional takes that default.
+struct TrainConfig {
+  std::string loss = "cross_entropy";  // nll cross_entropy mse bce_with_logits causal_lm output
+  std::string optimizer = "adamw";     // adamw adam sgd
+  double learning_rate = 1e-3;
+  std::array<double, 2> betas = {0.9, 0.999};
+  double eps = 1e-8;
+  std::optional<double> weight_decay;  // 0.01 for adamw, else 0
+  bool amsgrad = false;
+  double momentum = 0;
+  double dampening = 0;
+  bool nesterov = false;
+  bool maximize = false;
+  std::optional<std::int64_t> epochs;  // at most one of epochs and steps; neither: one epoch
+  std::optional<std::int64_t> steps;
+  std::int64_t batch_size = 32;
+  bool shuffle = true;
+  std::uint64_t seed = 0;
+  std::int64_t threads = 0;  // 0: LibTorch's choice
+  bool full = false;         // train every parameter, no adapter
+  std::string batch_norm = "frozen";  // frozen train
+  std::string location;
+};
+
+struct OutputConfig {
+  std::optional<std::filesystem::path> directory;  // the adapter's folder
+  std::optional<std::filesystem::path> model;      // safetensors of all weights, after `full`
+  bool force = false;
+};
+
+struct RunConfig {
+  std::filesystem::path file;
+  ModelConfig model;
+  PluginsConfig plugins;
+  std::vector<AdapterConfig> adapters;
+  std::optional<DataConfig> data;
+  std::optional<TrainConfig> train;
+  OutputConfig output;
+};
+
+}  // namespace tenon

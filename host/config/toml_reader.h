@@ -1,0 +1,25 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "config/run_config.h"
+
+namespace tenon {
+
+// What a verb needs of a config: sections it does not need are neither required nor validated
+// beyond being TOML tables of known name.
+struct ConfigScope {
+  bool adapter = false;   // [adapter]: validated if present
+  bool training = false;  // [data], [train], [output]: validated; [data] and [train] required
+};
+
+// Reads a config file and applies overrides, each "section.key=VALUE" (VALUE is TOML, else a plain
+// string; its paths are relative to the working directory, those of the file to its folder). All
+// problems are collected and thrown as one Error{Stage::kConfig}: each on a line of its own,
+// "file:line:column: what is wrong; did you mean `x`?".
+RunConfig read_run_config(const std::filesystem::path& file,
+                          const std::vector<std::string>& overrides, const ConfigScope& scope);
+
+}  // namespace tenon

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+
+namespace tenon {
+
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+
+// Tensors of a safetensors file, aliasing its private mapping (misaligned ones are copied).
+NamedTensors read_tensor_file(const std::filesystem::path& path, Stage stage);
+
+// Contiguous CPU copies where needed; metadata {"format": "pt"} as PEFT's. Atomic.
+void write_tensor_file(const std::filesystem::path& path, const NamedTensors& tensors,
+                       const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
+
+}  // namespace tenon

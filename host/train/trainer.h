@@ -1,0 +1,55 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/run_config.h"
+#include "model/graph.h"
+#include "train/data_source.h"
+
+namespace tenon {
+
+// What is trained, without saying how it is built.
+struct TrainingTask {
+  // Flattened outputs of one forward; `training` switches dropout and the like on.
+  std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>& inputs, bool training)>
+      forward;
+  std::vector<at::Tensor> parameters;  // leaves that require a gradient
+  std::vector<InputSpec> inputs;
+};
+
+struct Evaluation {
+  double loss = 0;
+  std::optional<double> accuracy;
+};
+
+struct StepProgress {
+  std::int64_t step = 0;   // from 1
+  std::int64_t steps = 0;  // planned
+  double loss = 0;
+};
+
+struct TrainingResult {
+  std::int64_t steps = 0;
+  std::vector<double> losses;  // one a step
+  double step_ms_median = 0, step_ms_min = 0, step_ms_max = 0;
+  std::int64_t rows_left_out = 0;  // of each epoch, where the export fixed the batch size
+  bool interrupted = false;        // Ctrl-C: the step was finished, the rest left out
+  // The loss stopped being finite at this step (1-based); parameters hold the state before it.
+  std::optional<std::int64_t> not_finite_step;
+};
+
+Evaluation evaluate(const TrainingTask& task, const Dataset& data, const TrainConfig& config);
+
+// Runs the loop. `progress` is called after every step. `stop` is looked at after every step.
+TrainingResult train(const TrainingTask& task, const Dataset& data, const TrainConfig& config,
+                     const std::function<void(const StepProgress&)>& progress,
+                     const std::atomic<bool>& stop);
+
+}  // namespace tenon
