@@ -14,11 +14,11 @@ namespace tenon {
 
 // Which plugin made a layer; a line of tenon.json.
 struct AdapterLayerRecord {
-  std::string name;     // module path
-  std::string type;     // "torch.nn.Linear"
-  std::string plugin;   // plugin id
+  std::string name;    // module path
+  std::string type;    // "torch.nn.Linear"
+  std::string plugin;  // plugin id
   std::string version;
-  std::string sha256;   // of the plugin's file
+  std::string sha256;  // of the plugin's file
   OptionTable options;
 };
 
@@ -35,17 +35,17 @@ struct AdapterFiles {
   std::string base_model_class;  // root type's last name: "MistralForCausalLM"
   std::string parent_library;    // what stands before it: "transformers.models.mistral...."
   std::vector<AdapterTensor> tensors;
-  bool has_tenon_json = false;               // PEFT's own adapters have none
-  std::string base_fingerprint;              // "" if unknown
+  bool has_tenon_json = false;   // PEFT's own adapters have none
+  std::string base_fingerprint;  // "" if unknown
   std::vector<AdapterLayerRecord> layers;
 };
 
-// Refuses a folder that holds something unless `force`. Called before training too, so that hours of
-// work do not end at an occupied folder. Throws Error{Stage::kOutput}.
+// Refuses a folder that holds something unless `force`. Called before training too, so that hours
+// of work do not end at an occupied folder. Throws Error{Stage::kOutput}.
 void check_output_folder(const std::filesystem::path& folder, bool force);
 
-// Writes the three files, each atomically, the tensors first and adapter_config.json last, so that a
-// folder with a config is complete. Throws Error{Stage::kOutput}; a file that existed stays.
+// Writes the three files, each atomically, the tensors first and adapter_config.json last, so that
+// a folder with a config is complete. Throws Error{Stage::kOutput}; a file that existed stays.
 void save_adapter(const std::filesystem::path& folder, const AdapterFiles& files, bool force);
 
 // Throws Error{Stage::kAdapter}: not an adapter folder, damaged files, a config that asks for what

@@ -7,8 +7,16 @@
 
 namespace tenon {
 
+// The model that an adapter was made for, as PEFT's `auto_mapping` names it; both "" if it does
+// not.
+struct BaseModelClass {
+  std::string name;            // "MistralForCausalLM"
+  std::string parent_library;  // "transformers.models.mistral.modeling_mistral"
+};
+
 // adapter_config.json exactly as PEFT 0.21.2 writes it: all keys of LoraConfig, sorted, indent 2,
-// inference_mode true, auto_mapping from the root's class.
+// inference_mode true, auto_mapping from the root's class. rank_pattern and alpha_pattern keep
+// their order, which decides which of their expressions wins.
 std::string write_peft_config(const AdapterConfig& config, const std::string& base_model_class,
                               const std::string& parent_library);
 
@@ -16,5 +24,8 @@ std::string write_peft_config(const AdapterConfig& config, const std::string& ba
 // that is not supported (use_dora: true, bias: "all", ...) is an error naming key and value, all of
 // them at once; unknown keys are an error unless their value is null, false, empty or a default.
 AdapterConfig read_peft_config(std::string_view json, const std::string& file);
+
+// The same file's `auto_mapping`.
+BaseModelClass read_base_model_class(std::string_view json, const std::string& file);
 
 }  // namespace tenon

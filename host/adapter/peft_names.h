@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-// PEFT's tensor names, pure text: "base_model.model." before the model's own key. The adapter's name
-// is not in the file.
+// PEFT's tensor names, pure text: "base_model.model." before the model's own key. The adapter's
+// name is not in the file.
 namespace tenon {
 
 std::string to_peft_key(std::string_view key);

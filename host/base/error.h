@@ -27,9 +27,9 @@ const char* stage_name(Stage stage);
 // empty. `location`: file, file:line:column or module path, may be empty.
 struct Failure {
   Stage stage = Stage::kInternal;
-  std::string message;
-  std::string hint;
-  std::string location;
+  std::string message = {};
+  std::string hint = {};
+  std::string location = {};
 };
 
 // The only exception type of the host: thrown where the fault is found, caught in main and at the

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -48,10 +49,10 @@ class SafetensorsFile {
 // Bytes per element of a format dtype; 0 for a name the format does not have.
 std::size_t safetensors_item_size(std::string_view dtype);
 
-// Writes atomically (base/file.h), tensors sorted as Hugging Face's library sorts them: by
-// descending alignment, then by name. Header padded with spaces to 8 bytes.
-void write_safetensors(const std::filesystem::path& path,
-                       std::vector<SafetensorsEntry> entries,
+// Writes atomically (base/file.h), byte for byte what Hugging Face's library writes: tensors by
+// dtype (U64 I64 F64 C64 F32 U32 I32 BF16 F16 U16 I16, then one byte wide), then by name; header
+// padded with spaces to 8 bytes. Throws Error{Stage::kOutput}.
+void write_safetensors(const std::filesystem::path& path, std::vector<SafetensorsEntry> entries,
                        const std::map<std::string, std::string>& metadata);
 
 }  // namespace tenon

@@ -49,9 +49,9 @@ struct AdapterConfig {
   std::vector<std::pair<std::string, std::int64_t>> rank_pattern;
   std::vector<std::pair<std::string, double>> alpha_pattern;
 
-  OptionTable options;           // a plugin's own
-  bool allow_unmatched = false;  // a list entry that matches nothing is then only a warning
-  bool skip_unsupported = false; // layers that no plugin supports are left out and listed
+  OptionTable options;            // a plugin's own
+  bool allow_unmatched = false;   // a list entry that matches nothing is then only a warning
+  bool skip_unsupported = false;  // layers that no plugin supports are left out and listed
   std::optional<std::filesystem::path> init_from;  // an adapter folder to start from
 
   std::set<std::string> given;  // keys that the file had, to tell a default from a wish

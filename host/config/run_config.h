@@ -26,7 +26,7 @@ struct ModelConfig {
   std::string name = "Model";                 // a declared model's root type
   std::vector<DeclaredLayer> layers;
   std::optional<std::filesystem::path> weights;  // safetensors, state_dict names
-  std::string dtype = "float32";                 // of a declared model: float32 float64 bfloat16 float16
+  std::string dtype = "float32";  // of a declared model: float32 float64 bfloat16 float16
   std::string device = "cpu";
   std::uint64_t seed = 0;
   std::string location;
@@ -40,11 +40,11 @@ struct PluginsConfig {
 };
 
 struct DataConfig {
-  std::filesystem::path train;                // safetensors or CSV
+  std::filesystem::path train;  // safetensors or CSV
   std::optional<std::filesystem::path> eval;
-  std::vector<std::string> inputs;            // empty: the model's input names
+  std::vector<std::string> inputs;  // empty: the model's input names
   std::string target = "labels";
-  double scale = 1.0;                         // a factor on float inputs
+  double scale = 1.0;  // a factor on float inputs
   std::set<std::string> given;
   std::string location;
 };
@@ -67,8 +67,8 @@ struct TrainConfig {
   std::int64_t batch_size = 32;
   bool shuffle = true;
   std::uint64_t seed = 0;
-  std::int64_t threads = 0;  // 0: LibTorch's choice
-  bool full = false;         // train every parameter, no adapter
+  std::int64_t threads = 0;           // 0: LibTorch's choice
+  bool full = false;                  // train every parameter, no adapter
   std::string batch_norm = "frozen";  // frozen train
   std::string location;
 };

@@ -22,4 +22,14 @@ struct ConfigScope {
 RunConfig read_run_config(const std::filesystem::path& file,
                           const std::vector<std::string>& overrides, const ConfigScope& scope);
 
+// One key of the schema, as configs/README.md describes it.
+struct ConfigKey {
+  std::string name;      // "train.batch_size"; a layer's keys are "model.layers.name", ...
+  std::string type;      // "integer"
+  std::string fallback;  // the default as TOML; "" where leaving it out means something else
+};
+
+// Every key that read_run_config knows, section by section, taken from the reader itself.
+std::vector<ConfigKey> config_keys();
+
 }  // namespace tenon

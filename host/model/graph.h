@@ -51,6 +51,8 @@ struct Node {
   std::vector<ModuleId> module_stack;
   // Which call of the innermost module it belongs to: a module called twice has calls 0 and 1.
   std::int32_t call_index = 0;
+  // Set by injection inside a module to save: its BatchNorm statistics follow the training mode.
+  bool trains_statistics = false;
 };
 
 enum class ValueKind { kParameter, kBuffer, kConstant, kInput, kIntermediate };

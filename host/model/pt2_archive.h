@@ -29,6 +29,7 @@ class Pt2Archive {
   explicit Pt2Archive(const std::filesystem::path& path);  // throws Error{Stage::kModel}
 
   const Pt2Entry* find(std::string_view name) const;
+  // Sorted by name.
   const std::vector<Pt2Entry>& entries() const { return entries_; }
   const std::shared_ptr<MappedFile>& mapping() const { return mapping_; }
 

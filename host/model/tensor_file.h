@@ -14,6 +14,9 @@ namespace tenon {
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
+// "F32", "BF16", ...; "" for a dtype that safetensors cannot hold.
+std::string safetensors_dtype(at::ScalarType dtype);
+
 // Tensors of a safetensors file, aliasing its private mapping (misaligned ones are copied).
 NamedTensors read_tensor_file(const std::filesystem::path& path, Stage stage);
 

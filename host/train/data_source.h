@@ -22,10 +22,10 @@ struct Dataset {
   std::string source;
 };
 
-// Reads one file of [data] (safetensors or CSV, told apart by content) for a model with `inputs` and
-// the given loss: picks and checks the columns or tensors, applies `scale` to float inputs, casts
-// integer inputs to the model's dtype where that is exact. Throws Error{Stage::kData}; all that is
-// missing or misfit is listed at once.
+// Reads one file of [data] (safetensors or CSV, told apart by content) for a model with `inputs`
+// and the given loss: picks and checks the columns or tensors, applies `scale` to float inputs,
+// casts integer inputs to the model's dtype where that is exact. Throws Error{Stage::kData}; all
+// that is missing or misfit is listed at once.
 Dataset read_dataset(const std::filesystem::path& file, const DataConfig& config,
                      const std::string& loss, const std::vector<InputSpec>& inputs);
 

@@ -2,20 +2,23 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace tenon {
 
-// The loss of the first output. nll, cross_entropy, mse, bce_with_logits as torch.nn.functional with
-// mean reduction (class scores in dimension 1, or the last one for sequences: (n, t, c) with targets
-// (n, t)); causal_lm shifts inside and ignores -100; output is the mean of the first output itself.
+// The loss of the first output. nll, cross_entropy, mse, bce_with_logits as torch.nn.functional
+// with mean reduction. Class scores are in the last dimension for sequences, (n, t, c) with targets
+// (n, t), else in dimension 1; targets of -100 are ignored. mse and bce_with_logits take equal
+// shapes, or (n, 1) with (n). causal_lm shifts inside; output is the mean of the first output.
 // Throws Error{Stage::kTraining} where shapes do not fit, naming both.
 at::Tensor compute_loss(const std::string& loss, const std::vector<at::Tensor>& outputs,
                         const std::optional<at::Tensor>& target);
 
-// Correct predictions and the number judged, for losses that classify; nullopt for the others.
+// Correct predictions and the number judged (targets of -100 are not), for losses that classify;
+// nullopt for the others.
 struct Accuracy {
   std::int64_t correct = 0;
   std::int64_t total = 0;

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <vector>
 
 #include "config/run_config.h"
@@ -12,18 +13,45 @@ namespace tenon {
 // (aten::_fused_sgd_, _fused_adam_, _fused_adamw_). Parameters without a gradient are skipped.
 class Optimizer {
  public:
+  // Throws Error{Stage::kConfig} for settings that contradict each other.
   Optimizer(std::vector<at::Tensor> parameters, const TrainConfig& config);
   void zero_grad();  // drops the gradients
   void step();
 
  private:
+  // What the optimizer keeps of one parameter; tensors only where the settings need them, made at
+  // the parameter's first step.
+  struct State {
+    std::int64_t steps = 0;
+    at::Tensor exp_avg;
+    at::Tensor exp_avg_sq;
+    at::Tensor max_exp_avg_sq;
+    at::Tensor momentum_buffer;
+  };
+
+  // Parallel lists for one fused call: same dtype, device and number of steps taken.
+  struct FusedCall {
+    at::ScalarType dtype;
+    at::Device device;
+    std::int64_t steps;
+    std::vector<at::Tensor> parameters;
+    std::vector<at::Tensor> gradients;
+    std::vector<at::Tensor> exp_avgs;
+    std::vector<at::Tensor> exp_avg_sqs;
+    std::vector<at::Tensor> max_exp_avg_sqs;
+    std::vector<at::Tensor> momentum_buffers;
+  };
+
+  void create_state(State& state, const at::Tensor& parameter) const;
+  void add_to_call(std::vector<FusedCall>& calls, const at::Tensor& parameter,
+                   const at::Tensor& gradient, const State& state) const;
+  void run_sgd(const FusedCall& call) const;
+  void run_adam(const FusedCall& call) const;
+
   std::vector<at::Tensor> parameters_;
+  std::vector<State> states_;
   TrainConfig config_;
-  std::vector<at::Tensor> exp_avgs_;
-  std::vector<at::Tensor> exp_avg_sqs_;
-  std::vector<at::Tensor> max_exp_avg_sqs_;
-  std::vector<at::Tensor> momentum_buffers_;
-  std::vector<at::Tensor> state_steps_;
+  double weight_decay_;
 };
 
 }  // namespace tenon

@@ -22,6 +22,8 @@ struct TrainingTask {
       forward;
   std::vector<at::Tensor> parameters;  // leaves that require a gradient
   std::vector<InputSpec> inputs;
+  // What a training forward itself writes (running statistics), so that it can be taken back too.
+  std::vector<at::Tensor> buffers = {};
 };
 
 struct Evaluation {
@@ -41,13 +43,18 @@ struct TrainingResult {
   double step_ms_median = 0, step_ms_min = 0, step_ms_max = 0;
   std::int64_t rows_left_out = 0;  // of each epoch, where the export fixed the batch size
   bool interrupted = false;        // Ctrl-C: the step was finished, the rest left out
-  // The loss stopped being finite at this step (1-based); parameters hold the state before it.
+  // Training stopped at this step (1-based): its loss was not finite, or it was the last and its
+  // update made a parameter not finite. Parameters and buffers are as they were when a loss was
+  // last finite; `steps` and `losses` count the steps whose loss was finite.
   std::optional<std::int64_t> not_finite_step;
 };
 
+// In eval mode and without gradients: the mean over all rows (over judged positions where the loss
+// classifies). Throws Error{Stage::kTraining} where no batch can be formed.
 Evaluation evaluate(const TrainingTask& task, const Dataset& data, const TrainConfig& config);
 
 // Runs the loop. `progress` is called after every step. `stop` is looked at after every step.
+// Throws Error{Stage::kTraining} where no batch can be formed or nothing would be trained.
 TrainingResult train(const TrainingTask& task, const Dataset& data, const TrainConfig& config,
                      const std::function<void(const StepProgress&)>& progress,
                      const std::atomic<bool>& stop);

@@ -1,0 +1,120 @@
+#include "adapter/adapter_folder.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "adapter/adapter_store.h"
+#include "base/error.h"
+
+namespace tenon {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail_output(const fs::path& place, const std::string& message,
+                              const std::string& hint) {
+  throw Error(
+      {.stage = Stage::kOutput, .message = message, .hint = hint, .location = place.string()});
+}
+
+void check_status(const std::error_code& status, const fs::path& place, const std::string& what) {
+  if (status) fail_output(place, what + ": " + status.message(), "");
+}
+
+// The folder itself or the nearest one above it that is there.
+fs::path nearest_existing(const fs::path& folder) {
+  fs::path place = fs::absolute(folder);
+  while (!fs::exists(fs::symlink_status(place)) && place != place.parent_path()) {
+    place = place.parent_path();
+  }
+  return place;
+}
+
+// PEFT saves every adapter but "default" in a folder of its name.
+std::vector<std::string> adapters_inside(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (fs::exists(entry.path() / kConfigFile, ignored)) names.push_back(entry.path().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+[[noreturn]] void fail_load(const fs::path& folder, const std::string& message,
+                            const std::string& hint) {
+  throw Error(
+      {.stage = Stage::kAdapter, .message = message, .hint = hint, .location = folder.string()});
+}
+
+}  // namespace
+
+void check_output_folder(const fs::path& folder, bool force) {
+  const fs::path place = nearest_existing(folder);
+  std::error_code status;
+  if (!fs::is_directory(place, status)) {
+    fail_output(place, "the adapter cannot be saved here: this is not a folder",
+                "give another folder as `directory` in [output]");
+  }
+  if (::access(place.c_str(), W_OK | X_OK) != 0) {
+    fail_output(place, "the adapter cannot be saved here: the folder is not writable",
+                "change its permissions, or give another folder as `directory` in [output]");
+  }
+  if (force || !fs::exists(folder, status)) return;
+  const bool empty = fs::is_empty(folder, status);
+  check_status(status, folder, "the folder cannot be read");
+  if (!empty) {
+    fail_output(folder, "the adapter cannot be saved here: the folder is not empty",
+                "give another folder as `directory` in [output], or say `force = true` there or "
+                "--force to write over it");
+  }
+}
+
+StagingFolder::StagingFolder(const fs::path& folder)
+    : folder_(folder), path_(folder / (".tenon-saving-" + std::to_string(::getpid()))) {
+  std::error_code status;
+  fs::create_directories(path_, status);
+  check_status(status, folder, "the adapter's folder cannot be made");
+}
+
+StagingFolder::~StagingFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+void StagingFolder::publish(const char* name) const {
+  std::error_code status;
+  fs::rename(path_ / name, folder_ / name, status);
+  check_status(status, folder_ / name, "the file cannot be replaced");
+}
+
+void require_adapter_config(const fs::path& folder) {
+  std::error_code ignored;
+  if (fs::is_regular_file(folder / kConfigFile, ignored)) return;
+  std::string hint =
+      "an adapter is a folder with adapter_config.json and adapter_model.safetensors, as `tenon "
+      "run` and PEFT's save_pretrained make it";
+  const std::vector<std::string> inside = adapters_inside(folder);
+  if (!inside.empty()) hint = "there is an adapter in " + inside.front();
+  fail_load(folder, "Can't find 'adapter_config.json' at '" + folder.string() + "'", hint);
+}
+
+void require_adapter_tensors(const fs::path& folder) {
+  std::error_code ignored;
+  if (fs::is_regular_file(folder / kTensorFile, ignored)) return;
+  if (fs::exists(folder / "adapter_model.bin", ignored)) {
+    fail_load(
+        folder,
+        "the tensors are in adapter_model.bin, a Python pickle, which can run code when it is "
+        "read; Tenon reads only adapter_model.safetensors",
+        "load it with PEFT and save it again: model.save_pretrained(folder)");
+  }
+  fail_load(folder, "Can't find 'adapter_model.safetensors' at '" + folder.string() + "'",
+            "the copy is incomplete: copy the whole folder again");
+}
+
+}  // namespace tenon

@@ -1,0 +1,93 @@
+#include <ATen/core/grad_mode.h>
+
+#include <cstdint>
+#include <map>
+#include <utility>
+
+#include "adapter/adapter_folder.h"
+#include "adapter/adapter_store.h"
+#include "model/tensor_file.h"
+
+namespace tenon {
+namespace {
+
+// "lora_A.weight of seq.0", "weight of seq.4": names of adapter parameters start with "lora_",
+// those of saved modules have one part.
+std::string readable(const std::string& key) {
+  std::size_t dot = key.rfind(".lora_");
+  if (dot == std::string::npos) dot = key.rfind('.');
+  if (dot == std::string::npos) return key;
+  return key.substr(dot + 1) + " of " + key.substr(0, dot);
+}
+
+std::string shape_text(const at::Tensor& tensor) {
+  std::string text;
+  for (const std::int64_t size : tensor.sizes()) {
+    text += (text.empty() ? "" : ", ") + std::to_string(size);
+  }
+  return "[" + text + "]";
+}
+
+// Floats of any width convert into each other; nothing else converts.
+bool converts(const at::Tensor& from, const at::Tensor& to) {
+  return from.scalar_type() == to.scalar_type() ||
+         (from.is_floating_point() && to.is_floating_point());
+}
+
+std::string mismatch(const at::Tensor& from, const at::Tensor& to) {
+  if (from.sizes() != to.sizes()) {
+    return "file has " + shape_text(from) + ", the model needs " + shape_text(to);
+  }
+  if (!converts(from, to)) {
+    return "file has " + safetensors_dtype(from.scalar_type()) + ", the model needs " +
+           safetensors_dtype(to.scalar_type());
+  }
+  return "";
+}
+
+struct Fit {
+  std::vector<std::pair<at::Tensor, at::Tensor>> copies;  // from, to
+  std::string problems;
+};
+
+Fit fit_tensors(const AdapterFiles& files, const std::vector<AdapterTensor>& parameters) {
+  Fit fit;
+  std::map<std::string, at::Tensor> unused;
+  for (const AdapterTensor& entry : files.tensors) unused.emplace(entry.key, entry.tensor);
+  const auto report = [&](const std::string& key, const std::string& problem) {
+    fit.problems += "\n  " + readable(key) + ": " + problem;
+  };
+  for (const AdapterTensor& parameter : parameters) {
+    const auto found = unused.find(parameter.key);
+    if (found == unused.end()) {
+      report(parameter.key, "missing in the file");
+      continue;
+    }
+    const std::string problem = mismatch(found->second, parameter.tensor);
+    if (!problem.empty()) report(parameter.key, problem);
+    fit.copies.emplace_back(found->second, parameter.tensor);
+    unused.erase(found);
+  }
+  for (const auto& [key, tensor] : unused) {
+    report(key, "in the file, but the adapted model has no such parameter");
+  }
+  return fit;
+}
+
+}  // namespace
+
+void assign_adapter(const AdapterFiles& files, const std::vector<AdapterTensor>& parameters,
+                    const std::filesystem::path& folder) {
+  const Fit fit = fit_tensors(files, parameters);
+  if (!fit.problems.empty()) {
+    throw Error({.stage = Stage::kAdapter,
+                 .message = "the adapter does not fit the model:" + fit.problems,
+                 .hint = "is this the base model that it was trained on, and are `r`, "
+                         "`rank_pattern`, `target_modules` and `modules_to_save` the adapter's?",
+                 .location = (folder / kTensorFile).string()});
+  }
+  const at::NoGradGuard no_grad;
+  for (const auto& [from, to] : fit.copies) to.copy_(from);
+}
+
+}  // namespace tenon

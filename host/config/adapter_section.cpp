@@ -1,0 +1,139 @@
+#include <utility>
+
+#include "base/suggest.h"
+#include "config/sections.h"
+
+namespace tenon {
+namespace {
+
+// A string is one regular expression, a list is names (PEFT's distinction).
+ModuleRule read_rule(SectionReader& section, const char* key) {
+  const auto value = section.take(key, "string or list of strings", "");
+  if (!value) return {};
+  if (value->is_string()) {
+    const auto pattern = value->as_string();
+    return pattern ? ModuleRule(Regex{*pattern}) : ModuleRule();
+  }
+  if (!value->is_list()) {
+    value->fail_type("a regular expression or a list of names");
+    return {};
+  }
+  auto names = value->as_strings();
+  return names ? ModuleRule(*std::move(names)) : ModuleRule();
+}
+
+void read_layers_to_transform(SectionReader& section, std::vector<std::int64_t>& layers) {
+  const auto value = section.take("layers_to_transform", "integer or list of integers", "");
+  if (!value) return;
+  const std::vector<ConfigValue> items =
+      value->is_list() ? value->items() : std::vector<ConfigValue>{*value};
+  for (const ConfigValue& item : items) {
+    if (const auto layer = item.as_integer(at_least(0))) layers.push_back(*layer);
+  }
+}
+
+void read_layers_pattern(SectionReader& section, std::vector<std::string>& patterns) {
+  const auto value = section.take("layers_pattern", "string or list of strings", "");
+  if (!value) return;
+  if (value->is_list()) {
+    patterns = value->as_strings().value_or(std::vector<std::string>());
+  } else if (const auto pattern = value->as_string()) {
+    patterns = {*pattern};
+  }
+}
+
+void read_init(SectionReader& section, LoraInit& init) {
+  const auto value = section.take("init_lora_weights", "boolean or \"gaussian\"",
+                                  default_text(init == LoraInit::kDefault));
+  if (!value) return;
+  if (value->is_boolean()) {
+    init = *value->as_boolean() ? LoraInit::kDefault : LoraInit::kRandom;
+  } else if (!value->is_string()) {
+    value->fail_type("true, false or \"gaussian\"");
+  } else if (const auto text = value->as_string()) {
+    init = LoraInit::kGaussian;
+    if (*text != "gaussian") {
+      const std::string suggestion = did_you_mean(*text, std::vector<std::string>{"gaussian"});
+      value->fail("must be true, false or \"gaussian\", not `" + *text + "`" +
+                  (suggestion.empty() ? "" : "; " + suggestion));
+    }
+  }
+}
+
+void read_patterns(SectionReader& section, AdapterConfig& adapter) {
+  if (const auto ranks = section.take("rank_pattern", "table", "")) {
+    for (const ConfigValue& entry : ranks->entries("an integer")) {
+      const auto rank = entry.as_integer(at_least(1));
+      if (rank) adapter.rank_pattern.emplace_back(entry.key(), *rank);
+    }
+  }
+  if (const auto alphas = section.take("alpha_pattern", "table", "")) {
+    for (const ConfigValue& entry : alphas->entries("a number")) {
+      const auto alpha = entry.as_number({});
+      if (alpha) adapter.alpha_pattern.emplace_back(entry.key(), *alpha);
+    }
+  }
+}
+
+// What PEFT's LoraConfig refuses (lora/config.py, __post_init__).
+void check_layer_filter(const SectionReader& section, const AdapterConfig& adapter) {
+  if (std::holds_alternative<Regex>(adapter.target_modules)) {
+    for (const char* key : {"layers_to_transform", "layers_pattern"}) {
+      if (section.has(key)) {
+        section.fail_at(key,
+                        "cannot be used when `adapter.target_modules` is a string, that is a "
+                        "regular expression; give a list of names");
+      }
+    }
+  } else if (section.has("layers_pattern") && !section.has("layers_to_transform")) {
+    section.fail_at("layers_pattern",
+                    "needs `adapter.layers_to_transform`, the numbers of the "
+                    "layers");
+  }
+}
+
+void check_targets(const SectionReader& section, const AdapterConfig& adapter) {
+  // An adapter to start from brings its own targets.
+  if (!section.has("init_from")) {
+    section.require("target_modules", "the layers to adapt, such as [\"q_proj\", \"v_proj\"]");
+  }
+  const auto* names = std::get_if<std::vector<std::string>>(&adapter.target_modules);
+  if (names != nullptr && names->empty()) {
+    section.fail_at("target_modules", "names no layer");
+  }
+}
+
+}  // namespace
+
+void read_adapter_section(SectionReader& section, RunConfig& config) {
+  AdapterConfig adapter;
+  adapter.location = section.location();
+  adapter.given = section.given();
+  section.string("method", adapter.method);
+  section.string("name", adapter.name);
+  adapter.target_modules = read_rule(section, "target_modules");
+  adapter.exclude_modules = read_rule(section, "exclude_modules");
+  section.strings("modules_to_save", adapter.modules_to_save);
+  read_layers_to_transform(section, adapter.layers_to_transform);
+  read_layers_pattern(section, adapter.layers_pattern);
+  section.integer("r", adapter.r, at_least(1));
+  section.number("lora_alpha", adapter.lora_alpha);
+  section.number("lora_dropout", adapter.lora_dropout, half_open(0, 1));
+  section.boolean("use_rslora", adapter.use_rslora);
+  read_init(section, adapter.init_lora_weights);
+  read_patterns(section, adapter);
+  section.path("init_from", adapter.init_from);
+  section.options("options", adapter.options);
+  section.boolean("skip_unsupported", adapter.skip_unsupported);
+  section.boolean("allow_unmatched", adapter.allow_unmatched);
+
+  check_targets(section, adapter);
+  check_layer_filter(section, adapter);
+  // The name becomes a module's name, and module paths are joined by dots.
+  if (adapter.name.find('.') != std::string::npos) {
+    section.fail_at("name", "must not hold a dot: `" + adapter.name + "`");
+  }
+  config.adapters.push_back(std::move(adapter));
+}
+
+}  // namespace tenon

@@ -1,0 +1,89 @@
+#include <map>
+#include <utility>
+
+#include "config/sections.h"
+
+namespace tenon {
+namespace {
+
+bool is_module_path(const std::string& name) {
+  return name.front() != '.' && name.back() != '.' && name.find("..") == std::string::npos;
+}
+
+void refuse_duplicates(const SectionReader& section, const std::vector<DeclaredLayer>& layers,
+                       const std::vector<const toml::table*>& tables) {
+  std::map<std::string, std::string> first_at;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const DeclaredLayer& layer = layers[i];
+    const auto [first, is_new] = first_at.emplace(layer.name, layer.location);
+    if (is_new || layer.name.empty()) continue;
+    const ReadContext& context = section.context();
+    context.problems.add(
+        context.document.place(tables[i]->source()),
+        "a layer named `" + layer.name + "` is already declared at " + first->second);
+  }
+}
+
+void read_layers(SectionReader& section, std::vector<DeclaredLayer>& layers) {
+  const auto value = section.take("layers", "list of tables", "");
+  if (!value) return;
+  if (!value->is_list()) return value->fail_type("a list of tables: [[model.layers]]");
+  if (value->items().empty()) return value->fail("must not be empty");
+  std::vector<const toml::table*> tables;
+  for (const ConfigValue& item : value->items()) {
+    if (item.table() == nullptr) {
+      item.fail_type("a table: [[model.layers]]");
+      continue;
+    }
+    SectionReader reader(section.context(), item.name(), *item.table());
+    read_layer(reader, layers.emplace_back());
+    tables.push_back(item.table());
+  }
+  refuse_duplicates(section, layers, tables);
+}
+
+}  // namespace
+
+void read_layer(SectionReader& section, DeclaredLayer& layer) {
+  layer.location = section.location();
+  section.string("name", layer.name);
+  section.string("type", layer.type);
+  section.require("name", "the layer's dotted path, such as \"seq.0\"");
+  section.require("type", "the layer's PyTorch type, such as \"Linear\"");
+  if (!layer.name.empty() && !is_module_path(layer.name)) {
+    section.fail_at("name", "must be names joined by single dots, not `" + layer.name + "`");
+  }
+  for (const ConfigValue& argument : section.others()) {
+    if (auto option = argument.as_option()) layer.arguments[argument.key()] = *std::move(option);
+  }
+}
+
+void read_model_section(SectionReader& section, RunConfig& config) {
+  ModelConfig& model = config.model;
+  model.location = section.location();
+  section.path("path", model.path);
+  section.string("name", model.name);
+  read_layers(section, model.layers);
+  section.path("weights", model.weights);
+  section.choice("dtype", model.dtype, {"float32", "float64", "bfloat16", "float16"});
+  section.string("device", model.device);
+  section.seed("seed", model.seed);
+
+  if (!section.has("path") && !section.has("layers")) {
+    section.fail(
+        "[model] needs `path`, an exported program (.pt2), or [[model.layers]], a declared model");
+  }
+  if (!section.has("path")) return;
+  if (section.has("layers")) {
+    section.fail_at("layers",
+                    "and `model.path` exclude each other: a model is either declared or "
+                    "exported");
+  }
+  for (const char* key : {"name", "dtype"}) {
+    if (section.has(key)) {
+      section.fail_at(key, "is for a declared model; an exported program has its own");
+    }
+  }
+}
+
+}  // namespace tenon

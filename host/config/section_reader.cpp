@@ -1,0 +1,113 @@
+#include "config/section_reader.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "base/suggest.h"
+
+namespace tenon {
+
+std::string default_text(bool value) { return value ? "true" : "false"; }
+std::string default_text(std::int64_t value) { return std::to_string(value); }
+std::string default_text(std::uint64_t value) { return std::to_string(value); }
+std::string default_text(double value) {
+  char text[32];
+  return std::string(text, std::to_chars(text, text + sizeof text, value).ptr);
+}
+std::string default_text(const std::string& value) {
+  return value.empty() ? "" : '"' + value + '"';
+}
+std::string default_text(const std::array<double, 2>& values) {
+  return '[' + default_text(values[0]) + ", " + default_text(values[1]) + ']';
+}
+
+SectionReader::SectionReader(const ReadContext& context, std::string section,
+                             const toml::table& table)
+    : context_(&context), section_(std::move(section)), table_(&table) {}
+
+std::optional<ConfigValue> SectionReader::take(std::string_view key, std::string type,
+                                               std::string fallback) {
+  const std::string name = section_ + "." + std::string(key);
+  keys_.push_back({name, std::move(type), std::move(fallback)});
+  const toml::node* node = table_->get(key);
+  if (node == nullptr) return std::nullopt;
+  return ConfigValue(*context_, *node, std::string(key), name);
+}
+
+void SectionReader::boolean(std::string_view key, bool& out) {
+  assign(out, take(key, "boolean", default_text(out)), &ConfigValue::as_boolean);
+}
+
+void SectionReader::seed(std::string_view key, std::uint64_t& out) {
+  const auto value = take(key, "integer", default_text(out));
+  if (!value) return;
+  if (const auto seed = value->as_integer(at_least(0))) out = static_cast<std::uint64_t>(*seed);
+}
+
+void SectionReader::choice(std::string_view key, std::string& out,
+                           const std::vector<std::string>& choices) {
+  assign(out, take(key, "string", default_text(out)), &ConfigValue::as_choice, choices);
+}
+
+void SectionReader::strings(std::string_view key, std::vector<std::string>& out) {
+  assign(out, take(key, "list of strings", ""), &ConfigValue::as_strings);
+}
+
+void SectionReader::paths(std::string_view key, std::vector<std::filesystem::path>& out) {
+  assign(out, take(key, "list of paths", ""), &ConfigValue::as_paths);
+}
+
+void SectionReader::options(std::string_view key, OptionTable& out) {
+  const auto value = take(key, "table", "");
+  if (!value) return;
+  for (const ConfigValue& entry : value->entries("a plain value")) {
+    if (auto option = entry.as_option()) out[entry.key()] = *std::move(option);
+  }
+}
+
+std::set<std::string> SectionReader::given() const {
+  std::set<std::string> names;
+  for (const auto& [key, node] : *table_) names.emplace(key.str());
+  return names;
+}
+
+std::vector<ConfigValue> SectionReader::others() const {
+  std::vector<ConfigValue> values;
+  for (const auto& [key, node] : *table_) {
+    const std::string name = section_ + "." + std::string(key.str());
+    const bool is_known = std::any_of(keys_.begin(), keys_.end(),
+                                      [&](const ConfigKey& known) { return known.name == name; });
+    if (!is_known) values.emplace_back(*context_, node, std::string(key.str()), name);
+  }
+  return values;
+}
+
+Place SectionReader::place() const { return context_->document.place(table_->source()); }
+
+void SectionReader::fail(const std::string& text) const { context_->problems.add(place(), text); }
+
+void SectionReader::fail_at(std::string_view key, const std::string& text) const {
+  const toml::node* node = table_->get(key);
+  const Place at = node == nullptr ? place() : context_->document.place(node->source());
+  context_->problems.add(at, '`' + section_ + "." + std::string(key) + "` " + text);
+}
+
+void SectionReader::require(std::string_view key, const std::string& why) const {
+  if (!has(key)) fail_at(key, "is missing: " + why);
+}
+
+void SectionReader::refuse_others() const {
+  std::vector<std::string> known;
+  for (const ConfigKey& key : keys_) known.push_back(key.name.substr(section_.size() + 1));
+  for (const auto& [key, node] : *table_) {
+    const std::string name(key.str());
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const std::string suggestion = did_you_mean(name, known);
+    context_->problems.add(context_->document.place(key.source()),
+                           "unknown key `" + name + "` in [" + section_ + "]; " +
+                               (suggestion.empty() ? "known here: " + join(known) : suggestion));
+  }
+}
+
+}  // namespace tenon

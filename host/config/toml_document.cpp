@@ -1,0 +1,60 @@
+#include "config/toml_document.h"
+
+#include <utility>
+
+#include "base/file.h"
+#include "config/overrides.h"
+
+namespace tenon {
+namespace {
+
+std::string position_text(const std::filesystem::path& file, const toml::source_position& at) {
+  return file.string() + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
+}
+
+toml::table parse_file(const std::filesystem::path& file) {
+  const std::string text = read_text_file(file, Stage::kConfig);
+  try {
+    return toml::parse(text, file.string());
+  } catch (const toml::parse_error& error) {
+    throw Error{{.stage = Stage::kConfig,
+                 .message = "not valid TOML: " + std::string(error.description()),
+                 .location = position_text(file, error.source().begin)}};
+  }
+}
+
+}  // namespace
+
+TomlDocument::TomlDocument(std::filesystem::path file, toml::table root)
+    : file_(std::move(file)), root_(std::move(root)) {}
+
+// The parser notes the source it was given in every node: the file's name, or "--set KEY".
+bool TomlDocument::is_overridden(const toml::source_region& source) const {
+  return source.path && *source.path != file_.string();
+}
+
+Place TomlDocument::place(const toml::source_region& source) const {
+  const toml::source_position& at = source.begin;
+  if (at.line == 0) return {.text = file_.string()};
+  Place place{.overridden = is_overridden(source), .line = at.line, .column = at.column};
+  place.text = place.overridden ? *source.path : position_text(file_, at);
+  return place;
+}
+
+Place TomlDocument::place_of(std::string_view dotted_path) const {
+  const toml::node* node = root_.at_path(dotted_path).node();
+  return place(node == nullptr ? toml::source_region{} : node->source());
+}
+
+std::filesystem::path TomlDocument::resolve(const toml::node& node, const std::string& path) const {
+  return is_overridden(node.source()) ? std::filesystem::path(path) : file_.parent_path() / path;
+}
+
+TomlDocument read_document(const std::filesystem::path& file,
+                           const std::vector<std::string>& overrides, Problems& problems) {
+  toml::table root = parse_file(file);
+  apply_overrides(root, overrides, problems);
+  return TomlDocument(file, std::move(root));
+}
+
+}  // namespace tenon

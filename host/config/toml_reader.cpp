@@ -1,0 +1,172 @@
+#include "config/toml_reader.h"
+
+#include <algorithm>
+#include <span>
+
+#include "base/suggest.h"
+#include "config/sections.h"
+
+namespace tenon {
+namespace {
+
+struct Section {
+  const char* name;
+  void (*read)(SectionReader&, RunConfig&);
+  bool (*is_wanted)(const ConfigScope&);
+  bool may_repeat;  // [[adapter]]
+};
+
+bool always(const ConfigScope&) { return true; }
+bool for_adapter(const ConfigScope& scope) { return scope.adapter || scope.training; }
+bool for_training(const ConfigScope& scope) { return scope.training; }
+
+constexpr Section kSections[] = {{"model", read_model_section, always, false},
+                                 {"plugins", read_plugins_section, always, false},
+                                 {"adapter", read_adapter_section, for_adapter, true},
+                                 {"data", read_data_section, for_training, false},
+                                 {"train", read_train_section, for_training, false},
+                                 {"output", read_output_section, for_training, false}};
+
+std::vector<std::string> section_names() {
+  std::vector<std::string> names;
+  for (const Section& section : kSections) names.emplace_back(section.name);
+  return names;
+}
+
+void refuse_unknown_sections(const ReadContext& context) {
+  const std::vector<std::string> known = section_names();
+  for (const auto& [key, node] : context.document.root()) {
+    const std::string name(key.str());
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const std::string suggestion = did_you_mean(name, known);
+    const std::string what = node.is_table() || node.is_array_of_tables()
+                                 ? "unknown section [" + name + "]"
+                                 : '`' + name + "` stands outside the sections";
+    context.problems.add(
+        context.document.place(key.source()),
+        what + "; " + (suggestion.empty() ? "the sections are " + join(known) : suggestion));
+  }
+}
+
+// The tables of a section: one, or several where [[name]] is allowed.
+std::vector<const toml::table*> tables_of(const Section& section, const toml::node& node,
+                                          const ReadContext& context) {
+  if (const toml::table* table = node.as_table()) return {table};
+  if (section.may_repeat && node.is_array_of_tables()) {
+    std::vector<const toml::table*> tables;
+    for (const toml::node& item : *node.as_array()) tables.push_back(item.as_table());
+    return tables;
+  }
+  context.problems.add(
+      context.document.place(node.source()),
+      '`' + std::string(section.name) + "` must be a section: [" + section.name + "]");
+  return {};
+}
+
+void refuse_several(const std::vector<const toml::table*>& tables, const ReadContext& context) {
+  if (tables.size() < 2) return;
+  context.problems.add(context.document.place(tables[1]->source()),
+                       "several adapters in one run are not supported yet");
+}
+
+void read_sections(const ReadContext& context, const ConfigScope& scope, RunConfig& config) {
+  for (const Section& section : kSections) {
+    const toml::node* node = context.document.root().get(section.name);
+    if (node == nullptr) continue;
+    const std::vector<const toml::table*> tables = tables_of(section, *node, context);
+    if (!section.is_wanted(scope)) continue;
+    for (const toml::table* table : tables) {
+      SectionReader reader(context, section.name, *table);
+      section.read(reader, config);
+      reader.refuse_others();
+    }
+    refuse_several(tables, context);
+  }
+}
+
+void require_section(const char* name, const std::string& why, const ReadContext& context) {
+  if (context.document.root().contains(name)) return;
+  context.problems.add(context.document.place_of(""),
+                       '[' + std::string(name) + "] is missing: " + why);
+}
+
+// What is trained decides where it is written.
+void check_output(const RunConfig& config, const ReadContext& context) {
+  const bool full = config.train && config.train->full;
+  const auto add = [&](const char* key, const std::string& text) {
+    context.problems.add(context.document.place_of(key), text);
+  };
+  if (full && config.output.directory) {
+    add("output.directory",
+        "`output.directory` is for an adapter; with `train.full` the weights go to `output.model`");
+  } else if (full && !config.output.model) {
+    add("output", "`output.model` is missing: the safetensors file for all weights");
+  }
+  if (full || config.adapters.empty()) return;
+  if (config.output.model) {
+    add("output.model",
+        "`output.model` is only for `train.full`; an adapter goes to `output.directory`");
+  }
+  if (!config.output.directory) {
+    add("output", "`output.directory` is missing: the folder for the adapter");
+  }
+}
+
+void check_training(const RunConfig& config, const ReadContext& context) {
+  require_section("data", "it names the file to train on", context);
+  require_section("train", "it says how to train", context);
+  const bool full = config.train && config.train->full;
+  const bool has_adapter = context.document.root().contains("adapter");
+  if (full && has_adapter) {
+    context.problems.add(
+        context.document.place_of("train.full"),
+        "`train.full` trains every parameter, [adapter] only a few: leave one out");
+  } else if (!full && !has_adapter) {
+    context.problems.add(context.document.place_of(""),
+                         "nothing to train: [adapter] is missing and `train.full` is not true");
+  }
+  check_output(config, context);
+}
+
+void list_keys(SectionReader& reader, std::vector<ConfigKey>& keys) {
+  keys.insert(keys.end(), reader.keys().begin(), reader.keys().end());
+}
+
+}  // namespace
+
+RunConfig read_run_config(const std::filesystem::path& file,
+                          const std::vector<std::string>& overrides, const ConfigScope& scope) {
+  Problems problems;
+  const TomlDocument document = read_document(file, overrides, problems);
+  const ReadContext context{document, problems};
+  RunConfig config;
+  config.file = file;
+  refuse_unknown_sections(context);
+  require_section("model", "it names the model to work on", context);
+  read_sections(context, scope, config);
+  if (scope.training) check_training(config, context);
+  problems.throw_if_any(file.string());
+  return config;
+}
+
+// Reading an empty table asks for every key that there is.
+std::vector<ConfigKey> config_keys() {
+  Problems ignored;
+  const TomlDocument document;
+  const toml::table nothing;
+  const ReadContext context{document, ignored};
+  std::vector<ConfigKey> keys;
+  RunConfig config;
+  DeclaredLayer layer;
+  for (const Section& section : kSections) {
+    SectionReader reader(context, section.name, nothing);
+    section.read(reader, config);
+    list_keys(reader, keys);
+  }
+  SectionReader layer_reader(context, "model.layers", nothing);
+  read_layer(layer_reader, layer);
+  list_keys(layer_reader, keys);
+  return keys;
+}
+
+}  // namespace tenon

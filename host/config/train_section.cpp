@@ -1,0 +1,96 @@
+#include <algorithm>
+
+#include "config/sections.h"
+
+namespace tenon {
+namespace {
+
+void read_betas(SectionReader& section, std::array<double, 2>& betas) {
+  const auto value = section.take("betas", "list of two numbers", default_text(betas));
+  if (!value) return;
+  if (!value->is_list() || value->items().size() != betas.size()) {
+    return value->fail("must be a list of two numbers");
+  }
+  for (std::size_t i = 0; i < betas.size(); ++i) {
+    betas[i] = value->items()[i].as_number(half_open(0, 1)).value_or(betas[i]);
+  }
+}
+
+struct OptimizerKey {
+  const char* key;
+  bool is_adams;  // of adam and adamw; else of sgd
+};
+constexpr OptimizerKey kOptimizerKeys[] = {{"betas", true},      {"eps", true},
+                                           {"amsgrad", true},    {"momentum", false},
+                                           {"dampening", false}, {"nesterov", false}};
+
+// As torch.optim, where a keyword of another optimizer is a TypeError.
+void check_optimizer(const SectionReader& section, const TrainConfig& train) {
+  const bool is_adam = train.optimizer != "sgd";
+  for (const OptimizerKey& known : kOptimizerKeys) {
+    if (section.has(known.key) && known.is_adams != is_adam) {
+      section.fail_at(known.key, std::string("is a setting of ") +
+                                     (known.is_adams ? "adamw and adam" : "sgd") +
+                                     ", but the optimizer is " + train.optimizer);
+    }
+  }
+  if (train.nesterov && !is_adam && (train.momentum <= 0 || train.dampening != 0)) {
+    section.fail_at("nesterov", "needs a momentum and no dampening");
+  }
+}
+
+void read_optimizer(SectionReader& section, TrainConfig& train) {
+  section.choice("optimizer", train.optimizer, {"adamw", "adam", "sgd"});
+  section.number("learning_rate", train.learning_rate, above(0));
+  read_betas(section, train.betas);
+  section.number("eps", train.eps, at_least(0));
+  section.number("weight_decay", train.weight_decay, at_least(0));
+  section.boolean("amsgrad", train.amsgrad);
+  section.number("momentum", train.momentum, at_least(0));
+  section.number("dampening", train.dampening);
+  section.boolean("nesterov", train.nesterov);
+  section.boolean("maximize", train.maximize);
+  check_optimizer(section, train);
+}
+
+}  // namespace
+
+void read_train_section(SectionReader& section, RunConfig& config) {
+  TrainConfig& train = config.train.emplace();
+  train.location = section.location();
+  section.choice("loss", train.loss,
+                 {"nll", "cross_entropy", "mse", "bce_with_logits", "causal_lm", "output"});
+  read_optimizer(section, train);
+  section.integer("epochs", train.epochs, at_least(1));
+  section.integer("steps", train.steps, at_least(1));
+  section.integer("batch_size", train.batch_size, at_least(1));
+  section.boolean("shuffle", train.shuffle);
+  section.seed("seed", train.seed);
+  section.integer("threads", train.threads, at_least(0));
+  section.boolean("full", train.full);
+  section.choice("batch_norm", train.batch_norm, {"frozen", "train"});
+  if (section.has("epochs") && section.has("steps")) {
+    section.fail_at("steps", "and `train.epochs` exclude each other: give one of them");
+  }
+}
+
+void read_data_section(SectionReader& section, RunConfig& config) {
+  DataConfig& data = config.data.emplace();
+  data.location = section.location();
+  data.given = section.given();
+  section.path("train", data.train);
+  section.path("eval", data.eval);
+  section.strings("inputs", data.inputs);
+  section.string("target", data.target);
+  section.number("scale", data.scale);
+  section.require("train", "the safetensors or CSV file to train on");
+}
+
+void read_output_section(SectionReader& section, RunConfig& config) {
+  OutputConfig& output = config.output;
+  section.path("directory", output.directory);
+  section.path("model", output.model);
+  section.boolean("force", output.force);
+}
+
+}  // namespace tenon

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <ATen/core/dispatch/Dispatcher.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/graph.h"
+#include "model/interpreter.h"
+#include "model/operands.h"
+#include "model/symbolic_operators.h"
+
+namespace tenon {
+
+// One step of a program.
+class Instruction {
+ public:
+  virtual ~Instruction() = default;
+  virtual void run(Frame& frame) const = 0;
+  // In the order they are read, so that the last read of each slot can be found.
+  virtual std::vector<Operand*> operands() = 0;
+  // Slots that this step writes; -1 where a result is not used.
+  virtual std::vector<std::int32_t> written_slots() const = 0;
+};
+
+// Where results go: one slot a result, or the items of a list.
+struct ResultSlots {
+  bool is_list = false;
+  std::vector<std::int32_t> slots;
+};
+
+// Writes the stack's values to their slots and leaves it empty.
+void store_results(torch::jit::Stack& stack, const std::vector<ResultSlots>& results, Frame& frame);
+
+// An operator of LibTorch's dispatcher.
+class OperatorInstruction : public Instruction {
+ public:
+  OperatorInstruction(c10::OperatorHandle handle, std::vector<Operand> operands,
+                      std::vector<ResultSlots> results, bool only_with_batch_norm);
+  void run(Frame& frame) const override;
+  std::vector<Operand*> operands() override;
+  std::vector<std::int32_t> written_slots() const override;
+
+ private:
+  c10::OperatorHandle handle_;
+  std::vector<Operand> operands_;
+  std::vector<ResultSlots> results_;
+  bool only_with_batch_norm_;  // counts batches: runs only while statistics are trained
+};
+
+// Arithmetic on sizes.
+class SymbolicInstruction : public Instruction {
+ public:
+  SymbolicInstruction(SymbolicOperator op, std::vector<Operand> operands, std::int32_t result);
+  void run(Frame& frame) const override;
+  std::vector<Operand*> operands() override;
+  std::vector<std::int32_t> written_slots() const override { return {result_}; }
+
+ private:
+  SymbolicOperator operator_;
+  std::vector<Operand> operands_;
+  std::int32_t result_;
+};
+
+// wrap_with_set_grad_enabled: a nested program under its own gradient mode.
+class GradModeInstruction : public Instruction {
+ public:
+  GradModeInstruction(bool enabled, std::unique_ptr<Program> program,
+                      std::vector<Operand> operands, std::vector<ResultSlots> results);
+  void run(Frame& frame) const override;
+  std::vector<Operand*> operands() override;
+  std::vector<std::int32_t> written_slots() const override;
+
+ private:
+  bool enabled_;
+  std::unique_ptr<Program> program_;
+  std::vector<Operand> operands_;
+  std::vector<ResultSlots> results_;
+};
+
+// A Replacement: an adapted layer in place of its region.
+class ReplacementInstruction : public Instruction {
+ public:
+  ReplacementInstruction(Replacement::Function function, std::vector<Operand> operands,
+                         std::vector<std::int32_t> results);
+  void run(Frame& frame) const override;
+  std::vector<Operand*> operands() override;
+  std::vector<std::int32_t> written_slots() const override { return results_; }
+
+ private:
+  Replacement::Function function_;
+  std::vector<Operand> operands_;
+  std::vector<std::int32_t> results_;
+};
+
+}  // namespace tenon

@@ -1,0 +1,58 @@
+#include "model/mode_flags.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace tenon {
+namespace {
+
+constexpr std::array<std::string_view, 16> kTrainingOperators{
+    "aten::dropout",         "aten::dropout_",         "aten::feature_dropout",
+    "aten::feature_dropout_", "aten::alpha_dropout",    "aten::alpha_dropout_",
+    "aten::feature_alpha_dropout", "aten::feature_alpha_dropout_", "aten::native_dropout",
+    "aten::lstm",            "aten::gru",              "aten::rnn_tanh",
+    "aten::rnn_relu",        "aten::rrelu",            "aten::rrelu_",
+    "aten::rrelu_with_noise"};
+
+constexpr std::array<std::string_view, 4> kBatchNormOperators{
+    "aten::batch_norm", "aten::native_batch_norm", "aten::cudnn_batch_norm",
+    "aten::_native_batch_norm_legit"};
+
+template <std::size_t N>
+bool is_one_of(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
+
+std::optional<Operand::Kind> mode_flag(const Node& node, const std::string& argument) {
+  if (argument == "train" || argument == "training") {
+    if (is_one_of(kTrainingOperators, node.target)) return Operand::Kind::kTraining;
+    if (is_one_of(kBatchNormOperators, node.target)) {
+      return node.trains_statistics ? Operand::Kind::kTraining : Operand::Kind::kBatchNormTraining;
+    }
+  }
+  if (argument == "dropout_p" && node.target == "aten::scaled_dot_product_attention") {
+    return Operand::Kind::kDropoutProbability;
+  }
+  return std::nullopt;
+}
+
+bool counts_batches(const Node& node, const Graph& graph,
+                    const std::vector<ModelTensor>& tensors) {
+  if (node.target != "aten::add_" || node.arguments.empty()) return false;
+  const auto* target = std::get_if<ValueId>(&node.arguments[0].value.value);
+  if (target == nullptr) return false;
+  const std::int32_t tensor = graph.values[static_cast<std::size_t>(*target)].tensor;
+  return tensor >= 0 &&
+         tensors[static_cast<std::size_t>(tensor)].name.ends_with("num_batches_tracked");
+}
+
+bool is_check_only(const Node& node) {
+  return node.target == "aten::_assert_tensor_metadata" ||
+         node.target == "aten::sym_constrain_range" ||
+         node.target == "aten::sym_constrain_range_for_size";
+}
+
+}  // namespace tenon

@@ -1,0 +1,99 @@
+#include "model/model_loader.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Context.h>
+
+#include <map>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/suggest.h"
+#include "model/declared_model.h"
+#include "model/pt2_program.h"
+#include "model/tensor_file.h"
+
+namespace tenon {
+namespace {
+
+void check_device(const ModelConfig& config) {
+  if (config.device == "cpu") return;
+  const bool is_cuda = config.device == "cuda" || config.device.starts_with("cuda:");
+  if (is_cuda && !at::globalContext().hasCUDA()) {
+    throw Error({.stage = Stage::kModel,
+                 .message = "[model] device = \"" + config.device +
+                            "\", but this LibTorch has no GPU to use",
+                 .hint = "set device = \"cpu\", or build Tenon with a LibTorch for CUDA on a "
+                         "machine that has a GPU",
+                 .location = config.location});
+  }
+  throw Error({.stage = Stage::kModel,
+               .message = "[model] device = \"" + config.device + "\" is not supported",
+               .hint = "set device = \"cpu\"",
+               .location = config.location});
+}
+
+std::string shape_text(at::IntArrayRef shape) {
+  std::ostringstream text;
+  text << shape;
+  return text.str();
+}
+
+}  // namespace
+
+void load_weights(ModelData& model, const std::filesystem::path& file) {
+  const NamedTensors given = read_tensor_file(file, Stage::kModel);
+  std::map<std::string, ModelTensor*> wanted;
+  std::vector<std::string> names;
+  for (ModelTensor& tensor : model.tensors) {
+    if (!tensor.persistent || tensor.kind == ValueKind::kConstant) continue;
+    wanted[tensor.name] = &tensor;
+    for (const std::string& alias : tensor.aliases) wanted[alias] = &tensor;
+    names.push_back(tensor.name);
+  }
+  std::vector<std::string> problems;
+  std::map<ModelTensor*, const at::Tensor*> copies;
+  for (const auto& [name, tensor] : given) {
+    const auto found = wanted.find(name);
+    if (found == wanted.end()) {
+      const std::string near = did_you_mean(name, names);
+      problems.push_back("`" + name + "` is not a tensor of the model" +
+                         (near.empty() ? "" : "; " + near));
+    } else if (found->second->tensor.sizes() != tensor.sizes()) {
+      problems.push_back("`" + name + "` is " + shape_text(tensor.sizes()) + ", the model has " +
+                         shape_text(found->second->tensor.sizes()));
+    } else if (found->second->tensor.is_floating_point() != tensor.is_floating_point()) {
+      problems.push_back("`" + name + "` is of another kind of number than the model's");
+    } else {
+      copies[found->second] = &tensor;
+    }
+  }
+  for (ModelTensor& tensor : model.tensors) {
+    if (wanted.contains(tensor.name) && !copies.contains(&tensor) && problems.size() < 1000) {
+      const bool misfit = std::any_of(given.begin(), given.end(), [&](const auto& entry) {
+        return entry.first == tensor.name;
+      });
+      if (!misfit) problems.push_back("`" + tensor.name + "` is missing");
+    }
+  }
+  if (!problems.empty()) {
+    throw Error({.stage = Stage::kModel,
+                 .message = "the weights do not fit the model:\n  - " + join(problems, "\n  - "),
+                 .hint = "[model] weights needs the whole state dict of this model",
+                 .location = file.string()});
+  }
+  const at::NoGradGuard no_grad;
+  for (const auto& [target, source] : copies) {
+    target->tensor.copy_(*source);
+    target->crc32 = -1;
+  }
+}
+
+ModelData load_model(const ModelConfig& config) {
+  check_device(config);
+  ModelData model =
+      config.path ? read_pt2_program(*config.path) : build_declared_model(config);
+  if (config.weights) load_weights(model, *config.weights);
+  return model;
+}
+
+}  // namespace tenon

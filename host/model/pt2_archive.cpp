@@ -1,0 +1,186 @@
+#include "model/pt2_archive.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "model/zip_directory.h"
+
+namespace tenon {
+namespace {
+
+constexpr const char* kExportHint =
+    "Write an exported program: torch.export.save(torch.export.export(model, args), "
+    "\"model.pt2\").";
+
+[[noreturn]] void refuse(const std::string& location, std::string message,
+                         std::string hint = kExportHint) {
+  throw Error{{.stage = Stage::kModel,
+               .message = std::move(message),
+               .hint = std::move(hint),
+               .location = location}};
+}
+
+// A safetensors file starts with its header's length and the header's brace.
+bool is_safetensors(std::string_view bytes) {
+  if (bytes.size() < 9 || bytes[8] != '{') return false;
+  std::uint64_t header = 0;
+  for (std::size_t index = 8; index-- > 0;) {
+    header = header << 8 | static_cast<unsigned char>(bytes[index]);
+  }
+  return header <= bytes.size() - 8;
+}
+
+void refuse_other_formats(std::string_view bytes, const std::string& location) {
+  if (bytes.empty()) refuse(location, "the file is empty");
+  if (bytes.substr(0, 4) == "PK\x03\x04") return;
+  if (bytes.size() >= 8 && bytes.substr(4, 2) == "ET") {
+    refuse(location, "this is an ExecuTorch program, not an exported program");
+  }
+  if (is_safetensors(bytes)) {
+    refuse(location, "this is a safetensors file: weights only, not an exported program");
+  }
+  if (bytes.front() == '\x80') {
+    refuse(location, "this is a Python pickle (an old torch.save file), which is never read");
+  }
+  if (bytes.substr(0, 4) ==
+      "\x7f"
+      "ELF") {
+    refuse(location, "this is a shared library, not an exported program");
+  }
+  refuse(location, "this is not an exported program: it is not a zip archive");
+}
+
+// The name without the first folder; the whole name if it has none.
+std::string_view without_top_folder(std::string_view name) {
+  const std::size_t slash = name.find('/');
+  return slash == std::string_view::npos ? name : name.substr(slash + 1);
+}
+
+void refuse_other_archives(const std::vector<ZipRecord>& records, const std::string& location) {
+  const auto any = [&](auto&& predicate) {
+    return std::any_of(records.begin(), records.end(), [&](const ZipRecord& record) {
+      return predicate(without_top_folder(record.name));
+    });
+  };
+  const auto has = [&](std::string_view name) {
+    return any([&](std::string_view entry) { return entry == name; });
+  };
+  const auto has_prefix = [&](std::string_view prefix) {
+    return any([&](std::string_view entry) { return entry.starts_with(prefix); });
+  };
+  if (has("serialized_exported_program.json")) {
+    refuse(location, "this exported program was written by torch before 2.9",
+           "Export the model again with torch 2.9 or newer.");
+  }
+  if (has("constants.pkl") && has_prefix("code/")) {
+    refuse(location, "this is a TorchScript model, not an exported program");
+  }
+  if (has_prefix("models/")) return;
+  if (has_prefix("data/aotinductor/") ||
+      any([](std::string_view entry) { return entry.ends_with(".wrapper.so"); })) {
+    refuse(location, "this is an AOTInductor package: compiled code, which cannot be adapted");
+  }
+  if (has("data.pkl")) {
+    refuse(location, "this is a torch.save checkpoint (pickled), not an exported program");
+  }
+  refuse(location, "this is a zip archive but not an exported program: it has no models/ folder");
+}
+
+bool is_safe_name(std::string_view name) {
+  if (name.empty() || name.find('\\') != std::string_view::npos ||
+      name.find('\0') != std::string_view::npos) {
+    return false;
+  }
+  while (true) {
+    const std::size_t slash = name.find('/');
+    const std::string_view part = name.substr(0, slash);
+    if (part.empty() || part == "." || part == "..") return false;
+    if (slash == std::string_view::npos) return true;
+    name.remove_prefix(slash + 1);
+  }
+}
+
+void check_record(const ZipRecord& record, std::string_view top, const std::string& location) {
+  if (!is_safe_name(record.name)) {
+    refuse(location, "the archive has an entry with the unsafe name `" + record.name + "`");
+  }
+  if (!record.name.starts_with(top)) {
+    refuse(location, "the archive's entry `" + record.name + "` is outside its top folder `" +
+                         std::string(top) + "`");
+  }
+  if (record.encrypted) {
+    refuse(location, "the archive's entry `" + record.name + "` is encrypted");
+  }
+  if (!record.stored) {
+    refuse(location,
+           "the archive's entry `" + record.name +
+               "` is compressed; an exported program stores its entries as they are",
+           "Use the file that torch.export.save wrote, not one packed again.");
+  }
+}
+
+struct Range {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  const ZipRecord* record = nullptr;
+};
+
+void check_overlap(std::vector<Range> ranges, const std::string& location) {
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Range& left, const Range& right) { return left.begin < right.begin; });
+  for (std::size_t index = 1; index < ranges.size(); ++index) {
+    if (ranges[index].begin < ranges[index - 1].end) {
+      refuse(location, "the archive is damaged: its entries `" + ranges[index - 1].record->name +
+                           "` and `" + ranges[index].record->name + "` overlap");
+    }
+  }
+}
+
+void check_unique(const std::vector<Pt2Entry>& sorted, const std::string& location) {
+  const auto same = std::adjacent_find(
+      sorted.begin(), sorted.end(),
+      [](const Pt2Entry& left, const Pt2Entry& right) { return left.name == right.name; });
+  if (same != sorted.end()) {
+    refuse(location, "the archive is damaged: it has two entries `" + same->name + "`");
+  }
+}
+
+}  // namespace
+
+Pt2Archive::Pt2Archive(const std::filesystem::path& path)
+    : mapping_(std::make_shared<MappedFile>(path, Stage::kModel)) {
+  const std::string location = path.string();
+  const std::span<std::byte> bytes = mapping_->bytes();
+  refuse_other_formats(mapping_->text(), location);
+  const ZipDirectory directory(bytes, location);
+  refuse_other_archives(directory.records(), location);
+
+  const std::string& first = directory.records().front().name;
+  const std::string top = first.substr(0, first.find('/')) + '/';
+  std::vector<Range> ranges;
+  for (const ZipRecord& record : directory.records()) {
+    check_record(record, top, location);
+    const std::uint64_t begin = directory.data_offset(record);
+    if (begin > directory.begin() || record.size > directory.begin() - begin) {
+      refuse(location, "the archive is damaged: its entry `" + record.name +
+                           "` reaches outside the file's data");
+    }
+    ranges.push_back({record.header_offset, begin + record.size, &record});
+    entries_.push_back(
+        {record.name.substr(top.size()), bytes.subspan(begin, record.size), record.crc32});
+  }
+  check_overlap(std::move(ranges), location);
+  std::sort(entries_.begin(), entries_.end(),
+            [](const Pt2Entry& left, const Pt2Entry& right) { return left.name < right.name; });
+  check_unique(entries_, location);
+}
+
+const Pt2Entry* Pt2Archive::find(std::string_view name) const {
+  const auto found = std::lower_bound(
+      entries_.begin(), entries_.end(), name,
+      [](const Pt2Entry& entry, std::string_view wanted) { return entry.name < wanted; });
+  return found != entries_.end() && found->name == name ? &*found : nullptr;
+}
+
+}  // namespace tenon

@@ -1,0 +1,109 @@
+#include "model/pt2_inputs.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <exception>
+#include <string_view>
+#include <utility>
+
+#include "base/json.h"
+
+namespace tenon::pt2 {
+namespace {
+
+// A leaf of the tree has the type null.
+std::size_t count_leaves(const Json& tree) {
+  if (tree.at("type").is_null()) return 1;
+  std::size_t leaves = 0;
+  for (const Json& child : tree.at("children_spec")) leaves += count_leaves(child);
+  return leaves;
+}
+
+// The argument's name for each leaf; "" for leaves of a container. The tree is
+// [version, (positional arguments, keyword arguments)].
+std::vector<std::string> leaf_names(const Program& program) {
+  std::vector<std::string> names;
+  std::size_t argument = 0;
+  const Json document = parse_json(program.argument_tree, {.stage = Stage::kModel});
+  for (const Json& group : document.at(1).at("children_spec")) {
+    for (const Json& tree : group.at("children_spec")) {
+      const std::size_t leaves = count_leaves(tree);
+      const std::string& name = program.argument_names.at(argument++);
+      names.insert(names.end(), leaves, tree.at("type").is_null() ? name : "");
+    }
+  }
+  return names;
+}
+
+bool is_user_input(const pt2::InputSpec& input) {
+  return input.kind == InputKind::kUser || input.kind == InputKind::kFixed;
+}
+
+// Names are a help for callers and messages: where they do not fit the inputs there are none.
+std::vector<std::string> argument_names(const Program& program) {
+  try {
+    return leaf_names(program);
+  } catch (const std::exception&) {
+    return {};
+  }
+}
+
+// "Symbol('s77', positive=True, integer=True)" -> "s77"; "" for any other expression.
+std::string symbol_name(std::string_view expression) {
+  constexpr std::string_view kPrefix = "Symbol('";
+  if (!expression.starts_with(kPrefix)) return "";
+  const std::string_view rest = expression.substr(kPrefix.size());
+  const std::size_t quote = rest.find('\'');
+  // Nothing may follow the symbol's closing parenthesis.
+  if (quote == std::string_view::npos || rest.find(')') != rest.size() - 1) return "";
+  return std::string(rest.substr(0, quote));
+}
+
+DimensionSpec describe(const Dimension& dimension, const Program& program) {
+  DimensionSpec result;
+  if (dimension.expression.empty()) {
+    result.fixed = dimension.size;
+    return result;
+  }
+  result.symbol = symbol_name(dimension.expression);
+  const auto bounds = program.symbols.find(result.symbol);
+  if (bounds == program.symbols.end()) return result;
+  // The exporter never lets a dynamic size be 0 or 1 while it traces: a minimum of 2 is not the
+  // model's own.
+  const std::int64_t minimum = bounds->second.minimum.value_or(0);
+  result.minimum = minimum <= 2 ? 0 : minimum;
+  result.maximum = bounds->second.maximum.value_or(-1);
+  return result;
+}
+
+}  // namespace
+
+std::vector<tenon::InputSpec> describe_inputs(const Program& program, ProblemList& problems) {
+  std::vector<std::string> names = argument_names(program);
+  const auto expected = static_cast<std::size_t>(
+      std::count_if(program.inputs.begin(), program.inputs.end(), is_user_input));
+  if (names.size() != expected) names.assign(expected, "");
+  std::vector<tenon::InputSpec> result;
+  std::size_t leaf = 0;
+  for (const pt2::InputSpec& input : program.inputs) {
+    if (!is_user_input(input)) continue;
+    const std::string& name = names[leaf++];
+    if (input.kind != InputKind::kUser) continue;
+    const auto meta = program.graph.input_metas.find(input.placeholder);
+    if (meta == program.graph.input_metas.end()) {
+      problems.add("input `" + input.placeholder + "` has no description of its shape");
+      continue;
+    }
+    tenon::InputSpec& added = result.emplace_back();
+    added.name = input.placeholder;
+    added.argument_name = name;
+    added.dtype = meta->second.dtype;
+    added.checked = true;
+    for (const Dimension& size : meta->second.sizes) {
+      added.dimensions.push_back(describe(size, program));
+    }
+  }
+  return result;
+}
+
+}  // namespace tenon::pt2

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/graph.h"
+#include "model/problem_list.h"
+#include "model/pt2_schema.h"
+
+namespace tenon::pt2 {
+
+// What the program's user inputs must look like, in order: dtype, fixed and dynamic dimensions, and
+// the name of forward's argument where that argument is a single tensor.
+std::vector<tenon::InputSpec> describe_inputs(const Program& program, ProblemList& problems);
+
+}  // namespace tenon::pt2

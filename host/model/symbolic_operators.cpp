@@ -1,0 +1,140 @@
+#include "model/symbolic_operators.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <unordered_map>
+
+namespace tenon {
+namespace {
+
+using Values = std::vector<c10::IValue>;
+
+double real(const c10::IValue& value) { return value.toScalar().toDouble(); }
+std::int64_t integer(const c10::IValue& value) { return value.toScalar().toLong(); }
+bool both_integers(const Values& v) { return !v.at(0).isDouble() && !v.at(1).isDouble(); }
+
+// Python's floor division and modulo: the remainder has the sign of the divisor.
+std::int64_t floor_divide(std::int64_t a, std::int64_t b) {
+  if (b == 0) throw std::domain_error("division of a size by zero");
+  const std::int64_t quotient = a / b;
+  return (a % b != 0 && (a < 0) != (b < 0)) ? quotient - 1 : quotient;
+}
+
+template <typename Operation>
+c10::IValue arithmetic(const Values& v, Operation operation) {
+  if (both_integers(v)) return operation(integer(v[0]), integer(v[1]));
+  return operation(real(v[0]), real(v[1]));
+}
+
+c10::IValue add(const Values& v) { return arithmetic(v, [](auto a, auto b) { return a + b; }); }
+c10::IValue sub(const Values& v) { return arithmetic(v, [](auto a, auto b) { return a - b; }); }
+c10::IValue mul(const Values& v) { return arithmetic(v, [](auto a, auto b) { return a * b; }); }
+c10::IValue maximum(const Values& v) {
+  return arithmetic(v, [](auto a, auto b) { return std::max(a, b); });
+}
+c10::IValue minimum(const Values& v) {
+  return arithmetic(v, [](auto a, auto b) { return std::min(a, b); });
+}
+c10::IValue truediv(const Values& v) { return real(v.at(0)) / real(v.at(1)); }
+c10::IValue floordiv(const Values& v) {
+  if (both_integers(v)) return floor_divide(integer(v[0]), integer(v[1]));
+  return std::floor(real(v[0]) / real(v[1]));
+}
+c10::IValue mod(const Values& v) {
+  if (both_integers(v)) {
+    return integer(v[0]) - floor_divide(integer(v[0]), integer(v[1])) * integer(v[1]);
+  }
+  return real(v[0]) - std::floor(real(v[0]) / real(v[1])) * real(v[1]);
+}
+c10::IValue power(const Values& v) {
+  const double result = std::pow(real(v.at(0)), real(v.at(1)));
+  if (both_integers(v) && integer(v[1]) >= 0) return static_cast<std::int64_t>(std::llround(result));
+  return result;
+}
+c10::IValue negate(const Values& v) {
+  if (v.at(0).isDouble()) return -v[0].toDouble();
+  return -integer(v[0]);
+}
+c10::IValue positive(const Values& v) { return v.at(0); }
+c10::IValue absolute(const Values& v) {
+  if (v.at(0).isDouble()) return std::abs(v[0].toDouble());
+  return std::abs(integer(v[0]));
+}
+
+c10::IValue equal(const Values& v) { return real(v.at(0)) == real(v.at(1)); }
+c10::IValue not_equal(const Values& v) { return real(v.at(0)) != real(v.at(1)); }
+c10::IValue less(const Values& v) { return real(v.at(0)) < real(v.at(1)); }
+c10::IValue less_equal(const Values& v) { return real(v.at(0)) <= real(v.at(1)); }
+c10::IValue greater(const Values& v) { return real(v.at(0)) > real(v.at(1)); }
+c10::IValue greater_equal(const Values& v) { return real(v.at(0)) >= real(v.at(1)); }
+
+c10::IValue bit_and(const Values& v) {
+  if (v.at(0).isBool() && v.at(1).isBool()) return v[0].toBool() && v[1].toBool();
+  return integer(v[0]) & integer(v[1]);
+}
+c10::IValue bit_or(const Values& v) {
+  if (v.at(0).isBool() && v.at(1).isBool()) return v[0].toBool() || v[1].toBool();
+  return integer(v[0]) | integer(v[1]);
+}
+c10::IValue logical_not(const Values& v) { return !v.at(0).toScalar().toBool(); }
+c10::IValue if_then_else(const Values& v) {
+  return v.at(0).toScalar().toBool() ? v.at(1) : v.at(2);
+}
+
+c10::IValue ceiling(const Values& v) { return static_cast<std::int64_t>(std::ceil(real(v.at(0)))); }
+c10::IValue floor(const Values& v) { return static_cast<std::int64_t>(std::floor(real(v.at(0)))); }
+c10::IValue truncate(const Values& v) {
+  return static_cast<std::int64_t>(std::trunc(real(v.at(0))));
+}
+// Python rounds halves to even, as the default floating-point mode does.
+c10::IValue round_even(const Values& v) {
+  return static_cast<std::int64_t>(std::nearbyint(real(v.at(0))));
+}
+c10::IValue to_float(const Values& v) { return real(v.at(0)); }
+c10::IValue to_int(const Values& v) { return truncate(v); }
+c10::IValue square_root(const Values& v) { return std::sqrt(real(v.at(0))); }
+
+}  // namespace
+
+SymbolicOperator find_symbolic_operator(std::string_view target) {
+  static const std::unordered_map<std::string_view, SymbolicOperator> kOperators{
+      {"_operator.add", add},
+      {"_operator.sub", sub},
+      {"_operator.mul", mul},
+      {"_operator.truediv", truediv},
+      {"_operator.floordiv", floordiv},
+      {"_operator.mod", mod},
+      {"_operator.pow", power},
+      {"_operator.neg", negate},
+      {"_operator.pos", positive},
+      {"_operator.abs", absolute},
+      {"_operator.eq", equal},
+      {"_operator.ne", not_equal},
+      {"_operator.lt", less},
+      {"_operator.le", less_equal},
+      {"_operator.gt", greater},
+      {"_operator.ge", greater_equal},
+      {"_operator.and_", bit_and},
+      {"_operator.or_", bit_or},
+      {"_operator.not_", logical_not},
+      {"math.ceil", ceiling},
+      {"math.floor", floor},
+      {"math.trunc", truncate},
+      {"math.sqrt", square_root},
+      {"round", round_even},
+      {"torch.sym_max", maximum},
+      {"torch.sym_min", minimum},
+      {"torch.sym_float", to_float},
+      {"torch.sym_int", to_int},
+      {"torch.sym_not", logical_not},
+      {"torch.sym_ite", if_then_else},
+      {"torch._sym_sqrt", square_root},
+  };
+  const auto found = kOperators.find(target);
+  return found == kOperators.end() ? nullptr : found->second;
+}
+
+}  // namespace tenon

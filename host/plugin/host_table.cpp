@@ -1,0 +1,268 @@
+#include "plugin/host_table.h"
+
+#include <ATen/core/grad_mode.h>
+#include <tenon/version.h>
+#include <torch/headeronly/version.h>
+
+#include <cstring>
+#include <exception>
+#include <string>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "plugin/handles.h"
+#include "plugin/operator_table.h"
+
+// Each function here is a fence: what the host throws becomes a status and a text.
+namespace tenon {
+namespace {
+
+tenon_status fail(tenon_error* error, tenon_status status, std::string text) {
+  if (error != nullptr) {
+    error->status = status;
+    error->text = std::move(text);
+  }
+  return status;
+}
+
+template <typename Body>
+tenon_status fenced(tenon_error* error, Body body) {
+  try {
+    return body();
+  } catch (const Error& failure) {
+    return fail(error, TENON_INVALID_ARGUMENT, failure.what());
+  } catch (const c10::Error& failure) {
+    return fail(error, TENON_OPERATOR_FAILED, failure.what_without_backtrace());
+  } catch (const std::bad_alloc&) {
+    return fail(error, TENON_OUT_OF_MEMORY, "out of memory");
+  } catch (const std::exception& failure) {
+    return fail(error, TENON_INTERNAL, failure.what());
+  }
+}
+
+// Operators must stay valid until exit, and a C function has no place to keep them.
+OperatorTable& operators() {
+  static OperatorTable table;
+  return table;
+}
+
+const void* extension(const char*) { return nullptr; }
+
+void set_error(tenon_error* error, tenon_status status, tenon_str text) {
+  fail(error, status, std::string(text.p, text.n));
+}
+
+void log_line(std::int32_t level, const char* origin, tenon_str text) {
+  const std::string line = std::string(origin) + ": " + std::string(text.p, text.n);
+  if (level >= TENON_LOG_WARNING) {
+    log::warning(line);
+  } else if (level == TENON_LOG_INFO) {
+    log::info(line);
+  } else {
+    log::debug(line);
+  }
+}
+
+// Strings and lists of the result point into `option`.
+tenon_value option_value(const OptionValue& option) {
+  tenon_value out{};
+  if (const auto* truth = std::get_if<bool>(&option)) {
+    out.tag = TENON_TRUTH;
+    out.u.i = *truth ? 1 : 0;
+  } else if (const auto* integer = std::get_if<std::int64_t>(&option)) {
+    out.tag = TENON_INT;
+    out.u.i = *integer;
+  } else if (const auto* real = std::get_if<double>(&option)) {
+    out.tag = TENON_DOUBLE;
+    out.u.d = *real;
+  } else if (const auto* text = std::get_if<std::string>(&option)) {
+    out.tag = TENON_STRING;
+    out.n = static_cast<std::uint32_t>(text->size());
+    out.u.s = text->data();
+  } else if (const auto* integers = std::get_if<std::vector<std::int64_t>>(&option)) {
+    out.tag = TENON_INT_LIST;
+    out.n = static_cast<std::uint32_t>(integers->size());
+    out.u.is = integers->data();
+  } else if (const auto* reals = std::get_if<std::vector<double>>(&option)) {
+    out.tag = TENON_DOUBLE_LIST;
+    out.n = static_cast<std::uint32_t>(reals->size());
+    out.u.ds = reals->data();
+  }
+  return out;
+}
+
+tenon_status look_up(const OptionTable& table, const char* key, const char* what,
+                     tenon_value* out, tenon_error* error) {
+  const auto found = table.find(key);
+  if (found == table.end()) {
+    return fail(error, TENON_INVALID_ARGUMENT, std::string("there is no ") + what + " `" + key + "`");
+  }
+  *out = option_value(found->second);
+  return TENON_OK;
+}
+
+tenon_status option(const tenon_setup* setup, const char* key, tenon_value* out,
+                    tenon_error* error) {
+  return fenced(error, [&] { return look_up(setup->options, key, "option", out, error); });
+}
+
+tenon_status attribute(const tenon_base* base, const char* name, tenon_value* out,
+                       tenon_error* error) {
+  return fenced(error, [&] {
+    const auto& attributes = static_cast<const LayerFacts*>(base)->description().attributes;
+    return look_up(attributes, name, "attribute", out, error);
+  });
+}
+
+tenon_status add_parameter(tenon_setup* setup, const tenon_parameter* parameter,
+                           std::uint32_t* index, tenon_error* error) {
+  return fenced(error, [&] {
+    if (parameter->name == nullptr || *parameter->name == '\0' || parameter->init == nullptr) {
+      return fail(error, TENON_INVALID_ARGUMENT, "a parameter needs a name and an init");
+    }
+    ParameterSpec spec;
+    spec.name = parameter->name;
+    spec.shape.assign(parameter->shape, parameter->shape + parameter->ndim);
+    for (const std::int64_t size : spec.shape) {
+      if (size < 0) return fail(error, TENON_BAD_SHAPE, spec.name + ": a size is negative");
+    }
+    for (const ParameterSpec& other : setup->parameters) {
+      if (other.name == spec.name) {
+        return fail(error, TENON_INVALID_ARGUMENT, spec.name + " is declared twice");
+      }
+    }
+    spec.dtype = parameter->dtype;
+    spec.flags = parameter->flags;
+    spec.init = parameter->init;
+    spec.init_a = parameter->init_a;
+    spec.init_b = parameter->init_b;
+    *index = static_cast<std::uint32_t>(setup->parameters.size());
+    setup->parameters.push_back(std::move(spec));
+    return static_cast<tenon_status>(TENON_OK);
+  });
+}
+
+tenon_status retain(tenon_tensor borrowed, tenon_tensor* owned, tenon_error* error) {
+  return fenced(error, [&] {
+    *owned = new_handle(from_handle(borrowed));
+    return TENON_OK;
+  });
+}
+
+void release(tenon_tensor owned) { take_handle(owned); }
+
+tenon_status describe(tenon_tensor handle, tenon_tensor_info* out, tenon_error* error) {
+  return fenced(error, [&] {
+    const at::Tensor& tensor = from_handle(handle);
+    tenon_tensor_info info{};
+    info.struct_size = out->struct_size;
+    info.ndim = static_cast<std::uint32_t>(tensor.dim());
+    info.shape = tensor.sizes().data();
+    info.strides = tensor.strides().data();
+    info.dtype = static_cast<std::int32_t>(tensor.scalar_type());
+    info.device_type = static_cast<std::int32_t>(tensor.device().type());
+    info.device_index = tensor.device().index();
+    info.requires_grad = tensor.requires_grad() ? 1 : 0;
+    info.elements = tensor.numel();
+    info.data = tensor.const_data_ptr();
+    // A plugin built with a newer SDK has a larger struct: fill what this host knows.
+    std::memcpy(out, &info, std::min<std::size_t>(out->struct_size, sizeof info));
+    return TENON_OK;
+  });
+}
+
+tenon_status resolve(const char* name, const char* overload, tenon_op** out, tenon_error* error) {
+  return fenced(error, [&] {
+    tenon_op* op = operators().resolve(name, overload);
+    if (op == nullptr) {
+      return fail(error, TENON_UNSUPPORTED,
+                  std::string("LibTorch ") + TORCH_VERSION + " has no operator " + name +
+                      (*overload ? std::string(".") + overload : ""));
+    }
+    *out = op;
+    return static_cast<tenon_status>(TENON_OK);
+  });
+}
+
+tenon_status call(tenon_op* op, const tenon_value* arguments, std::uint32_t n,
+                  tenon_value* results, std::uint32_t m, tenon_error* error) {
+  return fenced(error, [&] {
+    torch::jit::Stack stack;
+    stack.reserve(op->kinds.size());
+    push_arguments(*op, {arguments, n}, stack);
+    (*op)(stack);
+    pop_results(stack, {results, m});
+    return TENON_OK;
+  });
+}
+
+void release_values(tenon_value* results, std::uint32_t m) {
+  tenon::release_results({results, m});
+}
+
+// Nothing else holds the memory and no gradient needs its contents.
+bool may_be_overwritten(const at::Tensor& tensor) {
+  return !tensor.requires_grad() && tensor.use_count() == 1 && tensor.storage().use_count() == 1;
+}
+
+tenon_status run_base(tenon_call_context* context, const tenon_tensor* inputs,
+                      std::uint32_t n_inputs, const std::uint32_t* replaced,
+                      const tenon_tensor* replacements, std::uint32_t n_replaced,
+                      tenon_tensor* outputs_owned, std::int32_t* may_overwrite,
+                      std::uint32_t n_outputs, tenon_error* error) {
+  return fenced(error, [&] {
+    std::vector<std::pair<std::uint32_t, at::Tensor>> weights;
+    for (std::uint32_t i = 0; i < n_replaced; ++i) {
+      weights.emplace_back(replaced[i], from_handle(replacements[i]));
+    }
+    std::vector<at::Tensor> outputs = context->run_base({inputs, n_inputs}, weights);
+    if (outputs.size() != n_outputs) {
+      return fail(error, TENON_INVALID_ARGUMENT,
+                  "the base has " + std::to_string(outputs.size()) + " outputs");
+    }
+    for (std::uint32_t i = 0; i < n_outputs; ++i) {
+      if (may_overwrite != nullptr) may_overwrite[i] = may_be_overwritten(outputs[i]) ? 1 : 0;
+      outputs_owned[i] = new_handle(std::move(outputs[i]));
+    }
+    return static_cast<tenon_status>(TENON_OK);
+  });
+}
+
+tenon_status set_grad_enabled(std::int32_t enabled, std::int32_t* previous, tenon_error*) {
+  *previous = at::GradMode::is_enabled() ? 1 : 0;
+  at::GradMode::set_enabled(enabled != 0);
+  return TENON_OK;
+}
+
+tenon_host make_table() {
+  tenon_host table{};
+  table.struct_size = sizeof table;
+  table.abi_major = TENON_ABI_MAJOR;
+  table.abi_minor = TENON_ABI_MINOR;
+  table.version = TENON_SDK_VERSION;
+  table.torch_version = TORCH_VERSION;
+  table.extension = extension;
+  table.set_error = set_error;
+  table.log = log_line;
+  table.option = option;
+  table.add_parameter = add_parameter;
+  table.attribute = attribute;
+  table.retain = retain;
+  table.release = release;
+  table.describe = describe;
+  table.resolve = resolve;
+  table.call = call;
+  table.release_results = release_values;
+  table.run_base = run_base;
+  table.set_grad_enabled = set_grad_enabled;
+  return table;
+}
+
+}  // namespace
+
+const tenon_host& host_table() {
+  static const tenon_host table = make_table();
+  return table;
+}
+
+}  // namespace tenon

@@ -1,0 +1,148 @@
+#include "plugin/plugin_library.h"
+
+#include <sys/stat.h>
+#include <tenon/version.h>
+#include <unistd.h>
+
+#include <boost/dll/runtime_symbol_info.hpp>
+#include <boost/dll/shared_library.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "plugin/handles.h"
+#include "plugin/host_table.h"
+
+namespace tenon {
+namespace {
+
+// Code that ran must stay mapped: threads, exit handlers and tensors' deleters may point into it.
+void keep_until_exit(boost::dll::shared_library library) {
+  new boost::dll::shared_library(std::move(library));  // never freed, never unloaded
+}
+
+std::optional<PluginRefusal> check_layer_type(const tenon_layer_type* type) {
+  const auto refuse = [&](const std::string& what) {
+    return PluginRefusal{"bad-table", "its table is wrong: " + what};
+  };
+  if (type == nullptr || type->struct_size < sizeof(tenon_layer_type)) {
+    return refuse("a layer type is missing or too small");
+  }
+  if (type->id == nullptr || type->method == nullptr || type->base_types == nullptr ||
+      *type->id == '\0' || *type->method == '\0' || *type->base_types == '\0') {
+    return refuse("a layer type has no id, method or base types");
+  }
+  if (type->add_adapter == nullptr) {
+    return refuse(std::string(type->id) + " has no add_adapter");
+  }
+  if (type->forward == nullptr && type->merged_weight == nullptr) {
+    return refuse(std::string(type->id) + " has neither forward nor merged_weight");
+  }
+  return std::nullopt;
+}
+
+std::optional<PluginRefusal> check_table(const tenon_plugin& plugin, const tenon_stamp& stamp) {
+  const auto refuse = [&](const std::string& what) {
+    return PluginRefusal{"bad-table", "its table is wrong: " + what};
+  };
+  if (plugin.struct_size < sizeof(tenon_plugin)) return refuse("it is too small");
+  if (plugin.abi_major != stamp.abi_major || plugin.abi_minor != stamp.abi_minor) {
+    return refuse("its version differs from its stamp's");
+  }
+  if (plugin.id == nullptr || std::string(plugin.id) != stamp.id || plugin.version == nullptr) {
+    return refuse("its id differs from its stamp's");
+  }
+  if (plugin.n_layer_types == 0 || plugin.layer_types == nullptr) {
+    return refuse("it offers no layer types");
+  }
+  std::set<std::string> ids;
+  for (std::uint32_t i = 0; i < plugin.n_layer_types; ++i) {
+    if (auto refusal = check_layer_type(plugin.layer_types[i])) return refusal;
+    if (!ids.insert(plugin.layer_types[i]->id).second) {
+      return refuse(std::string("it has two layer types `") + plugin.layer_types[i]->id + "`");
+    }
+  }
+  return std::nullopt;
+}
+
+// An exception that escapes breaks the contract, but must not end the program: at least those that
+// use this program's C++ runtime can be caught here.
+std::optional<PluginRefusal> initialise(const tenon_plugin& plugin) {
+  if (plugin.init == nullptr) return std::nullopt;
+  tenon_error error;
+  try {
+    if (plugin.init(&host_table(), &error) == TENON_OK) return std::nullopt;
+  } catch (const std::exception& exception) {
+    return PluginRefusal{"init-throws",
+                         std::string("its init let an exception out: ") + exception.what()};
+  } catch (...) {
+    return PluginRefusal{"init-throws", "its init let an exception out"};
+  }
+  return PluginRefusal{"init-fails", "its init failed: " +
+                                         (error.text.empty()
+                                              ? "plugin bug: init failed without a message"
+                                              : error.text)};
+}
+
+}  // namespace
+
+std::optional<PluginRefusal> check_trust(const std::filesystem::path& path, bool& group_writable) {
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0) {
+    return PluginRefusal{"unreadable", "it cannot be read"};
+  }
+  if ((facts.st_mode & S_IWOTH) != 0 && (facts.st_mode & S_ISVTX) == 0) {
+    return PluginRefusal{"writable-by-others",
+                         path.string() + " can be changed by any user of this machine; "
+                                         "type: chmod o-w '" + path.string() + "'"};
+  }
+  struct stat self {};
+  const bool known_self =
+      ::stat(boost::dll::program_location().c_str(), &self) == 0;
+  if (facts.st_uid != 0 && facts.st_uid != ::geteuid() &&
+      !(known_self && facts.st_uid == self.st_uid)) {
+    return PluginRefusal{"foreign-owner", path.string() +
+                                              " belongs to another user; it must belong to "
+                                              "you, to root or to tenon's owner"};
+  }
+  group_writable = (facts.st_mode & S_IWGRP) != 0;
+  return std::nullopt;
+}
+
+std::variant<LoadedLibrary, PluginRefusal> load_library(
+    const std::filesystem::path& path, const std::map<std::string, std::string>& pinned_sha256) {
+  LoadedLibrary loaded;
+  tenon_stamp stamp{};
+  try {
+    const MappedFile file(path, Stage::kPlugins);
+    if (auto refusal = read_stamp(file.bytes(), stamp)) return *refusal;
+    loaded.sha256 = sha256_hex(file.bytes());
+  } catch (const Error& error) {
+    return PluginRefusal{"unreadable", error.failure().message};
+  }
+  if (const auto pinned = pinned_sha256.find(stamp.id);
+      pinned != pinned_sha256.end() && pinned->second != loaded.sha256) {
+    return PluginRefusal{"sha256", "its SHA-256 is " + loaded.sha256 + ", [plugins.sha256] wants " +
+                                       pinned->second};
+  }
+
+  boost::dll::fs::error_code failed;
+  boost::dll::shared_library library(
+      path, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local, failed);
+  if (failed || !library.is_loaded()) {
+    return PluginRefusal{"cannot-load", "it cannot be loaded: " + failed.message()};
+  }
+  const std::string entry = "tenon_plugin_v" + std::to_string(TENON_ABI_MAJOR);
+  const bool has_entry = library.has(entry);
+  loaded.plugin = has_entry ? &library.get<const tenon_plugin>(entry) : nullptr;
+  keep_until_exit(std::move(library));
+  if (!has_entry) {
+    return PluginRefusal{"no-entry", "it has a stamp but does not export " + entry};
+  }
+  if (auto refusal = check_table(*loaded.plugin, stamp)) return *refusal;
+  if (auto refusal = initialise(*loaded.plugin)) return *refusal;
+  return loaded;
+}
+
+}  // namespace tenon

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <tenon/plugin.h>
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "plugin/plugin_stamp.h"
+
+namespace tenon {
+
+// A plugin that was opened, checked and initialised; its code stays loaded until exit.
+struct LoadedLibrary {
+  const tenon_plugin* plugin = nullptr;
+  std::string sha256;
+};
+
+// Opens one file: trust (nobody else may write to it), stamp, dlopen, entry table, init. Whatever
+// fails refuses the whole file. `expected_sha256` pins the hash for a plugin id.
+std::variant<LoadedLibrary, PluginRefusal> load_library(
+    const std::filesystem::path& path, const std::map<std::string, std::string>& pinned_sha256);
+
+// A file or folder that someone other than its trusted owners could have changed: writable by
+// others, or owned by someone who is not root, the user, or the owner of this program.
+// `group_writable` is set where only the group may write, which is worth a warning.
+std::optional<PluginRefusal> check_trust(const std::filesystem::path& path, bool& group_writable);
+
+}  // namespace tenon

@@ -1,0 +1,224 @@
+#include "plugin/plugin_registry.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <set>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "plugin/plugin_library.h"
+
+namespace tenon {
+namespace fs = std::filesystem;
+namespace {
+
+std::optional<std::string> environment(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
+
+fs::path program_folder() {
+  std::error_code failed;
+  const fs::path program = fs::read_symlink("/proc/self/exe", failed);
+  return failed ? fs::path() : program.parent_path();
+}
+
+// The regular *.so files of a folder, sorted, not recursive.
+std::vector<fs::path> library_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (entry.is_regular_file() && entry.path().extension() == ".so") {
+      files.push_back(fs::absolute(entry.path()).lexically_normal());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+// "*.MyScale" serves a class of that name in any module.
+bool serves(const std::string& pattern, const std::string& type) {
+  if (pattern == type) return true;
+  if (!pattern.starts_with("*.")) return false;
+  const std::string suffix = pattern.substr(1);  // ".MyScale"
+  return type.ends_with(suffix) || type == suffix.substr(1);
+}
+
+}  // namespace
+
+std::vector<PluginPlace> PluginRegistry::search_places(
+    const PluginsConfig& config, const std::vector<fs::path>& command_line) {
+  std::vector<PluginPlace> places;
+  for (const fs::path& folder : command_line) places.push_back({folder, "command line", true});
+  for (const fs::path& folder : config.directories) places.push_back({folder, "config", true});
+  if (const auto list = environment("TENON_PLUGIN_PATH")) {
+    std::istringstream folders(*list);
+    for (std::string folder; std::getline(folders, folder, ':');) {
+      if (!folder.empty()) places.push_back({folder, "TENON_PLUGIN_PATH", false});
+    }
+  }
+  if (const auto data = environment("XDG_DATA_HOME")) {
+    places.push_back({fs::path(*data) / "tenon" / "plugins", "user", false});
+  } else if (const auto home = environment("HOME")) {
+    places.push_back({fs::path(*home) / ".local/share/tenon/plugins", "user", false});
+  }
+  places.push_back({(program_folder() / "../lib/tenon/plugins").lexically_normal(), "built-in",
+                    false});
+  return places;
+}
+
+PluginRegistry::PluginRegistry(const PluginsConfig& config,
+                               const std::vector<fs::path>& command_line)
+    : places_(search_places(config, command_line)) {
+  int order = 0;
+  for (const fs::path& file : config.files) load_file(file, "config", order, true, config);
+  for (const PluginPlace& place : places_) load_place(place, ++order, config);
+  build_dispatch(config);
+}
+
+void PluginRegistry::load_place(const PluginPlace& place, int order, const PluginsConfig& config) {
+  if (!fs::is_directory(place.path)) {
+    if (!place.required) return;
+    throw Error({.stage = Stage::kPlugins,
+                 .message = "the plugin folder " + place.path.string() + " does not exist",
+                 .hint = "it was named by the " + place.origin});
+  }
+  bool group_writable = false;
+  if (const auto refusal = check_trust(place.path, group_writable)) {
+    if (place.required) {
+      throw Error({.stage = Stage::kPlugins,
+                   .message = "the plugin folder is refused: " + refusal->reason});
+    }
+    log::warning("plugin folder " + place.path.string() + " is refused: " + refusal->reason);
+    refused_.push_back({place.path, refusal->rule, refusal->reason});
+    return;
+  }
+  if (group_writable) {
+    log::warning("plugin folder " + place.path.string() + " can be changed by its group");
+  }
+  for (const fs::path& file : library_files(place.path)) {
+    load_file(file, place.origin, order, false, config);
+  }
+}
+
+void PluginRegistry::load_file(const fs::path& file, const std::string& origin, int order,
+                               bool required, const PluginsConfig& config) {
+  const fs::path path = fs::absolute(file).lexically_normal();
+  const auto is_same = [&](const auto& other) { return other.path == path; };
+  if (std::any_of(plugins_.begin(), plugins_.end(), is_same) ||
+      std::any_of(refused_.begin(), refused_.end(), is_same)) {
+    return;  // the same file by two places
+  }
+  const auto refuse = [&](const PluginRefusal& refusal) {
+    if (required) {
+      throw Error({.stage = Stage::kPlugins,
+                   .message = "the plugin " + path.string() + " is refused: " + refusal.reason,
+                   .hint = "it is named in [plugins] files"});
+    }
+    log::warning("plugin " + path.string() + " is refused: " + refusal.reason);
+    refused_.push_back({path, refusal.rule, refusal.reason});
+  };
+
+  bool group_writable = false;
+  if (const auto refusal = check_trust(path, group_writable)) return refuse(*refusal);
+  if (group_writable) log::warning("plugin " + path.string() + " can be changed by its group");
+  auto result = load_library(path, config.sha256);
+  if (const auto* refusal = std::get_if<PluginRefusal>(&result)) return refuse(*refusal);
+
+  const LoadedLibrary& loaded = std::get<LoadedLibrary>(result);
+  PluginInfo& info = plugins_.emplace_back();
+  info.id = loaded.plugin->id;
+  info.version = loaded.plugin->version;
+  info.path = path;
+  info.origin = origin;
+  info.sha256 = loaded.sha256;
+  info.place = order;
+  for (std::uint32_t i = 0; i < loaded.plugin->n_layer_types; ++i) {
+    info.layer_types.emplace_back(*loaded.plugin->layer_types[i], info);
+  }
+}
+
+// For each (method, type): a preferred id wins, then the higher place, then the higher priority.
+void PluginRegistry::build_dispatch(const PluginsConfig& config) {
+  std::map<std::pair<std::string, std::string>, std::vector<const LayerType*>> candidates;
+  for (const PluginInfo& plugin : plugins_) {
+    for (const LayerType& layer_type : plugin.layer_types) {
+      for (const std::string& type : layer_type.base_types()) {
+        candidates[{layer_type.method(), type}].push_back(&layer_type);
+      }
+    }
+  }
+  std::vector<std::string> ties;
+  std::set<std::string> used_preferences;
+  for (auto& [key, types] : candidates) {
+    const auto& [method, type] = key;
+    const auto preferred = config.prefer.find(method + ":" + type);
+    const auto rank = [&](const LayerType* candidate) {
+      const bool is_preferred =
+          preferred != config.prefer.end() && preferred->second == candidate->id();
+      return std::tuple(!is_preferred, candidate->plugin().place, -candidate->priority());
+    };
+    std::stable_sort(types.begin(), types.end(), [&](const LayerType* a, const LayerType* b) {
+      return rank(a) < rank(b);
+    });
+    const LayerType* winner = types.front();
+    if (preferred != config.prefer.end() && preferred->second == winner->id()) {
+      used_preferences.insert(preferred->first);
+    }
+    if (types.size() > 1 && rank(types[1]) == rank(winner)) {
+      ties.push_back(winner->id() + " (" + winner->plugin().path.string() + ") and " +
+                     types[1]->id() + " (" + types[1]->plugin().path.string() +
+                     ") both serve " + method + " on " + type + "; settle it with\n    [plugins.prefer]\n    \"" +
+                     method + ":" + type + "\" = \"" + winner->id() + "\"");
+      continue;
+    }
+    dispatch_.push_back({method, type, winner});
+    for (std::size_t i = 1; i < types.size(); ++i) {
+      log::info(winner->id() + " (" + winner->plugin().path.string() + ") serves " + method +
+                " on " + type + " in place of " + types[i]->id() + " (" +
+                types[i]->plugin().path.string() + ")");
+      shadowed_.push_back({method, type, types[i]->id(), types[i]->plugin().path, winner->id(),
+                           winner->plugin().path});
+    }
+  }
+  for (const auto& [key, id] : config.prefer) {
+    if (!used_preferences.contains(key)) {
+      ties.push_back("[plugins.prefer] \"" + key + "\" = \"" + id +
+                     "\" names no layer type that was found for it");
+    }
+  }
+  if (ties.empty()) return;
+  std::string message;
+  for (const std::string& tie : ties) message += (message.empty() ? "" : "\n") + tie;
+  throw Error({.stage = Stage::kPlugins, .message = message});
+}
+
+const LayerType* PluginRegistry::find(const std::string& method, const std::string& type) const {
+  const LayerType* by_name = nullptr;
+  for (const Entry& entry : dispatch_) {
+    if (entry.method != method) continue;
+    if (entry.type == type) return entry.layer_type;
+    if (by_name == nullptr && serves(entry.type, type)) by_name = entry.layer_type;
+  }
+  return by_name;
+}
+
+const LayerType* PluginRegistry::find_id(const std::string& layer_type_id) const {
+  for (const PluginInfo& plugin : plugins_) {
+    for (const LayerType& layer_type : plugin.layer_types) {
+      if (layer_type.id() == layer_type_id) return &layer_type;
+    }
+  }
+  return nullptr;
+}
+
+std::vector<std::string> PluginRegistry::supported_types(const std::string& method) const {
+  std::set<std::string> types;
+  for (const Entry& entry : dispatch_) {
+    if (entry.method == method) types.insert(entry.type);
+  }
+  return {types.begin(), types.end()};
+}
+
+}  // namespace tenon

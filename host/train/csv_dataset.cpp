@@ -1,0 +1,124 @@
+#include "train/csv_dataset.h"
+
+#include <ATen/ops/from_blob.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/suggest.h"
+#include "train/csv.h"
+#include "train/input_fit.h"
+
+namespace tenon {
+
+namespace {
+
+struct CsvSelection {
+  std::vector<std::size_t> inputs;
+  std::optional<std::size_t> target;
+};
+
+std::string missing_column(const std::string& name, const std::string& role,
+                           const std::vector<std::string>& header) {
+  const std::string near = did_you_mean(name, header);
+  return "there is no column `" + name + "` (" + role + "); " +
+         (near.empty() ? "the columns are " + join(header) : near);
+}
+
+CsvSelection select_columns(const std::vector<std::string>& header, const DataConfig& config,
+                            const std::string& loss, std::vector<std::string>& problems) {
+  CsvSelection selection;
+  const auto position = [&](const std::string& name) -> std::optional<std::size_t> {
+    const auto found = std::find(header.begin(), header.end(), name);
+    if (found == header.end()) return std::nullopt;
+    return static_cast<std::size_t>(found - header.begin());
+  };
+  const std::optional<std::size_t> target = position(config.target);
+  const bool needed = target_kind(loss) != TargetKind::kNone || config.given.contains("target");
+  if (needed && !target) {
+    problems.push_back(missing_column(config.target, "[data] target", header));
+  }
+  if (target_kind(loss) != TargetKind::kNone) selection.target = target;
+
+  for (std::size_t i = 0; config.inputs.empty() && i < header.size(); ++i) {
+    if (i != target) selection.inputs.push_back(i);
+  }
+  for (const std::string& name : config.inputs) {
+    const std::optional<std::size_t> column = position(name);
+    if (column) selection.inputs.push_back(*column);
+    if (!column) problems.push_back(missing_column(name, "[data] inputs", header));
+    if (column && column == selection.target) {
+      problems.push_back("column `" + name + "` is the target and also an input");
+    }
+  }
+  if (problems.empty() && selection.inputs.empty()) {
+    problems.emplace_back("no column is left for the model's input");
+  }
+  return selection;
+}
+
+// A tensor that owns `numbers`, so that nothing is copied.
+template <typename T>
+at::Tensor adopt(std::vector<T>&& numbers, at::IntArrayRef sizes, at::ScalarType dtype) {
+  const auto owner = std::make_shared<std::vector<T>>(std::move(numbers));
+  return at::from_blob(
+      owner->data(), sizes, [owner](void*) {}, dtype);
+}
+
+// What a CSV cannot be, whatever its columns.
+void check_model(const std::string& source, const std::string& loss,
+                 const std::vector<InputSpec>& inputs) {
+  std::vector<std::string> problems;
+  if (inputs.size() != 1) {
+    std::vector<std::string> names;
+    for (const InputSpec& input : inputs) names.push_back(input.name);
+    problems.push_back("a CSV file gives one input; the model takes " +
+                       std::to_string(inputs.size()) + " (" + join(names) + ")");
+  } else if (inputs[0].checked && !c10::isFloatingType(inputs[0].dtype)) {
+    problems.push_back("a CSV file gives floats; the model's input `" + inputs[0].name +
+                       "` takes integers");
+  }
+  if (target_kind(loss) == TargetKind::kTokens) {
+    problems.push_back("a CSV file holds no token sequences, which the loss " + loss + " takes");
+  }
+  throw_data_problems(problems, source, "put the data into a safetensors file, one tensor each");
+}
+
+}  // namespace
+
+Dataset read_csv_dataset(const std::filesystem::path& file, const DataConfig& config,
+                         const std::string& loss, const std::vector<InputSpec>& inputs) {
+  Dataset data;
+  data.source = file.string();
+  check_model(data.source, loss, inputs);
+  const MappedFile mapped(file, Stage::kData);
+  std::vector<std::string> problems;
+  const std::string hint = "name the columns with [data] inputs and target";
+  const CsvSelection selection =
+      select_columns(read_csv_header(mapped.text(), file), config, loss, problems);
+  throw_data_problems(problems, data.source, hint);
+
+  std::vector<std::size_t> float_columns = selection.inputs;
+  std::optional<std::size_t> integer_column;
+  if (target_kind(loss) == TargetKind::kClasses) integer_column = selection.target;
+  const bool float_target = selection.target && !integer_column;
+  if (float_target) float_columns.push_back(*selection.target);
+  CsvNumbers numbers = read_csv_numbers(mapped.text(), file, float_columns, integer_column);
+
+  data.rows = numbers.rows;
+  const auto width = static_cast<std::int64_t>(float_columns.size());
+  at::Tensor joined = adopt(std::move(numbers.floats), {data.rows, width}, at::kFloat);
+  if (float_target) {
+    data.target = joined.select(1, width - 1).contiguous();
+    joined = joined.narrow(1, 0, width - 1).contiguous();
+  }
+  if (integer_column) data.target = adopt(std::move(numbers.integers), {data.rows}, at::kLong);
+  data.input_names = {inputs[0].name};
+  data.inputs = {fit_input(joined, inputs[0], "the columns joined", problems)};
+  throw_data_problems(problems, data.source, hint);
+  return data;
+}
+
+}  // namespace tenon

@@ -1,0 +1,131 @@
+#include "train/input_fit.h"
+
+#include "base/error.h"
+#include "base/suggest.h"
+#include "train/tensor_text.h"
+
+namespace tenon {
+
+namespace {
+
+// Bits that hold an integer type's magnitude, or a floating type's exact integers; 0 for others.
+int value_bits(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kBool:
+      return 1;
+    case at::kChar:
+      return 7;
+    case at::kByte:
+    case at::kBFloat16:
+      return 8;
+    case at::kHalf:
+      return 11;
+    case at::kShort:
+      return 15;
+    case at::kUInt16:
+      return 16;
+    case at::kFloat:
+      return 24;
+    case at::kInt:
+      return 31;
+    case at::kUInt32:
+      return 32;
+    case at::kDouble:
+      return 53;
+    case at::kLong:
+      return 63;
+    case at::kUInt64:
+      return 64;
+    default:
+      return 0;
+  }
+}
+
+bool is_integer(at::ScalarType dtype) { return c10::isIntegralType(dtype, /*includeBool=*/true); }
+
+bool is_signed_integer(at::ScalarType dtype) {
+  return dtype == at::kChar || dtype == at::kShort || dtype == at::kInt || dtype == at::kLong;
+}
+
+// An input whose dtype the model does not tell (a declared model) may be numbers or indices: the
+// data decide which, and only the width is made the usual one.
+at::ScalarType wanted_dtype(const at::Tensor& tensor, const InputSpec& input) {
+  if (input.checked) return input.dtype;
+  if (tensor.is_floating_point() && c10::isFloatingType(input.dtype)) return input.dtype;
+  if (is_signed_integer(tensor.scalar_type()) || tensor.scalar_type() == at::kByte) {
+    return at::kLong;
+  }
+  return tensor.scalar_type();
+}
+
+void check_shape(const at::Tensor& tensor, const InputSpec& input, const std::string& label,
+                 std::vector<std::string>& problems) {
+  if (!input.checked) return;
+  const std::string has = label + " has the shape " + shape_text(tensor.sizes()) + "; ";
+  if (static_cast<std::size_t>(tensor.dim()) != input.dimensions.size()) {
+    problems.push_back(has + "the model's input `" + input.name + "` has " +
+                       std::to_string(input.dimensions.size()) + " dimensions");
+    return;
+  }
+  for (std::size_t i = 1; i < input.dimensions.size(); ++i) {
+    const std::int64_t fixed = input.dimensions[i].fixed;
+    if (fixed < 0 || tensor.size(static_cast<std::int64_t>(i)) == fixed) continue;
+    problems.push_back(has + "dimension " + std::to_string(i) + " of the model's input `" +
+                       input.name + "` is " + std::to_string(fixed));
+  }
+}
+
+}  // namespace
+
+bool is_fitting_cast(at::ScalarType from, at::ScalarType to) {
+  if (from == to) return true;
+  if (c10::isFloatingType(from)) return c10::isFloatingType(to);
+  if (!is_integer(from) || value_bits(to) == 0) return false;
+  if (is_signed_integer(from) && is_integer(to) && !is_signed_integer(to)) return false;
+  return value_bits(from) <= value_bits(to);
+}
+
+at::Tensor fit_input(const at::Tensor& tensor, const InputSpec& input, const std::string& label,
+                     std::vector<std::string>& problems) {
+  check_shape(tensor, input, label, problems);
+  const at::ScalarType dtype = wanted_dtype(tensor, input);
+  if (is_fitting_cast(tensor.scalar_type(), dtype)) return tensor.to(dtype);
+  problems.push_back(label + " is " + dtype_text(tensor.scalar_type()) + "; the model's input `" +
+                     input.name + "` is " + dtype_text(dtype));
+  return tensor;
+}
+
+TargetKind target_kind(const std::string& loss) {
+  if (loss == "output") return TargetKind::kNone;
+  if (loss == "causal_lm") return TargetKind::kTokens;
+  if (loss == "mse" || loss == "bce_with_logits") return TargetKind::kNumbers;
+  return TargetKind::kClasses;
+}
+
+at::Tensor fit_target(const at::Tensor& target, const std::string& loss, const std::string& label,
+                      std::vector<std::string>& problems) {
+  const at::ScalarType dtype = target.scalar_type();
+  if (target_kind(loss) == TargetKind::kNumbers) {
+    if (c10::isFloatingType(dtype)) return target;
+    problems.push_back(label + " is " + dtype_text(dtype) + "; the loss " + loss +
+                       " takes a float32 target");
+    return target;
+  }
+  if (dtype != at::kBool && is_fitting_cast(dtype, at::kLong)) return target.to(at::kLong);
+  problems.push_back(label + " is " + dtype_text(dtype) + "; the loss " + loss +
+                     " takes an int64 target");
+  return target;
+}
+
+void throw_data_problems(const std::vector<std::string>& problems, const std::string& source,
+                         const std::string& hint) {
+  if (problems.empty()) return;
+  std::string message = problems.front();
+  if (problems.size() > 1) {
+    message = "the data do not fit in " + std::to_string(problems.size()) + " ways:\n  " +
+              join(problems, "\n  ");
+  }
+  throw Error{{.stage = Stage::kData, .message = message, .hint = hint, .location = source}};
+}
+
+}  // namespace tenon

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "config/run_config.h"
+#include "model/graph.h"
+
+namespace tenon {
+
+// Whether every value of `from` is meant to survive in `to`: integers only where each value is
+// exact, floats to any float (as PyTorch's .float() and .half() would), floats never to integers.
+bool is_fitting_cast(at::ScalarType from, at::ScalarType to);
+
+// `tensor` cast to what the model's input takes. What does not fit (dtype, rank, a fixed dimension
+// other than the rows) is appended to `problems`, beginning with `label`, and the tensor is
+// returned as it was.
+at::Tensor fit_input(const at::Tensor& tensor, const InputSpec& input, const std::string& label,
+                     std::vector<std::string>& problems);
+
+// What the loss asks of a target.
+enum class TargetKind { kNone, kClasses, kNumbers, kTokens };
+TargetKind target_kind(const std::string& loss);
+
+// `target` as the loss takes it: int64 for classes and tokens, floating for numbers.
+at::Tensor fit_target(const at::Tensor& target, const std::string& loss, const std::string& label,
+                      std::vector<std::string>& problems);
+
+// One Error{Stage::kData} that lists all `problems`; nothing where there are none.
+void throw_data_problems(const std::vector<std::string>& problems, const std::string& source,
+                         const std::string& hint);
+
+}  // namespace tenon

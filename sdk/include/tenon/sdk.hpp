@@ -1,0 +1,9 @@
+// Everything that a plugin in C++20 needs. Header-only: nothing to link, no LibTorch to install.
+#pragma once
+
+#include "tenon/cpp/call.hpp"
+#include "tenon/cpp/layer.hpp"
+#include "tenon/cpp/plugin.hpp"
+#include "tenon/cpp/setup.hpp"
+#include "tenon/cpp/tensor.hpp"
+#include "tenon/tenon.h"

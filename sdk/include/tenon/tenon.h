@@ -1,0 +1,8 @@
+/* Everything that a plugin in C needs. For C++20 see tenon/sdk.hpp. */
+#pragma once
+
+#include "tenon/host.h"
+#include "tenon/layer.h"
+#include "tenon/plugin.h"
+#include "tenon/types.h"
+#include "tenon/version.h"

@@ -1,0 +1,208 @@
+#include "adapter/adapter_store.h"
+
+#include <ATen/ATen.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <set>
+
+#include "base/file.h"
+#include "base/safetensors.h"
+#include "model/tensor_file.h"
+#include "support/error_matchers.h"
+#include "support/temp_dir.h"
+
+namespace tenon {
+namespace {
+
+using testing::error_text;
+using ::testing::HasSubstr;
+using testing::TempDir;
+using ::testing::UnorderedElementsAre;
+
+AdapterFiles small_adapter() {
+  AdapterFiles files;
+  files.config.target_modules = std::vector<std::string>{"seq.0"};
+  files.config.modules_to_save = {"seq.4"};
+  files.config.r = 2;
+  files.base_model_class = "MLP";
+  files.parent_library = "models";
+  files.tensors = {{"seq.0.lora_A.weight", at::arange(6, at::kFloat).reshape({2, 3})},
+                   {"seq.0.lora_B.weight", at::ones({4, 2})},
+                   {"seq.4.weight", at::full({2, 4}, 3.0)}};
+  files.base_fingerprint = "crc32-sha256:00";
+  files.layers = {{.name = "seq.0",
+                   .type = "torch.nn.Linear",
+                   .plugin = "tenon.lora_linear",
+                   .version = "0.1.0",
+                   .sha256 = "abc",
+                   .options = {{"gate", true}}}};
+  return files;
+}
+
+std::set<std::string> names_in(const std::filesystem::path& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    names.insert(entry.path().filename().string());
+  }
+  return names;
+}
+
+TEST(AdapterStoreTest, RoundTripKeepsConfigTensorsAndRecord) {
+  const TempDir folder;
+  save_adapter(folder / "out/adapter", small_adapter(), false);
+  const AdapterFiles loaded = load_adapter(folder / "out/adapter");
+  EXPECT_EQ(loaded.config.target_modules, small_adapter().config.target_modules);
+  EXPECT_EQ(loaded.config.r, 2);
+  EXPECT_EQ(loaded.base_model_class, "MLP");
+  EXPECT_EQ(loaded.parent_library, "models");
+  ASSERT_EQ(loaded.tensors.size(), 3);
+  EXPECT_EQ(loaded.tensors[0].key, "seq.0.lora_A.weight");
+  EXPECT_TRUE(at::equal(loaded.tensors[0].tensor, small_adapter().tensors[0].tensor));
+  EXPECT_TRUE(loaded.has_tenon_json);
+  EXPECT_EQ(loaded.base_fingerprint, "crc32-sha256:00");
+  ASSERT_EQ(loaded.layers.size(), 1);
+  EXPECT_EQ(loaded.layers[0].plugin, "tenon.lora_linear");
+  EXPECT_EQ(loaded.layers[0].options, small_adapter().layers[0].options);
+}
+
+TEST(AdapterStoreTest, FolderHoldsThreeFilesWithPeftsNames) {
+  const TempDir folder;
+  save_adapter(folder / "adapter", small_adapter(), false);
+  EXPECT_THAT(
+      names_in(folder / "adapter"),
+      UnorderedElementsAre("adapter_config.json", "adapter_model.safetensors", "tenon.json"));
+  const SafetensorsFile file(folder / "adapter/adapter_model.safetensors", Stage::kAdapter);
+  EXPECT_NE(file.find("base_model.model.seq.0.lora_A.weight"), nullptr);
+  EXPECT_NE(file.find("base_model.model.seq.4.weight"), nullptr);
+  EXPECT_EQ(file.metadata(), (std::map<std::string, std::string>{{"format", "pt"}}));
+}
+
+TEST(AdapterStoreTest, PeftsFolderWithoutRecordIsLoaded) {
+  const TempDir folder;
+  save_adapter(folder / "adapter", small_adapter(), false);
+  std::filesystem::remove(folder / "adapter/tenon.json");
+  const AdapterFiles loaded = load_adapter(folder / "adapter");
+  EXPECT_FALSE(loaded.has_tenon_json);
+  EXPECT_EQ(loaded.base_fingerprint, "");
+  EXPECT_EQ(loaded.tensors.size(), 3);
+}
+
+TEST(AdapterStoreTest, ConfigAloneNeedsNoTensors) {
+  const TempDir folder;
+  folder.write("adapter_config.json", R"({"peft_type":"LORA","r":3})");
+  EXPECT_EQ(load_adapter_config(folder.path()).r, 3);
+}
+
+TEST(AdapterStoreTest, OccupiedFolderIsRefusedAndUntouched) {
+  const TempDir folder;
+  folder.write("notes.txt", "mine");
+  const std::string text = error_text([&] { save_adapter(folder.path(), small_adapter(), false); });
+  EXPECT_THAT(text, HasSubstr(folder.path().string() +
+                              ": the adapter cannot be saved here: the folder is not empty"));
+  EXPECT_THAT(text, HasSubstr("`force = true`"));
+  EXPECT_THAT(names_in(folder.path()), UnorderedElementsAre("notes.txt"));
+}
+
+TEST(AdapterStoreTest, ForceReplacesTheAdapterAndKeepsForeignFiles) {
+  const TempDir folder;
+  save_adapter(folder.path(), small_adapter(), false);
+  folder.write("notes.txt", "mine");
+  AdapterFiles second = small_adapter();
+  second.config.r = 5;
+  second.tensors.pop_back();
+  save_adapter(folder.path(), second, true);
+  EXPECT_EQ(load_adapter(folder.path()).config.r, 5);
+  EXPECT_EQ(load_adapter(folder.path()).tensors.size(), 2);
+  EXPECT_EQ(read_text_file(folder / "notes.txt", Stage::kAdapter), "mine");
+}
+
+TEST(AdapterStoreTest, LoadedAdapterMayBeSavedOverItself) {
+  const TempDir folder;
+  save_adapter(folder.path(), small_adapter(), false);
+  const AdapterFiles loaded = load_adapter(folder.path());
+  save_adapter(folder.path(), loaded, true);
+  EXPECT_TRUE(at::equal(load_adapter(folder.path()).tensors[2].tensor, at::full({2, 4}, 3.0)));
+}
+
+TEST(AdapterStoreTest, EmptyFolderAndFreshPathAreFree) {
+  const TempDir folder;
+  EXPECT_NO_THROW(check_output_folder(folder.path(), false));
+  EXPECT_NO_THROW(check_output_folder(folder / "a/b/c", false));
+  EXPECT_FALSE(std::filesystem::exists(folder / "a"));
+}
+
+TEST(AdapterStoreTest, PathThroughAFileIsRefusedBeforeTraining) {
+  const TempDir folder;
+  const auto file = folder.write("file", "x");
+  for (const auto& path : {file, file / "adapter"}) {
+    EXPECT_THAT(error_text([&] { check_output_folder(path, true); }),
+                HasSubstr(file.string() + ": the adapter cannot be saved here: this is not a "
+                                          "folder"));
+  }
+}
+
+TEST(AdapterStoreTest, FailedWriteLeavesTheOldAdapterWhole) {
+  const TempDir folder;
+  save_adapter(folder.path(), small_adapter(), false);
+  AdapterFiles large = small_adapter();
+  large.config.r = 7;
+  large.tensors[0].tensor = at::zeros({1 << 16});
+
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit old_limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old_limit), 0);
+  const rlimit small_limit{.rlim_cur = 4096, .rlim_max = old_limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small_limit), 0);
+  const std::string text = error_text([&] { save_adapter(folder.path(), large, true); });
+  ::setrlimit(RLIMIT_FSIZE, &old_limit);
+  std::signal(SIGXFSZ, old_handler);
+
+  EXPECT_THAT(text, HasSubstr("adapter_model.safetensors"));
+  EXPECT_EQ(load_adapter(folder.path()).config.r, 2);
+  EXPECT_EQ(names_in(folder.path()).size(), 3);
+}
+
+TEST(AdapterStoreTest, MissingConfigIsReportedInPeftsWords) {
+  const TempDir folder;
+  for (const auto& path : {folder.path(), folder / "nowhere"}) {
+    EXPECT_THAT(error_text([&] { load_adapter(path); }),
+                HasSubstr("Can't find 'adapter_config.json' at '" + path.string() + "'"));
+  }
+  save_adapter(folder / "second", small_adapter(), false);
+  EXPECT_THAT(error_text([&] { load_adapter_config(folder.path()); }),
+              HasSubstr("there is an adapter in " + (folder / "second").string()));
+}
+
+TEST(AdapterStoreTest, PickledTensorsAreRefusedWithTheReason) {
+  const TempDir folder;
+  folder.write("adapter_config.json", R"({"peft_type":"LORA"})");
+  EXPECT_THAT(error_text([&] { load_adapter(folder.path()); }),
+              HasSubstr("Can't find 'adapter_model.safetensors' at"));
+  folder.write("adapter_model.bin", "pickle");
+  const std::string text = error_text([&] { load_adapter(folder.path()); });
+  EXPECT_THAT(text, HasSubstr("adapter_model.bin, a Python pickle, which can run code"));
+  EXPECT_THAT(text, HasSubstr("load it with PEFT and save it again"));
+}
+
+TEST(AdapterStoreTest, TensorsWithoutPeftsPrefixAreAllNamed) {
+  const TempDir folder;
+  save_adapter(folder.path(), small_adapter(), false);
+  write_tensor_file(folder / "adapter_model.safetensors",
+                    {{"seq.0.lora_A.weight", at::ones({2, 3})}, {"x", at::ones({1})}});
+  const std::string text = error_text([&] { load_adapter(folder.path()); });
+  EXPECT_THAT(text, HasSubstr("these tensors do not start with PEFT's `base_model.model.`:\n"
+                              "  seq.0.lora_A.weight\n  x"));
+}
+
+TEST(AdapterStoreTest, TruncatedTensorsAreRefused) {
+  const TempDir folder;
+  save_adapter(folder.path(), small_adapter(), false);
+  const auto file = folder / "adapter_model.safetensors";
+  std::filesystem::resize_file(file, std::filesystem::file_size(file) - 1);
+  EXPECT_THAT(error_text([&] { load_adapter(folder.path()); }),
+              HasSubstr(file.string() + ": not a valid safetensors file: tensor"));
+}
+
+}  // namespace
+}  // namespace tenon

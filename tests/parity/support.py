@@ -1,0 +1,144 @@
+"""What every parity test needs: running tenon, writing configs, comparing tensors.
+
+A test is run as `python x_test.py TENON [unittest options]`.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "export"))
+
+import models  # noqa: E402,F401  (the tests take it from here, once its folder is on the path)
+
+_executable = None
+
+
+def main():
+    """Takes the path of tenon off the command line and runs the tests of the calling script."""
+    global _executable
+    if len(sys.argv) < 2:
+        sys.exit(f"usage: {sys.argv[0]} TENON [unittest options]")
+    _executable = Path(sys.argv.pop(1)).resolve()
+    torch.set_num_threads(2)
+    unittest.main(verbosity=2)
+
+
+class Workspace:
+    """A temporary folder with the files of a test, and tenon run on them."""
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="tenon-parity-"))
+        self._count = 0
+
+    def remove(self):
+        shutil.rmtree(self.folder)
+
+    def new_path(self, suffix=""):
+        """A path in the folder that nothing has yet."""
+        self._count += 1
+        return self.folder / f"{self._count:03d}{suffix}"
+
+    def write_config(self, config, path=None):
+        path = path or self.new_path(".toml")
+        path.write_text(to_toml(config))
+        return path
+
+    def write_tensors(self, tensors):
+        path = self.new_path(".safetensors")
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        return path
+
+    def tenon(self, *arguments):
+        """Runs tenon and returns the finished process, whatever its exit status."""
+        command = [str(_executable), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    def tenon_ok(self, *arguments):
+        done = self.tenon(*arguments)
+        if done.returncode != 0:
+            raise AssertionError(
+                f"tenon {' '.join(map(str, arguments))}: exit status {done.returncode}\n"
+                f"{done.stdout}{done.stderr}"
+            )
+        return done
+
+    def tenon_json(self, *arguments):
+        return json.loads(self.tenon_ok(*arguments, "--json").stdout)
+
+    def predict(self, model, inputs, adapter=None):
+        """The first output of `tenon predict` for a [model] table."""
+        outputs = self.new_path(".safetensors")
+        self.tenon_ok(
+            "predict",
+            self.write_config({"model": model}),
+            *(("--adapter", adapter) if adapter else ()),
+            *("--inputs", self.write_tensors(inputs)),
+            *("--outputs", outputs),
+        )
+        return load_file(outputs)["output_0"]
+
+
+class ParityTest(unittest.TestCase):
+    """A test case with one workspace for all its tests."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.workspace = Workspace()
+        cls.addClassCleanup(cls.workspace.remove)
+
+    def assert_within(self, actual, expected, tolerance):
+        """The largest difference of two tensors of one shape and type is at most `tolerance`."""
+        self.assertEqual(actual.shape, expected.shape)
+        self.assertEqual(actual.dtype, expected.dtype)
+        self.assertTrue(torch.isfinite(expected).all())
+        self.assertLessEqual((actual - expected).abs().max().item(), tolerance)
+
+    def assert_equal_forward(self, actual, expected):
+        """Equal, but for the order of sums, which threads may change."""
+        self.assert_within(actual, expected, 1e-6 * expected.abs().max().item())
+
+
+def relative_norm(actual, expected):
+    return ((actual - expected).norm() / expected.norm()).item()
+
+
+def to_toml(config):
+    """A config as text: tables of plain values, tables and lists of tables."""
+    return "\n".join(_toml_lines(config, prefix=""))
+
+
+def _toml_lines(table, prefix):
+    nested = {key: value for key, value in table.items() if _is_nested(value)}
+    lines = [f"{_key(k)} = {_value(v)}" for k, v in table.items() if k not in nested]
+    for key, value in nested.items():
+        path = prefix + _key(key)
+        tables, brackets = ([value], "[{}]") if isinstance(value, dict) else (value, "[[{}]]")
+        for each in tables:
+            lines += ["", brackets.format(path), *_toml_lines(each, path + ".")]
+    return lines
+
+
+def _is_nested(value):
+    return isinstance(value, dict) or (
+        isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+    )
+
+
+def _key(key):
+    return key if key.replace("_", "").isalnum() else json.dumps(key)
+
+
+def _value(value):
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    return json.dumps(str(value))

@@ -1,0 +1,104 @@
+"""The same training: 20 steps from one adapter, on the same batches, by PEFT and by Tenon."""
+
+import hashlib
+
+import torch
+from cases import CASES, make_case
+from peft import get_peft_model_state_dict
+from safetensors.torch import load_file
+from support import ParityTest, main, relative_norm
+
+STEPS = 20
+ROWS = 40
+BATCH_SIZE = 8
+OPTIMIZERS = {
+    "sgd": (torch.optim.SGD, {"momentum": 0.9}),
+    "adamw": (torch.optim.AdamW, {}),
+}
+LEARNING_RATES = {
+    "mlp": {"sgd": 0.01, "adamw": 1e-3},
+    "minilm": {"sgd": 0.01, "adamw": 5e-4},
+    "mistral": {"sgd": 0.1, "adamw": 1e-3},
+}
+TOLERANCE = 1e-4
+MOVE_TOLERANCE = 1e-2
+
+
+class TrainingTest(ParityTest):
+    def test_twenty_steps_give_the_same_adapter(self):
+        for name in CASES:
+            case = make_case(name, self.workspace.folder, training=True)
+            start = self.workspace.new_path()
+            case.save_by_peft(start)
+            data = case.data(ROWS)
+            for optimizer in OPTIMIZERS:
+                with self.subTest(case=name, optimizer=optimizer):
+                    self.check_same_training(case, start, data, optimizer)
+
+    def check_same_training(self, case, start, data, optimizer):
+        expected, expected_losses = train_by_peft(case, start, data, optimizer)
+        trained, losses = self.train_by_tenon(case, start, data, optimizer)
+
+        self.assertEqual(trained.keys(), expected.keys())
+        before = load_file(start / "adapter_model.safetensors")
+        for name, tensor in expected.items():
+            self.assertLessEqual(relative_norm(trained[name], tensor), TOLERANCE, name)
+            # Few steps move a tensor little, so what they added is compared as well.
+            moved = relative_norm(trained[name] - before[name], tensor - before[name])
+            self.assertLessEqual(moved, MOVE_TOLERANCE, name)
+
+        self.assertEqual(len(losses), STEPS)
+        for step, (loss, wanted) in enumerate(zip(losses, expected_losses), start=1):
+            self.assertAlmostEqual(loss, wanted, delta=1e-4 * abs(wanted), msg=f"step {step}")
+
+    def train_by_tenon(self, case, start, data, optimizer):
+        output = self.workspace.new_path()
+        config = {
+            "model": case.table,
+            "adapter": case.adapter_table(init_from=start),
+            "data": {"train": self.workspace.write_tensors(data)},
+            "train": {
+                "loss": case.loss,
+                "optimizer": optimizer,
+                "learning_rate": LEARNING_RATES[case.name][optimizer],
+                **OPTIMIZERS[optimizer][1],
+                "steps": STEPS,
+                "batch_size": BATCH_SIZE,
+                "shuffle": False,
+                "threads": 2,
+            },
+            "output": {"directory": output},
+        }
+        program_before = _sha256(case.table["path"])
+        report = self.workspace.tenon_json("run", self.workspace.write_config(config))
+        # Weights are mapped from the file: training must never reach it.
+        self.assertEqual(_sha256(case.table["path"]), program_before)
+        return load_file(output / "adapter_model.safetensors"), report["losses"]
+
+
+def train_by_peft(case, start, data, optimizer):
+    """Returns the trained tensors as PEFT would save them, and the loss of each step."""
+    peft_model = case.load_by_peft(start, trainable=True).train()
+    make_optimizer, options = OPTIMIZERS[optimizer]
+    trainable = [p for p in peft_model.parameters() if p.requires_grad]
+    steps = make_optimizer(trainable, lr=LEARNING_RATES[case.name][optimizer], **options)
+    losses = []
+    for step in range(STEPS):
+        first = step * BATCH_SIZE % ROWS
+        batch = {name: tensor[first : first + BATCH_SIZE] for name, tensor in data.items()}
+        labels = batch.pop("labels")
+        loss = case.peft_loss(case.forward(peft_model, batch), labels)
+        steps.zero_grad()
+        loss.backward()
+        steps.step()
+        losses.append(loss.item())
+    return get_peft_model_state_dict(peft_model), losses
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    main()

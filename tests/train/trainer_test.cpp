@@ -1,0 +1,209 @@
+#include "train/trainer.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/dropout.h>
+#include <ATen/ops/equal.h>
+
+#include <limits>
+
+#include "support/error_matchers.h"
+#include "train/toy_task.h"
+
+namespace tenon {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using testing::error_text;
+using ::testing::HasSubstr;
+using ::testing::Le;
+using testing::line_data;
+using testing::toy_config;
+using testing::toy_input;
+using testing::ToyTask;
+
+const std::atomic<bool> kNoStop{false};
+
+TrainConfig sgd(std::int64_t epochs) {
+  TrainConfig config = toy_config("mse", 8);
+  config.epochs = epochs;
+  return config;
+}
+
+TEST(Train, LearnsALine) {
+  ToyTask toy;
+  const TrainingResult result = train(toy.task, line_data(32), sgd(200), {}, kNoStop);
+  EXPECT_EQ(result.steps, 800);
+  EXPECT_EQ(result.losses.size(), 800U);
+  EXPECT_NEAR(toy.weight[0][0].item<float>(), 2, 1e-3);
+  EXPECT_NEAR(toy.weight[0][1].item<float>(), -1, 1e-3);
+  EXPECT_NEAR(toy.bias[0].item<float>(), 0.5, 1e-3);
+  EXPECT_GT(result.step_ms_min, 0);
+  EXPECT_LE(result.step_ms_min, result.step_ms_median);
+  EXPECT_LE(result.step_ms_median, result.step_ms_max);
+  EXPECT_FALSE(result.interrupted);
+  EXPECT_FALSE(result.not_finite_step.has_value());
+}
+
+TEST(Train, IsOneEpochUnlessEpochsOrStepsAreGiven) {
+  ToyTask toy;
+  TrainConfig config = sgd(3);
+  EXPECT_EQ(train(toy.task, line_data(20), config, {}, kNoStop).steps, 9);
+  config.epochs.reset();
+  EXPECT_EQ(train(toy.task, line_data(20), config, {}, kNoStop).steps, 3);
+  config.steps = 7;
+  EXPECT_EQ(train(toy.task, line_data(20), config, {}, kNoStop).steps, 7);
+}
+
+TEST(Train, SameSeedGivesTheSameLosses) {
+  const auto losses = [](std::uint64_t seed) {
+    ToyTask toy;
+    toy.task.forward = [&toy](const std::vector<at::Tensor>& inputs, bool training) {
+      const at::Tensor x = at::dropout(inputs[0], 0.5, training);
+      return std::vector<at::Tensor>{at::linear(x, toy.weight, toy.bias)};
+    };
+    TrainConfig config = sgd(2);
+    config.seed = seed;
+    return train(toy.task, line_data(20), config, {}, kNoStop).losses;
+  };
+  EXPECT_EQ(losses(1), losses(1));
+  EXPECT_NE(losses(1), losses(2));
+}
+
+TEST(Train, ReportsProgressAfterEveryStep) {
+  ToyTask toy;
+  std::vector<std::int64_t> steps, planned;
+  std::vector<double> losses;
+  const TrainingResult result = train(
+      toy.task, line_data(20), sgd(1),
+      [&](const StepProgress& progress) {
+        steps.push_back(progress.step);
+        planned.push_back(progress.steps);
+        losses.push_back(progress.loss);
+      },
+      kNoStop);
+  EXPECT_THAT(steps, ElementsAre(1, 2, 3));
+  EXPECT_THAT(planned, Each(3));
+  EXPECT_EQ(losses, result.losses);
+}
+
+TEST(Train, FixedBatchLeavesTheShorterLastBatchOutAndCountsIt) {
+  ToyTask toy;
+  toy.task.inputs = {toy_input(8)};
+  std::vector<std::int64_t> sizes;
+  const auto forward = toy.task.forward;
+  toy.task.forward = [&](const std::vector<at::Tensor>& inputs, bool training) {
+    sizes.push_back(inputs[0].size(0));
+    return forward(inputs, training);
+  };
+  const TrainingResult result = train(toy.task, line_data(20), sgd(2), {}, kNoStop);
+  EXPECT_THAT(sizes, ElementsAre(8, 8, 8, 8));
+  EXPECT_EQ(result.rows_left_out, 4);
+  TrainConfig config = sgd(1);
+  config.batch_size = 32;
+  EXPECT_THAT(error_text([&] { train(toy.task, line_data(20), config, {}, kNoStop); }),
+              HasSubstr("dimension 0 of `x` was fixed to 8"));
+}
+
+TEST(Train, StopFinishesTheStepAndLeavesTheRestOut) {
+  ToyTask toy;
+  std::atomic<bool> stop{false};
+  const auto stop_at_two = [&](const StepProgress& progress) { stop = progress.step == 2; };
+  const TrainingResult result = train(toy.task, line_data(20), sgd(5), stop_at_two, stop);
+  EXPECT_TRUE(result.interrupted);
+  EXPECT_EQ(result.steps, 2);
+}
+
+TEST(Train, StopAtTheLastStepIsNoInterruption) {
+  ToyTask toy;
+  const std::atomic<bool> stop{true};
+  TrainConfig config = sgd(1);
+  config.steps = 1;
+  EXPECT_FALSE(train(toy.task, line_data(20), config, {}, stop).interrupted);
+}
+
+TEST(Train, LossThatIsNotFiniteTakesBackTheUpdateThatBroughtIt) {
+  ToyTask toy;
+  TrainConfig config = sgd(1);
+  config.shuffle = false;
+  at::Tensor before_last_update;
+  int calls = 0;
+  const auto forward = toy.task.forward;
+  toy.task.forward = [&](const std::vector<at::Tensor>& inputs, bool training) {
+    if (++calls == 2) before_last_update = toy.weight.detach().clone();
+    std::vector<at::Tensor> outputs = forward(inputs, training);
+    if (calls == 3) outputs[0] = outputs[0] * std::numeric_limits<float>::quiet_NaN();
+    return outputs;
+  };
+  const TrainingResult result = train(toy.task, line_data(40), config, {}, kNoStop);
+  EXPECT_EQ(result.not_finite_step, 3);
+  EXPECT_EQ(result.steps, 2);
+  EXPECT_THAT(result.losses, Each(Le(10.0)));
+  EXPECT_TRUE(at::equal(toy.weight.detach(), before_last_update));
+}
+
+TEST(Train, DivergenceLeavesFiniteParameters) {
+  ToyTask toy;
+  TrainConfig config = sgd(100);
+  config.learning_rate = 1e10;
+  const TrainingResult result = train(toy.task, line_data(20), config, {}, kNoStop);
+  EXPECT_TRUE(result.not_finite_step.has_value());
+  EXPECT_TRUE(toy.weight.isfinite().all().item<bool>());
+}
+
+TEST(Train, LastUpdateThatIsNotFiniteIsTakenBack) {
+  ToyTask toy;
+  TrainConfig config = sgd(1);
+  config.steps = 1;
+  config.learning_rate = std::numeric_limits<float>::max();
+  config.learning_rate *= 4;
+  const TrainingResult result = train(toy.task, line_data(20), config, {}, kNoStop);
+  EXPECT_EQ(result.not_finite_step, 1);
+  EXPECT_TRUE(at::equal(toy.weight.detach(), at::zeros({1, 2})));
+}
+
+TEST(Train, BuffersThatTheForwardSpoiledAreTakenBack) {
+  ToyTask toy;
+  const at::Tensor statistics = at::zeros({1});
+  toy.task.buffers = {statistics};
+  toy.task.forward = [&](const std::vector<at::Tensor>& inputs, bool) {
+    statistics.fill_(std::numeric_limits<float>::infinity());
+    return std::vector<at::Tensor>{at::linear(inputs[0], toy.weight, toy.bias) * statistics};
+  };
+  EXPECT_EQ(train(toy.task, line_data(20), sgd(1), {}, kNoStop).not_finite_step, 1);
+  EXPECT_EQ(statistics.item<float>(), 0.0F);
+}
+
+TEST(Train, SaysThatTheLossReachesNoTrainedParameter) {
+  ToyTask toy;
+  toy.task.forward = [](const std::vector<at::Tensor>& inputs, bool) {
+    return std::vector<at::Tensor>{inputs[0].select(1, 0)};
+  };
+  EXPECT_THAT(error_text([&] { train(toy.task, line_data(20), sgd(1), {}, kNoStop); }),
+              HasSubstr("the loss depends on no trained parameter"));
+  const at::Tensor other = at::zeros({1}).requires_grad_();
+  toy.task.forward = [&](const std::vector<at::Tensor>& inputs, bool) {
+    return std::vector<at::Tensor>{inputs[0].select(1, 0) + other};
+  };
+  EXPECT_THAT(error_text([&] { train(toy.task, line_data(20), sgd(1), {}, kNoStop); }),
+              HasSubstr("no trained parameter got a gradient"));
+}
+
+TEST(Train, DatasetWithoutRowsIsAnError) {
+  ToyTask toy;
+  EXPECT_THAT(error_text([&] { train(toy.task, line_data(0), sgd(1), {}, kNoStop); }),
+              HasSubstr("line.csv: the data have no rows"));
+}
+
+TEST(Train, UsesTheThreadsOfTheConfig) {
+  const int before = at::get_num_threads();
+  ToyTask toy;
+  TrainConfig config = sgd(1);
+  config.threads = before == 1 ? 2 : 1;
+  train(toy.task, line_data(8), config, {}, kNoStop);
+  EXPECT_EQ(at::get_num_threads(), config.threads);
+  at::set_num_threads(before);
+}
+
+}  // namespace
+}  // namespace tenon
