@@ -50,6 +50,9 @@ def arguments_for_clang(command):
             skip = False
         elif word in ("-o", "-MF", "-MT", "-MQ"):
             skip = True
+        elif word.endswith("cmake_pch.hxx"):
+            # gcc's precompiled header beside it would be taken for clang's.
+            kept.append(str(ROOT / "host/cmake/torch_pch.h"))
         elif word not in ("-c", "-MD", "-MMD", "-Winvalid-pch", "-Werror"):
             kept.append(word)
     return kept
@@ -63,7 +66,7 @@ def compiled_files(build):
     for entry in entries:
         path = pathlib.Path(entry["directory"], entry["file"]).resolve()
         if path in wanted:
-            commands.setdefault(path, arguments_for_clang(entry["command"])[:])
+            commands.setdefault(path, arguments_for_clang(entry["command"]))
     return {
         path: [word for word in words if pathlib.Path(word).resolve() != path]
         for path, words in commands.items()

@@ -58,7 +58,7 @@ class ErrorsTest(ParityTest):
         path = self.export("bypass")
         self.check_refused(path, "`weight_only`", target_modules=["used", "weight_only"])
 
-    def test_module_to_save_of_which_only_the_weight_is_used_is_trained_or_refused(self):
+    def test_module_to_save_of_which_only_the_weight_is_used_is_refused(self):
         """PEFT's copy of such a module is trained, saved and never used."""
         path = self.export("bypass")
         self.check_refused(

@@ -13,8 +13,18 @@ RULES = [
     ("minilm", {"target_modules": ["query", "value"], "layers_to_transform": [0, 3]}),
     ("minilm", {"target_modules": ["dense"], "exclude_modules": ["pooler.dense"]}),
     ("minilm", {"target_modules": r"bert\.encoder\.layer\.[0-2]\.attention\.self\.(query|key)"}),
-    ("mistral", {"target_modules": ["self_attn.q_proj", "up_proj"], "exclude_modules": r".*\.0\..*"}),
-    ("mistral", {"target_modules": ["q_proj", "lm_head"], "layers_to_transform": [1], "layers_pattern": "layers"}),
+    (
+        "mistral",
+        {"target_modules": ["self_attn.q_proj", "up_proj"], "exclude_modules": r".*\.0\..*"},
+    ),
+    (
+        "mistral",
+        {
+            "target_modules": ["q_proj", "gate_proj"],
+            "layers_to_transform": [1],
+            "layers_pattern": ["layers"],
+        },
+    ),
 ]
 
 

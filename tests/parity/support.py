@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import warnings
 from pathlib import Path
 
 import torch
@@ -28,7 +29,9 @@ def main():
         sys.exit(f"usage: {sys.argv[0]} TENON [unittest options]")
     _executable = Path(sys.argv.pop(1)).resolve()
     torch.set_num_threads(2)
-    unittest.main(verbosity=2)
+    # PEFT's own use of transformers; nothing that these tests could heed.
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
+    unittest.main(verbosity=2, warnings=False)
 
 
 class Workspace:

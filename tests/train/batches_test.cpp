@@ -59,7 +59,7 @@ TEST(BatchRows, SeedAndEpochDecideTheOrder) {
 
 // The generator and the shuffle are fixed, so this order holds for every platform and version.
 TEST(BatchRows, OrderIsTheSameEverywhere) {
-  EXPECT_THAT(joined(batch_rows(8, 8, true, 0, 0, false)), ElementsAre(0, 0, 0, 0, 0, 0, 0, 0));
+  EXPECT_THAT(joined(batch_rows(8, 8, true, 0, 0, false)), ElementsAre(0, 7, 5, 6, 1, 3, 2, 4));
 }
 
 TEST(TakeBatch, PicksRowsOfInputsAndTarget) {

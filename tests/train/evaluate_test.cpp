@@ -1,9 +1,10 @@
+#include "train/trainer.h"
+
 #include <ATen/core/grad_mode.h>
 
 #include "support/error_matchers.h"
 #include "train/loss.h"
 #include "train/toy_task.h"
-#include "train/trainer.h"
 
 namespace tenon {
 namespace {

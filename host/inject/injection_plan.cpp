@@ -1,0 +1,272 @@
+#include "inject/injection_plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/suggest.h"
+#include "inject/reachability.h"
+#include "inject/target_matcher.h"
+
+namespace tenon {
+namespace {
+
+const char* init_name(LoraInit init) {
+  switch (init) {
+    case LoraInit::kRandom:
+      return "random";
+    case LoraInit::kGaussian:
+      return "gaussian";
+    case LoraInit::kDefault:
+      break;
+  }
+  return "default";
+}
+
+// What tenon_host.option answers for this layer: PEFT's keys after the patterns, then the plugin's own.
+OptionTable layer_options(const AdapterConfig& config, const std::string& path) {
+  OptionTable options = config.options;
+  options["r"] = pattern_value(config.rank_pattern, path).value_or(config.r);
+  options["lora_alpha"] = pattern_value(config.alpha_pattern, path).value_or(config.lora_alpha);
+  options["lora_dropout"] = config.lora_dropout;
+  options["use_rslora"] = config.use_rslora;
+  options["init_lora_weights"] = std::string(init_name(config.init_lora_weights));
+  return options;
+}
+
+// PEFT: lora/layer.py, update_layer.
+double lora_scaling(const OptionTable& options) {
+  const double alpha = std::get<double>(options.at("lora_alpha"));
+  const auto r = static_cast<double>(std::get<std::int64_t>(options.at("r")));
+  return std::get<bool>(options.at("use_rslora")) ? alpha / std::sqrt(r) : alpha / r;
+}
+
+// The tensors that a module and its descendants own, by name or alias, in model order.
+std::vector<std::int32_t> owned_tensors(const ModelData& model, const std::string& path,
+                                        std::vector<std::string>& relative_names) {
+  const std::string prefix = path + ".";
+  std::vector<std::int32_t> owned;
+  for (std::size_t i = 0; i < model.tensors.size(); ++i) {
+    const ModelTensor& tensor = model.tensors[i];
+    std::vector<std::string> names = tensor.aliases;
+    names.insert(names.begin(), tensor.name);
+    const auto own = std::find_if(names.begin(), names.end(),
+                                  [&](const std::string& n) { return n.starts_with(prefix); });
+    if (own == names.end()) continue;
+    owned.push_back(static_cast<std::int32_t>(i));
+    relative_names.push_back(own->substr(prefix.size()));
+  }
+  return owned;
+}
+
+OptionTable attribute_table(const ModelData& model, const Region& region) {
+  OptionTable table;
+  for (const auto& [name, value] : operator_attributes(model, region)) {
+    if (value.isBool()) {
+      table[name] = value.toBool();
+    } else if (value.isInt()) {
+      table[name] = value.toInt();
+    } else if (value.isDouble()) {
+      table[name] = value.toDouble();
+    } else if (value.isString()) {
+      table[name] = value.toStringRef();
+    } else if (value.isIntList()) {
+      table[name] = value.toIntVector();
+    } else if (value.isDoubleList()) {
+      table[name] = value.toDoubleVector();
+    }
+  }
+  return table;
+}
+
+// One planned layer, or the reason why it cannot be.
+class LayerPlanner {
+ public:
+  LayerPlanner(const ModelData& model, const AdapterConfig& config, const PluginRegistry& plugins)
+      : model_(model), config_(config), plugins_(plugins), reachable_(reachable_nodes(model.graph)) {}
+
+  // Throws Error{kInjection} if the layer cannot be adapted.
+  PlannedLayer plan(ModuleId id) const {
+    const Module& module = model_.tree.modules[static_cast<std::size_t>(id)];
+    PlannedLayer layer;
+    layer.module = id;
+    layer.layer_type = dispatch(module);
+    layer.regions = live_regions(module, id);
+    std::vector<std::string> names;
+    layer.tensors = owned_tensors(model_, module.path, names);
+    check_weights_run(module, layer);
+    layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names));
+    layer.options = layer_options(config_, module.path);
+    layer.scaling = config_.method == "lora" ? lora_scaling(layer.options) : 1;
+    layer.parameters = layer.layer_type->declare(*layer.facts, layer.options);
+    return layer;
+  }
+
+ private:
+  const LayerType* dispatch(const Module& module) const {
+    const LayerType* layer_type = plugins_.find(config_.method, module.type);
+    if (layer_type != nullptr) return layer_type;
+    const std::vector<std::string> supported = plugins_.supported_types(config_.method);
+    const std::string type = module.type.empty() ? "a module of unknown type" : module.type;
+    throw Error({.stage = Stage::kInjection,
+                 .message = type + " at `" + module.path + "` is not supported by method " +
+                            config_.method + "; supported here: " +
+                            (supported.empty() ? "nothing" : join(supported)) +
+                            "; a plugin for it goes into " + plugin_folder()});
+  }
+
+  std::string plugin_folder() const {
+    for (const PluginPlace& place : plugins_.places()) {
+      if (place.origin == "user") return place.path.string();
+    }
+    return "a folder that [plugins] directories names";
+  }
+
+  std::vector<Region> live_regions(const Module& module, ModuleId id) const {
+    if (runs_only_nested(model_, id)) {
+      fail(module, "runs only where the model switches gradients off, so it cannot be trained");
+    }
+    std::vector<Region> regions = find_regions(model_, id);
+    std::erase_if(regions, [&](const Region& region) {
+      return std::none_of(region.nodes.begin(), region.nodes.end(), [&](std::int32_t node) {
+        return reachable_[static_cast<std::size_t>(node)];
+      });
+    });
+    if (regions.empty()) {
+      fail(module, "is never run by the model's forward, so an adapter on it would do nothing");
+    }
+    const auto differs = [&](const Region& region) {
+      return region.inputs.size() != regions[0].inputs.size() ||
+             region.outputs.size() != regions[0].outputs.size();
+    };
+    if (std::any_of(regions.begin(), regions.end(), differs)) {
+      fail(module, "is called in different ways, with other numbers of inputs or outputs");
+    }
+    return regions;
+  }
+
+  void check_weights_run(const Module& module, const PlannedLayer& layer) const {
+    const std::set<std::int32_t> own(layer.tensors.begin(), layer.tensors.end());
+    for (const Region& region : layer.regions) {
+      if (std::none_of(region.tensors.begin(), region.tensors.end(),
+                       [&](std::int32_t tensor) { return own.contains(tensor); })) {
+        fail(module, "runs without using weights of its own, so an adapter on it would do nothing");
+      }
+    }
+  }
+
+  LayerFacts::Description describe(const Module& module, const PlannedLayer& layer,
+                                   const std::vector<std::string>& names) const {
+    const Region& region = layer.regions.front();
+    LayerFacts::Description facts;
+    facts.type = module.type;
+    facts.module_path = module.path;
+    for (std::size_t i = 0; i < layer.tensors.size(); ++i) {
+      const ModelTensor& tensor = model_.tensors[static_cast<std::size_t>(layer.tensors[i])];
+      facts.weights.push_back({names[i], tensor.tensor.sizes().vec(),
+                               static_cast<std::int32_t>(tensor.tensor.scalar_type()),
+                               tensor.kind != ValueKind::kParameter});
+    }
+    const std::set<std::int32_t> own(layer.tensors.begin(), layer.tensors.end());
+    const bool only_own = std::all_of(region.tensors.begin(), region.tensors.end(),
+                                      [&](std::int32_t tensor) { return own.contains(tensor); });
+    if (only_own) facts.operator_name = single_operator(model_, region);
+    facts.attributes = attribute_table(model_, region);
+    facts.n_inputs = static_cast<std::uint32_t>(region.inputs.size());
+    facts.n_outputs = static_cast<std::uint32_t>(region.outputs.size());
+    return facts;
+  }
+
+  [[noreturn]] static void fail(const Module& module, const std::string& why) {
+    throw Error({.stage = Stage::kInjection,
+                 .message = (module.type.empty() ? "the module" : module.type) + " at `" +
+                            module.path + "` " + why});
+  }
+
+  const ModelData& model_;
+  const AdapterConfig& config_;
+  const PluginRegistry& plugins_;
+  std::vector<bool> reachable_;
+};
+
+bool is_pytorch_type(const std::string& type) { return type.starts_with("torch.nn."); }
+
+// Modules to save must run too: what is trained and never used is a fault.
+void check_saved(const ModelData& model, ModuleId id, std::vector<std::string>& problems) {
+  const std::string& path = model.tree.modules[static_cast<std::size_t>(id)].path;
+  std::vector<std::string> names;
+  const std::vector<std::int32_t> owned = owned_tensors(model, path, names);
+  if (owned.empty()) {
+    problems.push_back("`" + path + "` in modules_to_save has no parameters to train");
+    return;
+  }
+  std::set<std::int32_t> used;
+  for (const Region& region : find_regions(model, id)) {
+    used.insert(region.tensors.begin(), region.tensors.end());
+  }
+  if (std::none_of(owned.begin(), owned.end(), [&](auto t) { return used.contains(t); })) {
+    problems.push_back("`" + path +
+                       "` in modules_to_save is never run by the model's forward, so training it "
+                       "would do nothing");
+  }
+}
+
+}  // namespace
+
+InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config,
+                             const PluginRegistry& plugins) {
+  std::vector<std::string> paths;
+  for (const Module& module : model.tree.modules) {
+    if (!module.path.empty()) paths.push_back(module.path);
+  }
+  const TargetMatch match = match_targets(config, paths);
+
+  InjectionPlan plan{config, {}, {}, match.notes};
+  std::vector<std::string> problems;
+  std::vector<std::string> hints;
+  std::set<std::string> noticed;
+  const LayerPlanner planner(model, config, plugins);
+  for (const std::string& path : match.targeted) {
+    const ModuleId id = model.tree.find(path);
+    try {
+      plan.layers.push_back(planner.plan(id));
+    } catch (const Error& error) {
+      if (config.skip_unsupported) {
+        plan.notes.push_back("skipped: " + error.failure().message);
+      } else {
+        problems.push_back(error.failure().message);
+        if (!error.failure().hint.empty()) hints.push_back(error.failure().hint);
+      }
+      continue;
+    }
+    const std::string& type = model.tree.modules[static_cast<std::size_t>(id)].type;
+    if (!is_pytorch_type(type) && noticed.insert(type).second) {
+      plan.notes.push_back(type + " is not one of PyTorch's own types; it is adapted by " +
+                           plan.layers.back().layer_type->id() + ": proceed with care");
+    }
+  }
+  for (const std::string& path : match.saved) {
+    plan.saved.push_back(model.tree.find(path));
+    check_saved(model, plan.saved.back(), problems);
+  }
+  for (const RefusedPlugin& refused : plugins.refused()) {
+    if (!problems.empty()) {
+      hints.push_back("a plugin was refused: " + refused.path.string() + ": " + refused.reason);
+    }
+  }
+  if (problems.empty() && plan.layers.empty()) {
+    problems = {"no targeted layer can be adapted; skip_unsupported left nothing"};
+  }
+  if (problems.empty()) return plan;
+  throw Error({.stage = Stage::kInjection,
+               .message = problems.size() == 1
+                              ? problems.front()
+                              : std::to_string(problems.size()) + " layers cannot be adapted:\n  - " +
+                                    join(problems, "\n  - "),
+               .hint = join(hints, "\n  "),
+               .location = config.location});
+}
+
+}  // namespace tenon

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/adapter_config.h"
+#include "model/graph.h"
+#include "model/region.h"
+#include "plugin/plugin_registry.h"
+
+namespace tenon {
+
+// One layer that an adapter will be put on: everything is known, nothing has been changed.
+struct PlannedLayer {
+  ModuleId module = kNoModule;
+  const LayerType* layer_type = nullptr;
+  std::shared_ptr<const LayerFacts> facts;
+  std::vector<std::int32_t> tensors;  // of ModelData::tensors: the layer's weights, in model order
+  std::vector<Region> regions;        // one for each call
+  std::vector<ParameterSpec> parameters;
+  double scaling = 1;
+  OptionTable options;  // as the plugin saw them
+};
+
+// The whole of one adapter's injection, planned before anything is committed.
+struct InjectionPlan {
+  AdapterConfig config;
+  std::vector<PlannedLayer> layers;
+  std::vector<ModuleId> saved;
+  std::vector<std::string> notes;
+};
+
+// Matches the targets, dispatches each to a plugin, and has the plugin validate the base and declare
+// its parameters. Throws Error{kInjection} with every layer that cannot be adapted and why.
+InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config,
+                             const PluginRegistry& plugins);
+
+}  // namespace tenon

@@ -1,0 +1,254 @@
+"""Runs Tenon and PEFT in turn on the same data and prints a Markdown table. See `run`.
+
+This process starts both and imports no library of theirs: a child's peak memory starts from its
+parent's.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parent.parent
+
+# Rows per batch and tokens per row; steps are many enough that the first few do not matter.
+CASES = {
+    "MLP, batch 64": {"model": "mlp", "batch": 64, "length": 0, "steps": 60},
+    "MiniLM 4x16": {"model": "minilm", "batch": 4, "length": 16, "steps": 40},
+    "MiniLM 16x128": {"model": "minilm", "batch": 16, "length": 128, "steps": 8},
+}
+ADAPTERS = {
+    "mlp": {"r": 8, "lora_alpha": 8, "target_modules": ["seq.0", "seq.2"],
+            "modules_to_save": ["seq.4"]},
+    "minilm": {"r": 8, "lora_alpha": 8, "target_modules": ["query", "key", "value", "dense"]},
+}
+LOSSES = {"mlp": "nll", "minilm": "cross_entropy"}
+LEARNING_RATE = 1e-3
+
+
+@dataclass
+class Run:
+    """What one process took."""
+
+    step_ms: float  # median over the steps
+    peak_mb: float  # VmHWM
+    loss: float  # of the last step: both must have trained the same
+
+
+@dataclass
+class Measured:
+    """All rounds of one case by one of the two."""
+
+    runs: list = field(default_factory=list)
+    first_step_s: list = field(default_factory=list)
+
+    def step_ms(self):
+        return statistics.median(run.step_ms for run in self.runs)
+
+    def peak_mb(self):
+        return statistics.median(run.peak_mb for run in self.runs)
+
+    def start_s(self):
+        return statistics.median(self.first_step_s)
+
+
+class Bench:
+    def __init__(self, arguments, folder):
+        self.tenon = arguments.tenon
+        self.python = arguments.python
+        self.threads = arguments.threads
+        self.rounds = arguments.rounds
+        self.folder = Path(folder)
+        # LibTorch reads these at its start; [train] threads and set_num_threads say it again.
+        self.environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": str(self.threads),
+            "MKL_NUM_THREADS": str(self.threads),
+            "HF_HUB_OFFLINE": "1",
+        }
+
+    def prepare(self):
+        """Exports the models and writes the data that both read."""
+        subprocess.run(
+            [
+                *(self.python, "-B", FOLDER / "prepare.py", self.folder),
+                *(json.dumps(CASES), json.dumps(ADAPTERS)),
+            ],
+            check=True,
+            env=self.environment,
+        )
+
+    def measure(self, name):
+        """Rounds of Tenon and PEFT in turn: machine noise meets both."""
+        measured = {"tenon": Measured(), "peft": Measured()}
+        for each in range(self.rounds):
+            for side in measured:
+                print(f"{name}: round {each + 1} of {self.rounds}, {side}", file=sys.stderr)
+                run = self.run_tenon if side == "tenon" else self.run_peft
+                measured[side].runs.append(run(name, CASES[name]["steps"])[0])
+                measured[side].first_step_s.append(run(name, 1)[1])
+        self.check_same_work(name, measured)
+        return measured
+
+    def check_same_work(self, name, measured):
+        """Both start from one adapter, so that equal losses show equal work."""
+        losses = [run.loss for side in measured.values() for run in side.runs]
+        if max(losses) - min(losses) > 0.01 * abs(losses[0]) + 1e-3:
+            sys.exit(f"error: {name}: the last losses differ, so the work did too: {losses}")
+
+    def run_tenon(self, name, steps):
+        """For one step the time is that of the whole process, the adapter saved included."""
+        case = CASES[name]
+        config = self.folder / "tenon.toml"
+        config.write_text(self.tenon_config(name, case, steps))
+        output, seconds, peak_mb = self.run_process([self.tenon, "run", config, "--json"])
+        report = json.loads(output)
+        run = Run(report["step_ms"]["median"], peak_mb, report["losses"][-1])
+        return run, seconds
+
+    def tenon_config(self, name, case, steps):
+        adapter = ADAPTERS[case["model"]]
+        return "\n".join([
+            "[model]",
+            f'path = "{case["model"]}.pt2"',
+            "[adapter]",
+            'method = "lora"',
+            f'init_from = "{case["model"]}-adapter"',
+            *(f"{key} = {json.dumps(value)}" for key, value in adapter.items()),
+            "[data]",
+            f"train = {json.dumps(data_name(case))}",
+            "[train]",
+            f'loss = "{LOSSES[case["model"]]}"',
+            'optimizer = "adamw"',
+            f"learning_rate = {LEARNING_RATE}",
+            f"steps = {steps}",
+            f"batch_size = {case['batch']}",
+            "shuffle = false",
+            f"threads = {self.threads}",
+            "[output]",
+            'directory = "tenon-adapter"',
+            "force = true",
+        ])
+
+    def run_peft(self, name, steps):
+        """The time is that of the first step's end, as the process itself reports it."""
+        case = CASES[name]
+        task = {
+            "folder": str(self.folder),
+            "model": case["model"],
+            "data": data_name(case),
+            "loss": LOSSES[case["model"]],
+            "batch_size": case["batch"],
+            "learning_rate": LEARNING_RATE,
+            "steps": steps,
+            "threads": self.threads,
+        }
+        begin = time.time()
+        command = [self.python, "-B", FOLDER / "train_by_peft.py", json.dumps(task)]
+        output, _, peak_mb = self.run_process(command)
+        report = json.loads(output)
+        run = Run(statistics.median(report["step_ms"]), peak_mb, report["losses"][-1])
+        return run, report["first_step_end"] - begin
+
+    def run_process(self, command):
+        """Standard output, seconds from start to end, and peak memory in MB."""
+        begin = time.time()
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen(
+                command, stdout=output, env=self.environment, cwd=self.folder
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.time() - begin
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode != 0:
+                sys.exit(f"error: {' '.join(map(str, command))}: status {process.returncode}")
+            output.seek(0)
+            return output.read(), seconds, usage.ru_maxrss / 1024
+
+    def versions(self):
+        """Two lines: what each of the two runs on."""
+        code = (
+            "import peft, transformers, torch; print(f'PEFT {peft.__version__}, transformers "
+            "{transformers.__version__}, torch {torch.__version__}')"
+        )
+        peers = subprocess.run([self.python, "-c", code], capture_output=True, text=True, check=True)
+        tenon = subprocess.run([self.tenon, "--version"], capture_output=True, text=True, check=True)
+        return [tenon.stdout.strip(), peers.stdout.strip()]
+
+
+def data_name(case):
+    return f"{case['model']}-{case['batch']}x{case['length']}.safetensors"
+
+
+def processor():
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def table(measured):
+    lines = [
+        "| case | | Tenon | PEFT | ratio |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for name, sides in measured.items():
+        for label, value, digits in (
+            ("step, ms", Measured.step_ms, 2),
+            ("peak memory, MB", Measured.peak_mb, 0),
+            ("first step after, s", Measured.start_s, 2),
+        ):
+            ours, theirs = value(sides["tenon"]), value(sides["peft"])
+            lines.append(
+                f"| {name} | {label} | {ours:.{digits}f} | {theirs:.{digits}f} "
+                f"| {ours / theirs:.2f} |"
+            )
+    return lines
+
+
+def peers_python():
+    """The Python that the build runs the peers with."""
+    cache = ROOT / "build" / "CMakeCache.txt"
+    if cache.exists():
+        for line in cache.read_text().splitlines():
+            if line.startswith("TENON_PEERS_PYTHON:"):
+                return line.split("=", 1)[1] or None
+    return None
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__.split(". ")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--tenon", type=Path, default=ROOT / "build" / "bin" / "tenon")
+    parser.add_argument("--python", default=peers_python(), help="with the peers' packages")
+    arguments = parser.parse_args()
+    if not arguments.tenon.exists():
+        parser.error(f"{arguments.tenon} does not exist; build it with tests/run, or name it")
+    if not arguments.python:
+        parser.error("no environment of the peers in build/; make it with tests/run, or name it")
+    arguments.tenon = arguments.tenon.resolve()
+    return arguments
+
+
+def main():
+    arguments = parse_arguments()
+    with tempfile.TemporaryDirectory(prefix="tenon-bench-") as folder:
+        bench = Bench(arguments, folder)
+        bench.prepare()
+        measured = {name: bench.measure(name) for name in CASES}
+        print(f"{processor()}, {bench.threads} threads, medians of {bench.rounds} rounds in turn.")
+        print(*bench.versions(), sep="; ")
+        print("AdamW, LoRA r = 8, dropout 0; Tenon's first step includes saving and leaving.\n")
+        print(*table(measured), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

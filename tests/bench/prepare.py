@@ -1,0 +1,46 @@
+"""Writes what both sides of the benchmark read: programs, adapters to start from, batches.
+
+    python prepare.py FOLDER CASES ADAPTERS    (both as bench.py's JSON)
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import save_file
+from train_by_peft import build
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "export"))
+
+import models  # noqa: E402
+
+BATCHES = 4  # the steps go round these
+
+
+def main():
+    folder, cases, adapters = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+    for name, lora in adapters.items():
+        built = build(name)
+        models.export_to(folder / f"{name}.pt2", built, training=True)
+        torch.manual_seed(1)
+        peft_model = get_peft_model(built.model, LoraConfig(**lora))
+        peft_model.save_pretrained(folder / f"{name}-adapter")
+    for case in cases.values():
+        torch.manual_seed(2)
+        file = f"{case['model']}-{case['batch']}x{case['length']}.safetensors"
+        save_file(batches(case), folder / file)
+
+
+def batches(case):
+    rows = BATCHES * case["batch"]
+    if case["model"] == "mlp":
+        x = torch.rand(rows, 20)
+        return {"x": x, "labels": (x.sum(1) > 10).long()}
+    ids = torch.randint(0, 30522, (rows, case["length"]))
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids[:, 0] % 2}
+
+
+if __name__ == "__main__":
+    main()

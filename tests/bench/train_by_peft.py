@@ -1,0 +1,65 @@
+"""Trains an adapter by PEFT, as its users do, and prints the time of each step.
+
+    python train_by_peft.py TASK_AS_JSON
+
+The imports and the loading of the model are part of what is measured, so they stand where a user's
+script has them and hold no more than it needs.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "export"))
+
+import models  # noqa: E402
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from peft import PeftModel  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+
+LOSSES = {"nll": F.nll_loss, "cross_entropy": F.cross_entropy}
+
+
+def build(name):
+    """The model without dropout, so that both sides compute the same."""
+    return models.example(name, **({"dropout": 0.0} if name == "minilm" else {}))
+
+
+def forward(built, model, batch):
+    return model(**batch)["logits"] if built.by_keyword else model(*batch.values())
+
+
+def main():
+    task = json.loads(sys.argv[1])
+    torch.set_num_threads(task["threads"])
+    folder = Path(task["folder"])
+    built = build(task["model"])
+    model = PeftModel.from_pretrained(
+        built.model, folder / f"{task['model']}-adapter", is_trainable=True
+    ).train()
+    data = load_file(folder / task["data"])
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=task["learning_rate"])
+    compute_loss = LOSSES[task["loss"]]
+    rows, size = len(data["labels"]), task["batch_size"]
+
+    losses, step_ms, first_step_end = [], [], None
+    for step in range(task["steps"]):
+        begin = time.perf_counter()
+        first = step * size % rows
+        batch = {name: tensor[first : first + size] for name, tensor in data.items()}
+        labels = batch.pop("labels")
+        loss = compute_loss(forward(built, model, batch), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        step_ms.append(1e3 * (time.perf_counter() - begin))
+        first_step_end = first_step_end or time.time()
+    print(json.dumps({"losses": losses, "step_ms": step_ms, "first_step_end": first_step_end}))
+
+
+if __name__ == "__main__":
+    main()
