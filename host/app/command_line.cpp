@@ -1,0 +1,79 @@
+#include "app/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "base/error.h"
+
+namespace tenon {
+namespace {
+
+void add_common(CLI::App& verb, CommandLine& line) {
+  verb.add_option("--set", line.overrides,
+                  "Override a config key: section.key=VALUE (TOML, else a string); repeatable")
+      ->allow_extra_args(false);
+  verb.add_option("--plugin-dir", line.plugin_directories,
+                  "A folder of plugins, before all other places; repeatable")
+      ->allow_extra_args(false);
+  verb.add_flag("--json", line.json, "Print the answer as JSON on standard output");
+  verb.add_flag("-q,--quiet", line.quiet, "Log errors only");
+  verb.add_flag("-v,--verbose", line.verbose, "Log more");
+}
+
+CLI::App* add_verb(CLI::App& app, CommandLine& line, const std::string& name,
+                   const std::string& description, const std::string& target,
+                   bool required = true) {
+  CLI::App* verb = app.add_subcommand(name, description);
+  auto* option = verb->add_option("target", line.target, target)->option_text(" ");
+  if (required) option->required();
+  add_common(*verb, line);
+  return verb;
+}
+
+}  // namespace
+
+std::optional<CommandLine> parse_command_line(int argc, const char* const* argv) {
+  CommandLine line;
+  CLI::App app("Adapts trained PyTorch models in C++, without Python.", "tenon");
+  app.set_version_flag("--version", std::string("tenon ") + TENON_VERSION);
+  app.require_subcommand(1);
+  app.footer("`tenon VERB --help` tells more. The exit status is 0 when done, 2 when the command "
+             "line, the config or its targets are wrong, 1 for every other failure.");
+
+  CLI::App* run = add_verb(app, line, "run", "Train the adapter of a config and save it",
+                           "The config (.toml)");
+  run->add_flag("--force", line.force, "Write into an output folder that holds something");
+  add_verb(app, line, "plan", "Show what `run` would adapt, and change nothing",
+           "The config (.toml)");
+  add_verb(app, line, "tree", "List the named modules of a model with their types",
+           "A config (.toml) or an exported program (.pt2)");
+  add_verb(app, line, "plugins", "List the plugins that are found, and why files are refused",
+           "A config (.toml), for its [plugins]", false);
+  CLI::App* predict = add_verb(app, line, "predict", "Run the model on a file of inputs",
+                               "The config (.toml)");
+  predict->add_option("--adapter", line.adapter, "An adapter folder; without it, the bare base");
+  predict->add_option("--inputs", line.inputs, "Safetensors, one tensor for each input")
+      ->required();
+  predict->add_option("--outputs", line.outputs, "Safetensors to write: output_0, output_1, ...")
+      ->required();
+  predict->add_option("--batch-size", line.batch_size, "Split the file; default: one forward")
+      ->check(CLI::PositiveNumber);
+  add_verb(app, line, "doctor", "Print versions, threads, libraries and search paths",
+           "A config (.toml), for its [plugins]", false);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& stop) {
+    if (stop.get_exit_code() == 0) {
+      app.exit(stop, std::cout, std::cerr);
+      return std::nullopt;
+    }
+    throw Error({.stage = Stage::kCommandLine,
+                 .message = stop.what(),
+                 .hint = "`tenon --help` lists the verbs, `tenon VERB --help` their options"});
+  }
+  line.verb = app.get_subcommands().front()->get_name();
+  return line;
+}
+
+}  // namespace tenon

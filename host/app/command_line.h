@@ -1,0 +1,30 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tenon {
+
+// What the user typed, checked for form only.
+struct CommandLine {
+  std::string verb;  // run plan tree plugins predict doctor
+  std::filesystem::path target;  // a config, or a .pt2 for tree; may be empty for plugins
+  std::vector<std::string> overrides;
+  std::vector<std::filesystem::path> plugin_directories;
+  bool json = false;
+  bool quiet = false;
+  bool verbose = false;
+  bool force = false;
+  std::optional<std::filesystem::path> adapter;
+  std::filesystem::path inputs;
+  std::filesystem::path outputs;
+  std::int64_t batch_size = 0;  // of predict; 0: the whole file at once
+};
+
+// nullopt where help or the version was asked for and has been printed. Throws
+// Error{kCommandLine}.
+std::optional<CommandLine> parse_command_line(int argc, const char* const* argv);
+
+}  // namespace tenon

@@ -1,0 +1,199 @@
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <ATen/cpu/Utils.h>
+#include <torch/headeronly/version.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/commands.h"
+#include "app/stages.h"
+#include "base/error.h"
+#include "base/suggest.h"
+#include "config/toml_reader.h"
+#include "inject/adapted_model.h"
+#include "model/model_loader.h"
+#include "model/pt2_program.h"
+#include "plugin/plugin_registry.h"
+
+// The verbs that look and change nothing: plan, tree, plugins, doctor.
+namespace tenon {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+PluginsConfig plugins_config(const CommandLine& line) {
+  if (line.target.empty()) return {};
+  return read_run_config(line.target, line.overrides, {}).plugins;
+}
+
+std::int64_t own_parameters(const ModelData& model, const std::string& path) {
+  std::int64_t count = 0;
+  for (const ModelTensor& tensor : model.tensors) {
+    if (tensor.kind != ValueKind::kParameter) continue;
+    const std::size_t dot = tensor.name.rfind('.');
+    const std::string owner = dot == std::string::npos ? "" : tensor.name.substr(0, dot);
+    if (owner == path) count += tensor.tensor.numel();
+  }
+  return count;
+}
+
+Json plan_json(const AdaptedModel& model, const InjectionPlan& plan) {
+  const ParameterCount count = count_parameters(model);
+  Json out{{"targeted_module_names", Json::array()}, {"modules_to_save", Json::array()},
+           {"trainable_params", count.trainable},    {"all_params", count.all},
+           {"layers", Json::array()},                {"notes", plan.notes}};
+  for (const ModuleId id : plan.saved) {
+    out["modules_to_save"].push_back(
+        model.model().tree.modules[static_cast<std::size_t>(id)].path);
+  }
+  for (const PlannedLayer& layer : plan.layers) {
+    const LayerFacts::Description& facts = layer.facts->description();
+    out["targeted_module_names"].push_back(facts.module_path);
+    Json parameters = Json::array();
+    for (const AddedTensor& added : model.added()) {
+      if (added.module != facts.module_path) continue;
+      std::string dtype = c10::toString(added.tensor.scalar_type());
+      if (dtype == "Float") dtype = "float32";
+      if (dtype == "Double") dtype = "float64";
+      parameters.push_back({{"name", added.name},
+                            {"shape", added.tensor.sizes().vec()},
+                            {"dtype", dtype},
+                            {"trainable", added.trainable}});
+    }
+    out["layers"].push_back({{"name", facts.module_path},
+                             {"type", facts.type},
+                             {"plugin", layer.layer_type->plugin().id},
+                             {"parameters", parameters}});
+  }
+  return out;
+}
+
+Json plugins_json(const PluginRegistry& plugins) {
+  Json out{{"plugins", Json::array()}, {"refused", Json::array()}, {"shadowed", Json::array()}};
+  for (const PluginInfo& plugin : plugins.plugins()) {
+    Json types = Json::array();
+    for (const LayerType& type : plugin.layer_types) {
+      types.push_back({{"id", type.id()},
+                       {"method", type.method()},
+                       {"types", type.base_types()},
+                       {"priority", type.priority()},
+                       {"options", Json::array()}});
+    }
+    out["plugins"].push_back({{"id", plugin.id},
+                              {"version", plugin.version},
+                              {"path", plugin.path.string()},
+                              {"origin", plugin.origin},
+                              {"sha256", plugin.sha256},
+                              {"layer_types", types}});
+  }
+  for (const RefusedPlugin& refused : plugins.refused()) {
+    out["refused"].push_back({{"path", refused.path.string()},
+                              {"rule", refused.rule},
+                              {"reason", refused.reason}});
+  }
+  for (const ShadowedLayerType& shadowed : plugins.shadowed()) {
+    out["shadowed"].push_back({{"method", shadowed.method},
+                               {"type", shadowed.type},
+                               {"id", shadowed.id},
+                               {"path", shadowed.path.string()},
+                               {"winner", shadowed.winner},
+                               {"winner_path", shadowed.winner_path.string()}});
+  }
+  return out;
+}
+
+void print_plugins_text(const PluginRegistry& plugins) {
+  for (const PluginInfo& plugin : plugins.plugins()) {
+    std::cout << plugin.id << " " << plugin.version << "  [" << plugin.origin << "]  "
+              << plugin.path.string() << "\n";
+    for (const LayerType& type : plugin.layer_types) {
+      std::cout << "  " << type.method() << " on " << join(type.base_types()) << "  ("
+                << type.id() << ")  " << type.doc() << "\n";
+    }
+  }
+  for (const RefusedPlugin& refused : plugins.refused()) {
+    std::cout << "refused  " << refused.path.string() << ": " << refused.reason << "\n";
+  }
+  if (plugins.plugins().empty() && plugins.refused().empty()) std::cout << "no plugin was found\n";
+  std::cout << "searched, first wins:\n";
+  for (const PluginPlace& place : plugins.places()) {
+    std::cout << "  " << place.path.string() << "  [" << place.origin << "]"
+              << (std::filesystem::is_directory(place.path) ? "" : "  (does not exist)") << "\n";
+  }
+}
+
+}  // namespace
+
+void plan_command(const CommandLine& line) {
+  const RunConfig config = read_run_config(line.target, line.overrides, {.adapter = true});
+  if (config.adapters.empty()) {
+    throw Error({.stage = Stage::kConfig,
+                 .message = "the config has no [adapter] to plan",
+                 .location = line.target.string()});
+  }
+  const PluginRegistry plugins(config.plugins, line.plugin_directories);
+  ModelData data = load_model(config.model);
+  const AdapterConfig adapter = effective_adapter_config(config.adapters.front());
+  const InjectionPlan plan = plan_injection(data, adapter, plugins);
+  const AdaptedModel model(std::move(data), plan, 0);
+  if (line.json) {
+    std::cout << plan_json(model, plan).dump(2) << "\n";
+    return;
+  }
+  std::cout << adapted_tree(model, plan);
+  for (const std::string& note : plan.notes) std::cout << "note: " << note << "\n";
+  std::vector<std::string> targeted;
+  for (const PlannedLayer& layer : plan.layers) {
+    targeted.push_back(layer.facts->description().module_path);
+  }
+  std::cout << "targeted modules: " << join(targeted) << "\n"
+            << trainable_line(count_parameters(model)) << "\n";
+}
+
+void tree_command(const CommandLine& line) {
+  const bool is_config = line.target.extension() == ".toml";
+  const ModelData model =
+      is_config ? load_model(read_run_config(line.target, line.overrides, {}).model)
+                : read_pt2_program(line.target);
+  Json out = Json::array();
+  for (const Module& module : model.tree.modules) {
+    if (line.json) {
+      out.push_back({{"name", module.path},
+                     {"type", module.type.empty() ? Json(nullptr) : Json(module.type)},
+                     {"parameters", own_parameters(model, module.path)},
+                     {"runs", module.runs}});
+    } else {
+      std::cout << "('" << module.path << "', "
+                << (module.type.empty() ? "runs no operator" : module.type) << ")\n";
+    }
+  }
+  if (line.json) std::cout << out.dump(2) << "\n";
+}
+
+void plugins_command(const CommandLine& line) {
+  const PluginRegistry plugins(plugins_config(line), line.plugin_directories);
+  if (line.json) {
+    std::cout << plugins_json(plugins).dump(2) << "\n";
+  } else {
+    print_plugins_text(plugins);
+  }
+}
+
+void doctor_command(const CommandLine& line) {
+  const PluginRegistry plugins(plugins_config(line), line.plugin_directories);
+  if (line.json) {
+    const Json out{{"tenon", TENON_VERSION},
+                   {"libtorch", TORCH_VERSION},
+                   {"threads", at::get_num_threads()},
+                   {"cpu_capability", at::get_cpu_capability()},
+                   {"plugins", plugins_json(plugins)}};
+    std::cout << out.dump(2) << "\n";
+    return;
+  }
+  std::cout << "tenon " << TENON_VERSION << "\nLibTorch " << TORCH_VERSION << "\nthreads "
+            << at::get_num_threads() << "\ninstruction set " << at::get_cpu_capability() << "\n";
+  print_plugins_text(plugins);
+}
+
+}  // namespace tenon

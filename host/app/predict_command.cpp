@@ -1,0 +1,79 @@
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <iostream>
+
+#include "adapter/adapter_store.h"
+#include "adapter/fingerprint.h"
+#include "app/commands.h"
+#include "app/stages.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "config/toml_reader.h"
+#include "inject/adapted_model.h"
+#include "model/model_loader.h"
+#include "model/tensor_file.h"
+#include "plugin/plugin_registry.h"
+#include "train/data_source.h"
+
+namespace tenon {
+namespace {
+
+// The base with the adapter of a folder on it, ready to run.
+AdaptedModel with_adapter(ModelData data, const std::filesystem::path& folder,
+                          const PluginRegistry& plugins) {
+  const AdapterFiles files = load_adapter(folder);
+  if (!files.base_fingerprint.empty() &&
+      files.base_fingerprint != base_fingerprint(data.tensors)) {
+    log::warning("the adapter in " + folder.string() +
+                 " was trained on a base with other weights than this model's");
+  }
+  const InjectionPlan plan = plan_injection(data, files.config, plugins);
+  AdaptedModel model(std::move(data), plan, 0);
+  assign_adapter(files, adapter_tensors(model), folder);
+  return model;
+}
+
+std::vector<at::Tensor> forward_in_batches(const AdaptedModel& model,
+                                           const std::vector<at::Tensor>& inputs,
+                                           std::int64_t batch_size) {
+  const at::NoGradGuard no_grad;
+  const std::int64_t rows = inputs.empty() || inputs[0].dim() == 0 ? 0 : inputs[0].size(0);
+  if (batch_size == 0 || batch_size >= rows) return model.forward(inputs, {});
+  std::vector<std::vector<at::Tensor>> parts;
+  for (std::int64_t start = 0; start < rows; start += batch_size) {
+    const std::int64_t length = std::min(batch_size, rows - start);
+    std::vector<at::Tensor> batch;
+    for (const at::Tensor& input : inputs) batch.push_back(input.narrow(0, start, length));
+    std::vector<at::Tensor> outputs = model.forward(batch, {});
+    parts.resize(outputs.size());
+    for (std::size_t i = 0; i < outputs.size(); ++i) parts[i].push_back(outputs[i]);
+  }
+  std::vector<at::Tensor> joined;
+  for (const std::vector<at::Tensor>& part : parts) joined.push_back(at::cat(part));
+  return joined;
+}
+
+}  // namespace
+
+void predict_command(const CommandLine& line) {
+  const RunConfig config = read_run_config(line.target, line.overrides, {});
+  const PluginRegistry plugins(config.plugins, line.plugin_directories);
+  ModelData data = load_model(config.model);
+  const std::vector<at::Tensor> inputs = read_inputs(line.inputs, data.inputs);
+  const AdaptedModel model = line.adapter
+                                 ? with_adapter(std::move(data), *line.adapter, plugins)
+                                 : AdaptedModel(std::move(data));
+  NamedTensors outputs;
+  for (at::Tensor& output : forward_in_batches(model, inputs, line.batch_size)) {
+    outputs.emplace_back("output_" + std::to_string(outputs.size()), std::move(output));
+  }
+  write_tensor_file(line.outputs, outputs);
+  if (line.json) {
+    std::cout << "{\"outputs\": " << outputs.size() << "}\n";
+  } else if (!line.quiet) {
+    std::cout << outputs.size() << " outputs written to " << line.outputs.string() << "\n";
+  }
+}
+
+}  // namespace tenon

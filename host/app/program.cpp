@@ -1,0 +1,81 @@
+#include "app/program.h"
+
+#include <c10/util/Exception.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstring>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/command_line.h"
+#include "app/commands.h"
+#include "base/error.h"
+#include "base/log.h"
+
+namespace tenon {
+namespace {
+
+// A signal handler can reach nothing but a static; the commands see it as a plain argument.
+std::atomic<bool> stop_requested{false};
+
+extern "C" void request_stop(int) {
+  stop_requested = true;
+  std::signal(SIGINT, SIG_DFL);  // a second Ctrl-C ends the program at once
+}
+
+int run_verb(const CommandLine& line) {
+  log::configure(line.quiet     ? log::Level::kError
+                 : line.verbose ? log::Level::kDebug
+                                : log::Level::kInfo);
+  if (line.verb == "run") return run_command(line, stop_requested);
+  if (line.verb == "plan") plan_command(line);
+  if (line.verb == "tree") tree_command(line);
+  if (line.verb == "plugins") plugins_command(line);
+  if (line.verb == "predict") predict_command(line);
+  if (line.verb == "doctor") doctor_command(line);
+  return 0;
+}
+
+int report(const Error& error, bool json) {
+  const Failure& failure = error.failure();
+  if (json) {
+    const auto text = [](const std::string& value) {
+      return value.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value);
+    };
+    const nlohmann::ordered_json out{{"error",
+                                      {{"stage", stage_name(failure.stage)},
+                                       {"message", failure.message},
+                                       {"hint", text(failure.hint)},
+                                       {"location", text(failure.location)}}}};
+    std::cout << out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+  } else {
+    log::error(error.what());
+  }
+  return error.exit_status();
+}
+
+}  // namespace
+
+int run_program(int argc, const char* const* argv) {
+  // A write past the file size limit then fails with an error, instead of ending the program.
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGINT, request_stop);
+  bool json = false;  // known before parsing, so that a bad command line is answered in JSON too
+  for (int i = 1; i < argc; ++i) json = json || std::strcmp(argv[i], "--json") == 0;
+  log::configure(log::Level::kInfo);
+  try {
+    const auto line = parse_command_line(argc, argv);
+    return line ? run_verb(*line) : 0;
+  } catch (const Error& error) {
+    return report(error, json);
+  } catch (const c10::Error& error) {
+    return report(Error({.stage = Stage::kInternal,
+                         .message = std::string("LibTorch: ") + error.what_without_backtrace()}),
+                  json);
+  } catch (const std::exception& error) {
+    return report(Error({.stage = Stage::kInternal, .message = error.what()}), json);
+  }
+}
+
+}  // namespace tenon

@@ -1,0 +1,228 @@
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/commands.h"
+#include "app/stages.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "config/toml_reader.h"
+#include "inject/adapted_model.h"
+#include "model/model_loader.h"
+#include "model/tensor_file.h"
+#include "plugin/plugin_registry.h"
+#include "train/data_source.h"
+#include "train/trainer.h"
+
+namespace tenon {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Outcome {
+  std::optional<Evaluation> before;
+  std::optional<Evaluation> after;
+  TrainingResult training;
+};
+
+double peak_rss_mb() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::stod(line.substr(6)) / 1024;
+  }
+  return 0;
+}
+
+void print(const CommandLine& line, const std::string& text) {
+  if (!line.json && !line.quiet) std::cout << text << std::endl;
+}
+
+// A bar that redraws itself on a terminal, a plain line now and then elsewhere.
+class Progress {
+ public:
+  explicit Progress(bool shown) : shown_(shown), terminal_(::isatty(STDOUT_FILENO) != 0) {}
+
+  void operator()(const StepProgress& step) const {
+    if (!shown_) return;
+    const bool last = step.step == step.steps;
+    if (!terminal_) {
+      if (last || step.step == 1 || step.step % std::max<std::int64_t>(1, step.steps / 10) == 0) {
+        std::cout << "step " << step.step << "/" << step.steps << "  loss " << step.loss << "\n";
+      }
+      return;
+    }
+    constexpr std::int64_t kWidth = 30;
+    const std::int64_t done = kWidth * step.step / std::max<std::int64_t>(1, step.steps);
+    std::cout << "\r[" << std::string(static_cast<std::size_t>(done), '=')
+              << std::string(static_cast<std::size_t>(kWidth - done), ' ') << "] " << step.step
+              << "/" << step.steps << "  loss " << step.loss << "   " << (last ? "\n" : "")
+              << std::flush;
+  }
+
+ private:
+  bool shown_;
+  bool terminal_;
+};
+
+void print_plugins(const CommandLine& line, const PluginRegistry& plugins) {
+  for (const PluginInfo& plugin : plugins.plugins()) {
+    print(line, "plugin " + plugin.id + " " + plugin.version + "  " + plugin.path.string());
+  }
+}
+
+void print_plan(const CommandLine& line, const InjectionPlan& plan) {
+  for (const std::string& note : plan.notes) log::warning(note);
+  for (const PlannedLayer& layer : plan.layers) {
+    const LayerFacts::Description& facts = layer.facts->description();
+    print(line, "adapted  " + facts.module_path + "  " + facts.type + " -> " +
+                    layer.layer_type->title() + "  (" + layer.layer_type->plugin().id + ")");
+  }
+}
+
+std::string evaluation_text(const char* when, const Evaluation& evaluation) {
+  std::string text = std::string("evaluation ") + when + ": loss " + std::to_string(evaluation.loss);
+  if (evaluation.accuracy) text += "  accuracy " + std::to_string(*evaluation.accuracy);
+  return text;
+}
+
+Json evaluation_json(const std::optional<Evaluation>& evaluation) {
+  if (!evaluation) return nullptr;
+  return {{"loss", evaluation->loss},
+          {"accuracy", evaluation->accuracy ? Json(*evaluation->accuracy) : Json(nullptr)}};
+}
+
+TrainingTask task_for(const AdaptedModel& model, const TrainConfig& config) {
+  const bool train_statistics = config.batch_norm == "train" || config.full;
+  TrainingTask task;
+  task.forward = [&model, train_statistics](const std::vector<at::Tensor>& inputs, bool training) {
+    return model.forward(inputs, {training, train_statistics});
+  };
+  task.parameters = model.trainable();
+  task.inputs = model.model().inputs;
+  for (const ModelTensor& tensor : model.model().tensors) {
+    if (tensor.kind == ValueKind::kBuffer) task.buffers.push_back(tensor.tensor);
+  }
+  return task;
+}
+
+Outcome train_and_evaluate(const CommandLine& line, const RunConfig& config,
+                           const AdaptedModel& model, const std::atomic<bool>& stop) {
+  const TrainConfig& settings = *config.train;
+  const TrainingTask task = task_for(model, settings);
+  const Dataset data = read_dataset(config.data->train, *config.data, settings.loss, task.inputs);
+  std::optional<Dataset> held_out;
+  if (config.data->eval) {
+    held_out = read_dataset(*config.data->eval, *config.data, settings.loss, task.inputs);
+  }
+  Outcome outcome;
+  if (held_out) {
+    outcome.before = evaluate(task, *held_out, settings);
+    print(line, evaluation_text("before", *outcome.before));
+  }
+  outcome.training = train(task, data, settings, Progress(!line.json && !line.quiet), stop);
+  if (outcome.training.rows_left_out > 0) {
+    print(line, std::to_string(outcome.training.rows_left_out) +
+                    " rows of each epoch were left out: the export fixed the batch size");
+  }
+  if (held_out) {
+    outcome.after = evaluate(task, *held_out, settings);
+    print(line, evaluation_text("after", *outcome.after));
+  }
+  return outcome;
+}
+
+void save_base(const AdaptedModel& model, const std::filesystem::path& file) {
+  NamedTensors tensors;
+  for (const ModelTensor& tensor : model.base_tensors()) {
+    if (tensor.kind == ValueKind::kConstant || !tensor.persistent) continue;
+    tensors.emplace_back(tensor.name, tensor.tensor.detach());
+    for (const std::string& alias : tensor.aliases) {
+      tensors.emplace_back(alias, tensor.tensor.detach().clone());
+    }
+  }
+  if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path());
+  write_tensor_file(file, tensors);
+}
+
+Json run_json(const AdaptedModel& model, const Outcome& outcome, const std::string& output) {
+  const ParameterCount count = count_parameters(model);
+  const TrainingResult& training = outcome.training;
+  return {{"trainable_params", count.trainable},
+          {"all_params", count.all},
+          {"steps", training.steps},
+          {"losses", training.losses},
+          {"eval",
+           {{"before", evaluation_json(outcome.before)}, {"after", evaluation_json(outcome.after)}}},
+          {"step_ms",
+           {{"median", training.step_ms_median},
+            {"min", training.step_ms_min},
+            {"max", training.step_ms_max}}},
+          {"rows_left_out", training.rows_left_out},
+          {"interrupted", training.interrupted},
+          {"peak_rss_mb", peak_rss_mb()},
+          {"output", output}};
+}
+
+// Tells how the run ended; a loss that is not finite fails it after the last good state was saved.
+void finish(const CommandLine& line, const AdaptedModel& model, const Outcome& outcome,
+            const std::string& output) {
+  if (outcome.training.not_finite_step) {
+    throw Error({.stage = Stage::kTraining,
+                 .message = "the loss was not finite at step " +
+                            std::to_string(*outcome.training.not_finite_step) +
+                            "; the last good state is saved in " + output,
+                 .hint = "lower [train] learning_rate, or look for NaN in the data"});
+  }
+  if (line.json) {
+    std::cout << run_json(model, outcome, output).dump(2) << "\n";
+    return;
+  }
+  if (outcome.training.interrupted) {
+    print(line, "interrupted after step " + std::to_string(outcome.training.steps));
+  }
+  print(line, "saved in " + output);
+}
+
+int run_full(const CommandLine& line, const RunConfig& config, ModelData data,
+             const std::atomic<bool>& stop) {
+  AdaptedModel model(std::move(data));
+  model.train_base();
+  print(line, trainable_line(count_parameters(model)));
+  const Outcome outcome = train_and_evaluate(line, config, model, stop);
+  save_base(model, *config.output.model);
+  finish(line, model, outcome, config.output.model->string());
+  return 0;
+}
+
+}  // namespace
+
+int run_command(const CommandLine& line, const std::atomic<bool>& stop) {
+  RunConfig config =
+      read_run_config(line.target, line.overrides, {.adapter = true, .training = true});
+  if (config.train->threads > 0) at::set_num_threads(static_cast<int>(config.train->threads));
+  const PluginRegistry plugins(config.plugins, line.plugin_directories);
+  print_plugins(line, plugins);
+  ModelData data = load_model(config.model);
+  if (config.train->full) return run_full(line, config, std::move(data), stop);
+
+  const bool force = line.force || config.output.force;
+  check_output_folder(*config.output.directory, force);
+  const AdapterConfig adapter = effective_adapter_config(config.adapters.front());
+  const InjectionPlan plan = plan_injection(data, adapter, plugins);
+  const AdaptedModel model(std::move(data), plan, config.train->seed);
+  if (adapter.init_from) {
+    assign_adapter(load_adapter(*adapter.init_from), adapter_tensors(model), *adapter.init_from);
+  }
+  print_plan(line, plan);
+  print(line, trainable_line(count_parameters(model)));
+  const Outcome outcome = train_and_evaluate(line, config, model, stop);
+  save_adapter(*config.output.directory, adapter_files(model, plan), force);
+  finish(line, model, outcome, config.output.directory->string());
+  return 0;
+}
+
+}  // namespace tenon

@@ -1,0 +1,116 @@
+#include "app/stages.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "adapter/fingerprint.h"
+#include "base/error.h"
+#include "base/suggest.h"
+
+namespace tenon {
+namespace {
+
+std::string shape_text(at::IntArrayRef shape) {
+  std::ostringstream text;
+  text << shape;
+  return text.str();
+}
+
+template <typename T>
+void take_or_compare(const AdapterConfig& config, const char* key, const T& own, const T& loaded,
+                     std::vector<std::string>& problems) {
+  if (config.given.contains(key) && own != loaded) problems.push_back(key);
+}
+
+std::size_t depth_of(const std::string& path) {
+  if (path.empty()) return 0;
+  return static_cast<std::size_t>(std::count(path.begin(), path.end(), '.')) + 1;
+}
+
+}  // namespace
+
+AdapterConfig effective_adapter_config(const AdapterConfig& config) {
+  if (!config.init_from) return config;
+  AdapterConfig loaded = load_adapter_config(*config.init_from);
+  std::vector<std::string> differing;
+  take_or_compare(config, "r", config.r, loaded.r, differing);
+  take_or_compare(config, "lora_alpha", config.lora_alpha, loaded.lora_alpha, differing);
+  take_or_compare(config, "use_rslora", config.use_rslora, loaded.use_rslora, differing);
+  take_or_compare(config, "rank_pattern", config.rank_pattern, loaded.rank_pattern, differing);
+  take_or_compare(config, "alpha_pattern", config.alpha_pattern, loaded.alpha_pattern, differing);
+  if (!differing.empty()) {
+    throw Error({.stage = Stage::kConfig,
+                 .message = "[adapter] " + join(differing) + " differ from the adapter in init_from, " +
+                            config.init_from->string(),
+                 .hint = "leave them out to take the adapter's own",
+                 .location = config.location});
+  }
+  if (config.given.contains("target_modules")) loaded.target_modules = config.target_modules;
+  if (config.given.contains("exclude_modules")) loaded.exclude_modules = config.exclude_modules;
+  if (config.given.contains("modules_to_save")) loaded.modules_to_save = config.modules_to_save;
+  if (config.given.contains("lora_dropout")) loaded.lora_dropout = config.lora_dropout;
+  loaded.name = config.name;
+  loaded.options = config.options;
+  loaded.allow_unmatched = config.allow_unmatched;
+  loaded.skip_unsupported = config.skip_unsupported;
+  loaded.init_from = config.init_from;
+  loaded.location = config.location;
+  return loaded;
+}
+
+std::vector<AdapterTensor> adapter_tensors(const AdaptedModel& model) {
+  std::vector<AdapterTensor> tensors;
+  for (const AddedTensor& added : model.added()) tensors.push_back({added.key(), added.tensor});
+  return tensors;
+}
+
+AdapterFiles adapter_files(const AdaptedModel& model, const InjectionPlan& plan) {
+  AdapterFiles files;
+  files.config = plan.config;
+  const std::string& root = model.model().tree.modules.front().type;
+  const std::size_t dot = root.rfind('.');
+  files.base_model_class = dot == std::string::npos ? root : root.substr(dot + 1);
+  files.parent_library = dot == std::string::npos ? "__main__" : root.substr(0, dot);
+  for (const AdapterTensor& tensor : adapter_tensors(model)) {
+    files.tensors.push_back({tensor.key, tensor.tensor.detach()});
+  }
+  files.has_tenon_json = true;
+  files.base_fingerprint = base_fingerprint(model.base_tensors());
+  for (const PlannedLayer& layer : plan.layers) {
+    const LayerFacts::Description& facts = layer.facts->description();
+    const PluginInfo& plugin = layer.layer_type->plugin();
+    files.layers.push_back({facts.module_path, facts.type, plugin.id, plugin.version,
+                            plugin.sha256, plan.config.options});
+  }
+  return files;
+}
+
+std::string adapted_tree(const AdaptedModel& model, const InjectionPlan& plan) {
+  std::ostringstream text;
+  for (std::size_t id = 0; id < model.model().tree.modules.size(); ++id) {
+    const Module& module = model.model().tree.modules[id];
+    const std::string indent(2 * depth_of(module.path), ' ');
+    const auto layer = std::find_if(plan.layers.begin(), plan.layers.end(), [&](const auto& l) {
+      return l.module == static_cast<ModuleId>(id);
+    });
+    const bool saved = std::find(plan.saved.begin(), plan.saved.end(),
+                                 static_cast<ModuleId>(id)) != plan.saved.end();
+    text << indent << (module.path.empty() ? "(root)" : module.path) << ": ";
+    if (layer == plan.layers.end()) {
+      text << (module.type.empty() ? "(runs no operator)" : module.type)
+           << (saved ? "  (saved whole, trained)" : "") << "\n";
+      continue;
+    }
+    text << layer->layer_type->title() << "\n" << indent << "  base_layer: " << module.type << "\n";
+    for (const AddedTensor& added : model.added()) {
+      if (added.module == module.path) {
+        text << indent << "  " << added.name << " " << shape_text(added.tensor.sizes()) << "\n";
+      }
+    }
+  }
+  return text.str();
+}
+
+}  // namespace tenon

@@ -1,0 +1,221 @@
+#include "inject/adapted_model.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <set>
+
+#include "base/error.h"
+#include "model/input_check.h"
+#include "model/parameter_init.h"
+
+namespace tenon {
+namespace {
+
+// PEFT keeps adapters of a half-precision base in float32 (autocast_adapter_dtype).
+at::ScalarType adapter_dtype(const ParameterSpec& spec, const LayerFacts& facts) {
+  if (spec.dtype >= 0) return static_cast<at::ScalarType>(spec.dtype);
+  for (const WeightFacts& weight : facts.description().weights) {
+    const auto dtype = static_cast<at::ScalarType>(weight.dtype);
+    if (dtype == at::kDouble) return at::kDouble;
+  }
+  return at::kFloat;
+}
+
+at::Tensor make_parameter(const ParameterSpec& spec, const LayerFacts& facts,
+                          const at::Generator& generator) {
+  at::Tensor tensor = at::empty(spec.shape, adapter_dtype(spec, facts));
+  try {
+    initialise(tensor, spec.init, spec.init_a, spec.init_b, generator);
+  } catch (const std::invalid_argument& misfit) {
+    throw Error({.stage = Stage::kInjection,
+                 .message = facts.description().type + " at `" + facts.description().module_path +
+                            "`: plugin bug: parameter " + spec.name + ": " + misfit.what()});
+  }
+  if (spec.trainable()) tensor.requires_grad_(true);
+  return tensor;
+}
+
+std::string with_commas(std::int64_t number) {
+  std::string digits = std::to_string(number);
+  for (auto i = static_cast<std::ptrdiff_t>(digits.size()) - 3; i > 0; i -= 3) {
+    digits.insert(static_cast<std::size_t>(i), ",");
+  }
+  return digits;
+}
+
+}  // namespace
+
+AdaptedModel::AdaptedModel(ModelData model)
+    : model_(std::move(model)),
+      base_tensor_count_(model_.tensors.size()),
+      program_(std::make_unique<Program>(model_.graph, model_.tensors)) {}
+
+AdaptedModel::AdaptedModel(ModelData model, const InjectionPlan& plan, std::uint64_t seed)
+    : model_(std::move(model)), base_tensor_count_(model_.tensors.size()) {
+  const at::Generator generator = make_generator(seed);
+  std::vector<Replacement> replacements;
+  for (const PlannedLayer& planned : plan.layers) {
+    const std::string& path = planned.facts->description().module_path;
+    std::vector<at::Tensor> parameters;
+    for (const ParameterSpec& spec : planned.parameters) {
+      parameters.push_back(make_parameter(spec, *planned.facts, generator));
+      added_.push_back({path, spec.name, parameters.back(), spec.trainable()});
+    }
+    std::vector<at::Tensor> weights;
+    for (const std::int32_t tensor : planned.tensors) {
+      weights.push_back(model_.tensors[static_cast<std::size_t>(tensor)].tensor);
+    }
+    const auto layer = std::make_shared<const AdaptedLayer>(
+        *planned.layer_type, planned.facts, std::move(weights), std::move(parameters),
+        plan.config.name, planned.scaling, plan.config.lora_dropout);
+    for (const Region& region : planned.regions) {
+      replacements.push_back(make_replacement(planned, region, layer));
+    }
+  }
+  for (const ModuleId module : plan.saved) save_module(module);
+  program_ = std::make_unique<Program>(model_.graph, model_.tensors, std::move(replacements));
+}
+
+Replacement AdaptedModel::make_replacement(const PlannedLayer& planned, const Region& region,
+                                           std::shared_ptr<const AdaptedLayer> layer) const {
+  auto program = std::make_shared<RegionProgram>(
+      RegionProgram{Program(region_graph(model_, region), model_.tensors), region.inputs.size(),
+                    {}, {}});
+  for (const std::int32_t tensor : region.tensors) {
+    const auto own = std::find(planned.tensors.begin(), planned.tensors.end(), tensor);
+    program->weight_numbers.push_back(
+        own == planned.tensors.end() ? -1
+                                     : static_cast<std::int32_t>(own - planned.tensors.begin()));
+    program->fixed.push_back(model_.tensors[static_cast<std::size_t>(tensor)].tensor);
+  }
+  Replacement replacement;
+  replacement.nodes = region.nodes;
+  replacement.inputs = region.inputs;
+  replacement.inputs.insert(replacement.inputs.end(), region.numbers.begin(),
+                            region.numbers.end());
+  replacement.outputs = region.outputs;
+  replacement.name = planned.facts->description().module_path;
+  replacement.function = [layer = std::move(layer), program = std::move(program)](
+                             std::vector<c10::IValue> values, const RunMode& mode) {
+    return layer->run(*program, std::move(values), mode);
+  };
+  return replacement;
+}
+
+// Gives the module tensors of its own: every node that runs in it reads the copies, all others the
+// originals (PEFT: ModulesToSaveWrapper).
+void AdaptedModel::save_module(ModuleId module) {
+  const std::string path = model_.tree.modules[static_cast<std::size_t>(module)].path;
+  const std::string prefix = path + ".";
+  std::map<std::int32_t, std::int32_t> copies;
+  for (std::size_t i = 0; i < base_tensor_count_; ++i) {
+    const ModelTensor base = model_.tensors[i];
+    std::vector<std::string> names = base.aliases;
+    names.insert(names.begin(), base.name);
+    const auto own = std::find_if(names.begin(), names.end(),
+                                  [&](const std::string& n) { return n.starts_with(prefix); });
+    if (own == names.end() || base.kind == ValueKind::kConstant) continue;
+    at::Tensor copy = base.tensor.clone(at::MemoryFormat::Contiguous);
+    const bool trainable = base.kind == ValueKind::kParameter && copy.is_floating_point();
+    if (trainable) copy.requires_grad_(true);
+    copies[static_cast<std::int32_t>(i)] = static_cast<std::int32_t>(model_.tensors.size());
+    model_.tensors.push_back({*own, {}, base.kind, base.persistent, copy, -1});
+    if (base.persistent) {
+      added_.push_back({path, own->substr(prefix.size()), copy, trainable});
+    }
+  }
+  std::map<ValueId, ValueId> renamed;
+  const std::function<void(Argument&)> rename = [&](Argument& argument) {
+    if (auto* list = std::get_if<Argument::List>(&argument.value)) {
+      for (Argument& item : list->items) rename(item);
+    }
+    auto* id = std::get_if<ValueId>(&argument.value);
+    if (id == nullptr) return;
+    const auto copy = copies.find(model_.graph.values[static_cast<std::size_t>(*id)].tensor);
+    if (copy == copies.end()) return;
+    const auto [entry, is_new] =
+        renamed.emplace(*id, static_cast<ValueId>(model_.graph.values.size()));
+    if (is_new) {
+      Value value = model_.graph.values[static_cast<std::size_t>(*id)];
+      value.tensor = copy->second;
+      model_.graph.values.push_back(std::move(value));
+    }
+    *id = entry->second;
+  };
+  for (Node& node : model_.graph.nodes) {
+    const auto& stack = node.module_stack;
+    if (std::find(stack.begin(), stack.end(), module) == stack.end()) continue;
+    node.trains_statistics = true;
+    for (NamedArgument& argument : node.arguments) rename(argument.value);
+  }
+}
+
+std::vector<at::Tensor> AdaptedModel::forward(const std::vector<at::Tensor>& inputs,
+                                              const RunMode& mode) const {
+  check_inputs(model_.inputs, inputs);
+  std::vector<at::Tensor> outputs;
+  for (c10::IValue& value :
+       program_->run(std::vector<c10::IValue>(inputs.begin(), inputs.end()), mode)) {
+    if (value.isTensor()) outputs.push_back(std::move(value).toTensor());
+  }
+  return outputs;
+}
+
+std::vector<ModelTensor> AdaptedModel::base_tensors() const {
+  return {model_.tensors.begin(),
+          model_.tensors.begin() + static_cast<std::ptrdiff_t>(base_tensor_count_)};
+}
+
+void AdaptedModel::train_base() {
+  for (ModelTensor& tensor : model_.tensors) {
+    if (tensor.kind == ValueKind::kParameter && tensor.tensor.is_floating_point()) {
+      tensor.tensor.requires_grad_(true);
+      tensor.crc32 = -1;
+    }
+  }
+  for (Node& node : model_.graph.nodes) node.trains_statistics = true;
+  program_ = std::make_unique<Program>(model_.graph, model_.tensors);
+}
+
+std::vector<at::Tensor> AdaptedModel::trainable() const {
+  std::vector<at::Tensor> tensors;
+  for (const AddedTensor& added : added_) {
+    if (added.trainable) tensors.push_back(added.tensor);
+  }
+  for (const ModelTensor& tensor : base_tensors()) {
+    if (tensor.tensor.requires_grad()) tensors.push_back(tensor.tensor);
+  }
+  return tensors;
+}
+
+ParameterCount count_parameters(const AdaptedModel& model) {
+  ParameterCount count;
+  std::set<const void*> counted;
+  for (const ModelTensor& tensor : model.base_tensors()) {
+    if (tensor.kind != ValueKind::kParameter) continue;
+    if (!counted.insert(tensor.tensor.const_data_ptr()).second) continue;
+    count.all += tensor.tensor.numel();
+    if (tensor.tensor.requires_grad()) count.trainable += tensor.tensor.numel();
+  }
+  for (const AddedTensor& added : model.added()) {
+    if (!added.trainable) continue;
+    count.all += added.tensor.numel();
+    count.trainable += added.tensor.numel();
+  }
+  return count;
+}
+
+std::string trainable_line(const ParameterCount& count) {
+  std::array<char, 32> percent{};
+  const double share = count.all == 0 ? 0
+                                      : 100.0 * static_cast<double>(count.trainable) /
+                                            static_cast<double>(count.all);
+  std::snprintf(percent.data(), percent.size(), "%.4f", share);
+  return "trainable params: " + with_commas(count.trainable) +
+         " || all params: " + with_commas(count.all) + " || trainable%: " + percent.data();
+}
+
+}  // namespace tenon
