@@ -37,11 +37,12 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
   CLI::App app("Adapts trained PyTorch models in C++, without Python.", "tenon");
   app.set_version_flag("--version", std::string("tenon ") + TENON_VERSION);
   app.require_subcommand(1);
-  app.footer("`tenon VERB --help` tells more. The exit status is 0 when done, 2 when the command "
-             "line, the config or its targets are wrong, 1 for every other failure.");
+  app.footer(
+      "`tenon VERB --help` tells more. The exit status is 0 when done, 2 when the command "
+      "line, the config or its targets are wrong, 1 for every other failure.");
 
-  CLI::App* run = add_verb(app, line, "run", "Train the adapter of a config and save it",
-                           "The config (.toml)");
+  CLI::App* run =
+      add_verb(app, line, "run", "Train the adapter of a config and save it", "The config (.toml)");
   run->add_flag("--force", line.force, "Write into an output folder that holds something");
   add_verb(app, line, "plan", "Show what `run` would adapt, and change nothing",
            "The config (.toml)");
@@ -49,8 +50,8 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
            "A config (.toml) or an exported program (.pt2)");
   add_verb(app, line, "plugins", "List the plugins that are found, and why files are refused",
            "A config (.toml), for its [plugins]", false);
-  CLI::App* predict = add_verb(app, line, "predict", "Run the model on a file of inputs",
-                               "The config (.toml)");
+  CLI::App* predict =
+      add_verb(app, line, "predict", "Run the model on a file of inputs", "The config (.toml)");
   predict->add_option("--adapter", line.adapter, "An adapter folder; without it, the bare base");
   predict->add_option("--inputs", line.inputs, "Safetensors, one tensor for each input")
       ->required();

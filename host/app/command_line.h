@@ -9,7 +9,7 @@ namespace tenon {
 
 // What the user typed, checked for form only.
 struct CommandLine {
-  std::string verb;  // run plan tree plugins predict doctor
+  std::string verb;              // run plan tree plugins predict doctor
   std::filesystem::path target;  // a config, or a .pt2 for tree; may be empty for plugins
   std::vector<std::string> overrides;
   std::vector<std::filesystem::path> plugin_directories;

@@ -4,10 +4,12 @@
 
 #include "app/command_line.h"
 
-// One function for each verb; each throws Error on failure and prints its answer on standard output.
+// One function for each verb; each throws Error on failure and prints its answer on standard
+// output.
 namespace tenon {
 
-// `stop` is set by Ctrl-C: the step at hand is finished and the adapter saved. Returns the exit status.
+// `stop` is set by Ctrl-C: the step at hand is finished and the adapter saved. Returns the exit
+// status.
 int run_command(const CommandLine& line, const std::atomic<bool>& stop);
 void plan_command(const CommandLine& line);
 void tree_command(const CommandLine& line);

@@ -40,12 +40,14 @@ std::int64_t own_parameters(const ModelData& model, const std::string& path) {
 
 Json plan_json(const AdaptedModel& model, const InjectionPlan& plan) {
   const ParameterCount count = count_parameters(model);
-  Json out{{"targeted_module_names", Json::array()}, {"modules_to_save", Json::array()},
-           {"trainable_params", count.trainable},    {"all_params", count.all},
-           {"layers", Json::array()},                {"notes", plan.notes}};
+  Json out{{"targeted_module_names", Json::array()},
+           {"modules_to_save", Json::array()},
+           {"trainable_params", count.trainable},
+           {"all_params", count.all},
+           {"layers", Json::array()},
+           {"notes", plan.notes}};
   for (const ModuleId id : plan.saved) {
-    out["modules_to_save"].push_back(
-        model.model().tree.modules[static_cast<std::size_t>(id)].path);
+    out["modules_to_save"].push_back(model.model().tree.modules[static_cast<std::size_t>(id)].path);
   }
   for (const PlannedLayer& layer : plan.layers) {
     const LayerFacts::Description& facts = layer.facts->description();
@@ -88,9 +90,8 @@ Json plugins_json(const PluginRegistry& plugins) {
                               {"layer_types", types}});
   }
   for (const RefusedPlugin& refused : plugins.refused()) {
-    out["refused"].push_back({{"path", refused.path.string()},
-                              {"rule", refused.rule},
-                              {"reason", refused.reason}});
+    out["refused"].push_back(
+        {{"path", refused.path.string()}, {"rule", refused.rule}, {"reason", refused.reason}});
   }
   for (const ShadowedLayerType& shadowed : plugins.shadowed()) {
     out["shadowed"].push_back({{"method", shadowed.method},
@@ -108,8 +109,8 @@ void print_plugins_text(const PluginRegistry& plugins) {
     std::cout << plugin.id << " " << plugin.version << "  [" << plugin.origin << "]  "
               << plugin.path.string() << "\n";
     for (const LayerType& type : plugin.layer_types) {
-      std::cout << "  " << type.method() << " on " << join(type.base_types()) << "  ("
-                << type.id() << ")  " << type.doc() << "\n";
+      std::cout << "  " << type.method() << " on " << join(type.base_types()) << "  (" << type.id()
+                << ")  " << type.doc() << "\n";
     }
   }
   for (const RefusedPlugin& refused : plugins.refused()) {
@@ -153,9 +154,9 @@ void plan_command(const CommandLine& line) {
 
 void tree_command(const CommandLine& line) {
   const bool is_config = line.target.extension() == ".toml";
-  const ModelData model =
-      is_config ? load_model(read_run_config(line.target, line.overrides, {}).model)
-                : read_pt2_program(line.target);
+  const ModelData model = is_config
+                              ? load_model(read_run_config(line.target, line.overrides, {}).model)
+                              : read_pt2_program(line.target);
   Json out = Json::array();
   for (const Module& module : model.tree.modules) {
     if (line.json) {

@@ -23,8 +23,7 @@ namespace {
 AdaptedModel with_adapter(ModelData data, const std::filesystem::path& folder,
                           const PluginRegistry& plugins) {
   const AdapterFiles files = load_adapter(folder);
-  if (!files.base_fingerprint.empty() &&
-      files.base_fingerprint != base_fingerprint(data.tensors)) {
+  if (!files.base_fingerprint.empty() && files.base_fingerprint != base_fingerprint(data.tensors)) {
     log::warning("the adapter in " + folder.string() +
                  " was trained on a base with other weights than this model's");
   }
@@ -61,9 +60,8 @@ void predict_command(const CommandLine& line) {
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   ModelData data = load_model(config.model);
   const std::vector<at::Tensor> inputs = read_inputs(line.inputs, data.inputs);
-  const AdaptedModel model = line.adapter
-                                 ? with_adapter(std::move(data), *line.adapter, plugins)
-                                 : AdaptedModel(std::move(data));
+  const AdaptedModel model = line.adapter ? with_adapter(std::move(data), *line.adapter, plugins)
+                                          : AdaptedModel(std::move(data));
   NamedTensors outputs;
   for (at::Tensor& output : forward_in_batches(model, inputs, line.batch_size)) {
     outputs.emplace_back("output_" + std::to_string(outputs.size()), std::move(output));

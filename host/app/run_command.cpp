@@ -84,7 +84,8 @@ void print_plan(const CommandLine& line, const InjectionPlan& plan) {
 }
 
 std::string evaluation_text(const char* when, const Evaluation& evaluation) {
-  std::string text = std::string("evaluation ") + when + ": loss " + std::to_string(evaluation.loss);
+  std::string text =
+      std::string("evaluation ") + when + ": loss " + std::to_string(evaluation.loss);
   if (evaluation.accuracy) text += "  accuracy " + std::to_string(*evaluation.accuracy);
   return text;
 }
@@ -151,20 +152,21 @@ void save_base(const AdaptedModel& model, const std::filesystem::path& file) {
 Json run_json(const AdaptedModel& model, const Outcome& outcome, const std::string& output) {
   const ParameterCount count = count_parameters(model);
   const TrainingResult& training = outcome.training;
-  return {{"trainable_params", count.trainable},
-          {"all_params", count.all},
-          {"steps", training.steps},
-          {"losses", training.losses},
-          {"eval",
-           {{"before", evaluation_json(outcome.before)}, {"after", evaluation_json(outcome.after)}}},
-          {"step_ms",
-           {{"median", training.step_ms_median},
-            {"min", training.step_ms_min},
-            {"max", training.step_ms_max}}},
-          {"rows_left_out", training.rows_left_out},
-          {"interrupted", training.interrupted},
-          {"peak_rss_mb", peak_rss_mb()},
-          {"output", output}};
+  return {
+      {"trainable_params", count.trainable},
+      {"all_params", count.all},
+      {"steps", training.steps},
+      {"losses", training.losses},
+      {"eval",
+       {{"before", evaluation_json(outcome.before)}, {"after", evaluation_json(outcome.after)}}},
+      {"step_ms",
+       {{"median", training.step_ms_median},
+        {"min", training.step_ms_min},
+        {"max", training.step_ms_max}}},
+      {"rows_left_out", training.rows_left_out},
+      {"interrupted", training.interrupted},
+      {"peak_rss_mb", peak_rss_mb()},
+      {"output", output}};
 }
 
 // Tells how the run ended; a loss that is not finite fails it after the last good state was saved.

@@ -42,8 +42,8 @@ AdapterConfig effective_adapter_config(const AdapterConfig& config) {
   take_or_compare(config, "alpha_pattern", config.alpha_pattern, loaded.alpha_pattern, differing);
   if (!differing.empty()) {
     throw Error({.stage = Stage::kConfig,
-                 .message = "[adapter] " + join(differing) + " differ from the adapter in init_from, " +
-                            config.init_from->string(),
+                 .message = "[adapter] " + join(differing) +
+                            " differ from the adapter in init_from, " + config.init_from->string(),
                  .hint = "leave them out to take the adapter's own",
                  .location = config.location});
   }
@@ -81,8 +81,8 @@ AdapterFiles adapter_files(const AdaptedModel& model, const InjectionPlan& plan)
   for (const PlannedLayer& layer : plan.layers) {
     const LayerFacts::Description& facts = layer.facts->description();
     const PluginInfo& plugin = layer.layer_type->plugin();
-    files.layers.push_back({facts.module_path, facts.type, plugin.id, plugin.version,
-                            plugin.sha256, plan.config.options});
+    files.layers.push_back({facts.module_path, facts.type, plugin.id, plugin.version, plugin.sha256,
+                            plan.config.options});
   }
   return files;
 }
@@ -95,8 +95,8 @@ std::string adapted_tree(const AdaptedModel& model, const InjectionPlan& plan) {
     const auto layer = std::find_if(plan.layers.begin(), plan.layers.end(), [&](const auto& l) {
       return l.module == static_cast<ModuleId>(id);
     });
-    const bool saved = std::find(plan.saved.begin(), plan.saved.end(),
-                                 static_cast<ModuleId>(id)) != plan.saved.end();
+    const bool saved = std::find(plan.saved.begin(), plan.saved.end(), static_cast<ModuleId>(id)) !=
+                       plan.saved.end();
     text << indent << (module.path.empty() ? "(root)" : module.path) << ": ";
     if (layer == plan.layers.end()) {
       text << (module.type.empty() ? "(runs no operator)" : module.type)

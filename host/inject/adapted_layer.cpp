@@ -37,7 +37,8 @@ class BaseContext : public tenon_call_context {
     for (std::size_t i = 0; i < region_.weight_numbers.size(); ++i) {
       arguments.emplace_back(weight(i, replaced));
     }
-    arguments.insert(arguments.end(), values_.begin() + static_cast<std::ptrdiff_t>(region_.n_inputs),
+    arguments.insert(arguments.end(),
+                     values_.begin() + static_cast<std::ptrdiff_t>(region_.n_inputs),
                      values_.end());
     std::vector<at::Tensor> outputs;
     for (c10::IValue& value : region_.program.run(std::move(arguments), mode_)) {
@@ -90,7 +91,8 @@ std::vector<c10::IValue> AdaptedLayer::run(const RegionProgram& region,
   BaseContext context(region, weights_, values, mode);
   std::vector<tenon_tensor> inputs;
   inputs.reserve(region.n_inputs);
-  for (std::size_t i = 0; i < region.n_inputs; ++i) inputs.push_back(to_handle(values[i].toTensor()));
+  for (std::size_t i = 0; i < region.n_inputs; ++i)
+    inputs.push_back(to_handle(values[i].toTensor()));
 
   tenon_call call{};
   call.struct_size = sizeof call;

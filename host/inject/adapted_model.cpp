@@ -81,9 +81,8 @@ AdaptedModel::AdaptedModel(ModelData model, const InjectionPlan& plan, std::uint
 
 Replacement AdaptedModel::make_replacement(const PlannedLayer& planned, const Region& region,
                                            std::shared_ptr<const AdaptedLayer> layer) const {
-  auto program = std::make_shared<RegionProgram>(
-      RegionProgram{Program(region_graph(model_, region), model_.tensors), region.inputs.size(),
-                    {}, {}});
+  auto program = std::make_shared<RegionProgram>(RegionProgram{
+      Program(region_graph(model_, region), model_.tensors), region.inputs.size(), {}, {}});
   for (const std::int32_t tensor : region.tensors) {
     const auto own = std::find(planned.tensors.begin(), planned.tensors.end(), tensor);
     program->weight_numbers.push_back(
@@ -94,8 +93,7 @@ Replacement AdaptedModel::make_replacement(const PlannedLayer& planned, const Re
   Replacement replacement;
   replacement.nodes = region.nodes;
   replacement.inputs = region.inputs;
-  replacement.inputs.insert(replacement.inputs.end(), region.numbers.begin(),
-                            region.numbers.end());
+  replacement.inputs.insert(replacement.inputs.end(), region.numbers.begin(), region.numbers.end());
   replacement.outputs = region.outputs;
   replacement.name = planned.facts->description().module_path;
   replacement.function = [layer = std::move(layer), program = std::move(program)](

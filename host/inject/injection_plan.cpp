@@ -25,7 +25,8 @@ const char* init_name(LoraInit init) {
   return "default";
 }
 
-// What tenon_host.option answers for this layer: PEFT's keys after the patterns, then the plugin's own.
+// What tenon_host.option answers for this layer: PEFT's keys after the patterns, then the plugin's
+// own.
 OptionTable layer_options(const AdapterConfig& config, const std::string& path) {
   OptionTable options = config.options;
   options["r"] = pattern_value(config.rank_pattern, path).value_or(config.r);
@@ -85,7 +86,10 @@ OptionTable attribute_table(const ModelData& model, const Region& region) {
 class LayerPlanner {
  public:
   LayerPlanner(const ModelData& model, const AdapterConfig& config, const PluginRegistry& plugins)
-      : model_(model), config_(config), plugins_(plugins), reachable_(reachable_nodes(model.graph)) {}
+      : model_(model),
+        config_(config),
+        plugins_(plugins),
+        reachable_(reachable_nodes(model.graph)) {}
 
   // Throws Error{kInjection} if the layer cannot be adapted.
   PlannedLayer plan(ModuleId id) const {
@@ -263,8 +267,8 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config
   throw Error({.stage = Stage::kInjection,
                .message = problems.size() == 1
                               ? problems.front()
-                              : std::to_string(problems.size()) + " layers cannot be adapted:\n  - " +
-                                    join(problems, "\n  - "),
+                              : std::to_string(problems.size()) +
+                                    " layers cannot be adapted:\n  - " + join(problems, "\n  - "),
                .hint = join(hints, "\n  "),
                .location = config.location});
 }

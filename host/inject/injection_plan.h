@@ -31,8 +31,8 @@ struct InjectionPlan {
   std::vector<std::string> notes;
 };
 
-// Matches the targets, dispatches each to a plugin, and has the plugin validate the base and declare
-// its parameters. Throws Error{kInjection} with every layer that cannot be adapted and why.
+// Matches the targets, dispatches each to a plugin, and has the plugin validate the base and
+// declare its parameters. Throws Error{kInjection} with every layer that cannot be adapted and why.
 InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config,
                              const PluginRegistry& plugins);
 

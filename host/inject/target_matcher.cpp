@@ -26,11 +26,11 @@ class Pattern {
     try {
       regex_ = boost::regex(to_perl(pattern), boost::regex::perl);
     } catch (const boost::regex_error& error) {
-      throw Error({.stage = Stage::kInjection,
-                   .message = key_ + ": `" + source_ + "` is not a regular expression: " +
-                              error.what(),
-                   .hint = "the dialect is Perl's, which agrees with Python's re for what module "
-                           "names need"});
+      throw Error(
+          {.stage = Stage::kInjection,
+           .message = key_ + ": `" + source_ + "` is not a regular expression: " + error.what(),
+           .hint = "the dialect is Perl's, which agrees with Python's re for what module "
+                   "names need"});
     }
   }
   bool full_match(const std::string& path) const {
@@ -39,9 +39,8 @@ class Pattern {
   // Python's re.match: anchored at the start only.
   std::optional<std::string> prefix_group(const std::string& path) const {
     boost::smatch found;
-    const bool matched = search([&] {
-      return boost::regex_search(path, found, regex_, boost::match_continuous);
-    });
+    const bool matched =
+        search([&] { return boost::regex_search(path, found, regex_, boost::match_continuous); });
     if (!matched) return std::nullopt;
     return found[1].str();
   }
@@ -198,8 +197,8 @@ TargetMatch match_targets(const AdapterConfig& config, const std::vector<std::st
   TargetMatch match;
   std::vector<std::string> problems;
 
-  Rule saved("modules_to_save", config.modules_to_save.empty() ? ModuleRule()
-                                                               : config.modules_to_save);
+  Rule saved("modules_to_save",
+             config.modules_to_save.empty() ? ModuleRule() : config.modules_to_save);
   for (const std::string& path : paths) {
     if (!lies_in(path, match.saved) && saved.matches(path)) match.saved.push_back(path);
   }
@@ -230,17 +229,16 @@ TargetMatch match_targets(const AdapterConfig& config, const std::vector<std::st
   check_patterns_used(config.alpha_pattern, "alpha_pattern", match.targeted, problems);
 
   if (problems.empty() && match.targeted.empty()) {
-    problems.push_back(targets.size() == 0 ? "target_modules is missing: it names the layers to adapt"
-                       : any_excluded
-                           ? "every module that target_modules matches is excluded or saved"
-                           : "every module that target_modules matches is in modules_to_save");
+    problems.push_back(
+        targets.size() == 0 ? "target_modules is missing: it names the layers to adapt"
+        : any_excluded      ? "every module that target_modules matches is excluded or saved"
+                            : "every module that target_modules matches is in modules_to_save");
   }
   if (problems.empty()) return match;
   throw Error({.stage = Stage::kInjection,
-               .message = problems.size() == 1
-                              ? problems.front()
-                              : "the adapter does not fit the model:\n  - " +
-                                    join(problems, "\n  - "),
+               .message = problems.size() == 1 ? problems.front()
+                                               : "the adapter does not fit the model:\n  - " +
+                                                     join(problems, "\n  - "),
                .hint = "`tenon tree` lists the model's modules",
                .location = config.location});
 }

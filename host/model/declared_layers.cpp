@@ -18,7 +18,9 @@ class Arguments {
  public:
   explicit Arguments(const DeclaredLayer& layer) : layer_(layer) {}
 
-  std::int64_t integer(const std::string& name) { return require<std::int64_t>(name, "a whole number"); }
+  std::int64_t integer(const std::string& name) {
+    return require<std::int64_t>(name, "a whole number");
+  }
   std::int64_t integer(const std::string& name, std::int64_t otherwise) {
     return has(name) ? integer(name) : otherwise;
   }
@@ -123,8 +125,8 @@ DeclaredOperator conv2d(Arguments& arguments) {
     arguments.fail("groups must divide in_channels and out_channels, all at least 1");
   }
   const std::int64_t fan_in = in / groups * kernel[0] * kernel[1];
-  DeclaredOperator op = with_weight({out, in / groups, kernel[0], kernel[1]}, fan_in,
-                                    arguments.truth("bias", true));
+  DeclaredOperator op =
+      with_weight({out, in / groups, kernel[0], kernel[1]}, fan_in, arguments.truth("bias", true));
   op.target = "aten::conv2d";
   op.constants = {constant("stride", arguments.sizes("stride", 2, 1)),
                   constant("padding", arguments.sizes("padding", 2, 0)),
@@ -182,8 +184,8 @@ DeclaredOperator max_pool2d(Arguments& arguments) {
 }
 
 DeclaredOperator dropout(Arguments& arguments) {
-  DeclaredOperator op = plain("aten::dropout", {constant("p", arguments.real("p", 0.5)),
-                                                constant("train", false)});
+  DeclaredOperator op =
+      plain("aten::dropout", {constant("p", arguments.real("p", 0.5)), constant("train", false)});
   op.input_argument = "input";
   return op;
 }
@@ -222,8 +224,9 @@ const std::map<std::string, Builder>& builders() {
        }},
       {"Flatten",
        [](Arguments& a) {
-         return plain("aten::flatten", {constant("start_dim", a.integer("start_dim", 1)),
-                                        constant("end_dim", a.integer("end_dim", -1))},
+         return plain("aten::flatten",
+                      {constant("start_dim", a.integer("start_dim", 1)),
+                       constant("end_dim", a.integer("end_dim", -1))},
                       "using_ints");
        }},
   };

@@ -24,7 +24,7 @@ struct DeclaredOperator {
   std::string overload;
   std::string input_argument;  // the operator's name for the running value
   std::vector<DeclaredParameter> parameters;
-  std::vector<std::string> parameter_arguments;    // the operator's names for them
+  std::vector<std::string> parameter_arguments;  // the operator's names for them
   std::vector<NamedArgument> constants;
   bool takes_ids = false;  // its input is int64
 };

@@ -9,7 +9,8 @@
 #include <vector>
 
 // The one representation of a model: operators in order, values between them, and the tree of named
-// modules they ran in. Plain data; built by pt2_program and declared_model, executed by interpreter.
+// modules they ran in. Plain data; built by pt2_program and declared_model, executed by
+// interpreter.
 namespace tenon {
 
 using ValueId = std::int32_t;   // index into Graph::values
@@ -101,10 +102,10 @@ struct ModuleTree {
 
 // One dimension of an input as the exporter saw it.
 struct DimensionSpec {
-  std::int64_t fixed = -1;          // its size if the export fixed it, else -1
-  std::string symbol;               // dimensions with one symbol must agree; "" if derived
-  std::int64_t minimum = 0;         // of a dynamic dimension
-  std::int64_t maximum = -1;        // -1: unbounded
+  std::int64_t fixed = -1;    // its size if the export fixed it, else -1
+  std::string symbol;         // dimensions with one symbol must agree; "" if derived
+  std::int64_t minimum = 0;   // of a dynamic dimension
+  std::int64_t maximum = -1;  // -1: unbounded
 };
 
 struct InputSpec {

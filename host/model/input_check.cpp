@@ -41,8 +41,7 @@ void check_dimensions(const InputSpec& spec, const at::Tensor& input,
     const auto [first, is_new] = symbols.emplace(wanted.symbol, SymbolUse{size, where});
     if (!is_new && first->second.size != size) {
       problems.push_back(where + " is " + std::to_string(size) + ", but must equal " +
-                         first->second.where + ", which is " +
-                         std::to_string(first->second.size));
+                         first->second.where + ", which is " + std::to_string(first->second.size));
     }
   }
 }
@@ -65,8 +64,7 @@ void check_inputs(const std::vector<InputSpec>& specs, const std::vector<at::Ten
     }
     if (inputs[i].dim() != static_cast<std::int64_t>(spec.dimensions.size())) {
       problems.push_back("`" + spec.name + "` has " + std::to_string(inputs[i].dim()) +
-                         " dimensions, the model takes " +
-                         std::to_string(spec.dimensions.size()));
+                         " dimensions, the model takes " + std::to_string(spec.dimensions.size()));
       continue;
     }
     check_dimensions(spec, inputs[i], symbols, problems);

@@ -95,8 +95,9 @@ std::vector<std::int32_t> GradModeInstruction::written_slots() const { return al
 ReplacementInstruction::ReplacementInstruction(Replacement::Function function,
                                                std::vector<Operand> operands,
                                                std::vector<std::int32_t> results)
-    : function_(std::move(function)), operands_(std::move(operands)), results_(std::move(results)) {
-}
+    : function_(std::move(function)),
+      operands_(std::move(operands)),
+      results_(std::move(results)) {}
 
 void ReplacementInstruction::run(Frame& frame) const {
   std::vector<c10::IValue> values = function_(read_all(operands_, frame), frame.mode);

@@ -66,8 +66,8 @@ class SymbolicInstruction : public Instruction {
 // wrap_with_set_grad_enabled: a nested program under its own gradient mode.
 class GradModeInstruction : public Instruction {
  public:
-  GradModeInstruction(bool enabled, std::unique_ptr<Program> program,
-                      std::vector<Operand> operands, std::vector<ResultSlots> results);
+  GradModeInstruction(bool enabled, std::unique_ptr<Program> program, std::vector<Operand> operands,
+                      std::vector<ResultSlots> results);
   void run(Frame& frame) const override;
   std::vector<Operand*> operands() override;
   std::vector<std::int32_t> written_slots() const override;

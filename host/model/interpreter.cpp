@@ -68,8 +68,7 @@ class Compiler {
   void compile_operator(const Node& node) {
     const std::string full_name =
         node.overload.empty() ? node.target : node.target + "." + node.overload;
-    const auto handle =
-        c10::Dispatcher::singleton().findSchema({node.target, node.overload});
+    const auto handle = c10::Dispatcher::singleton().findSchema({node.target, node.overload});
     if (!handle) {
       add_problem("the operator " + full_name + " is not in this LibTorch");
       return;
@@ -94,8 +93,7 @@ class Compiler {
       }
     }
     instructions_.push_back(std::make_unique<OperatorInstruction>(
-        *handle, std::move(operands), result_slots(node),
-        counts_batches(node, graph_, tensors_)));
+        *handle, std::move(operands), result_slots(node), counts_batches(node, graph_, tensors_)));
   }
 
   Operand operand_for(const Node& node, const c10::Argument& declared) const {
@@ -125,8 +123,7 @@ class Compiler {
       operands.push_back(make_untyped_operand(argument.value, places_));
     }
     const ValueId result = node.results.empty() ? kNoValue : node.results[0].values[0];
-    instructions_.push_back(
-        std::make_unique<SymbolicInstruction>(op, std::move(operands), result));
+    instructions_.push_back(std::make_unique<SymbolicInstruction>(op, std::move(operands), result));
   }
 
   void compile_grad_mode(const Node& node) {
@@ -180,8 +177,7 @@ void collect_reads(const Argument& argument, std::vector<ValueId>& reads) {
 bool reads_any(const Node& node, const std::set<ValueId>& values) {
   std::vector<ValueId> reads;
   for (const NamedArgument& argument : node.arguments) collect_reads(argument.value, reads);
-  return std::any_of(reads.begin(), reads.end(),
-                     [&](ValueId id) { return values.contains(id); });
+  return std::any_of(reads.begin(), reads.end(), [&](ValueId id) { return values.contains(id); });
 }
 
 // The node index at which a replacement runs: that of its last node, unless a node in between reads
@@ -202,9 +198,8 @@ std::int32_t replacement_position(const Graph& graph, const Replacement& replace
     }
   }
   if (!outputs_read_between) return last;
-  const bool inputs_ready =
-      std::none_of(replacement.inputs.begin(), replacement.inputs.end(),
-                   [&](ValueId id) { return made_between.contains(id); });
+  const bool inputs_ready = std::none_of(replacement.inputs.begin(), replacement.inputs.end(),
+                                         [&](ValueId id) { return made_between.contains(id); });
   if (inputs_ready) return first;
   throw Error({.stage = Stage::kInjection,
                .message = "`" + replacement.name +
@@ -218,8 +213,8 @@ std::int32_t replacement_position(const Graph& graph, const Replacement& replace
 Program::Program(const Graph& graph, const std::vector<ModelTensor>& tensors,
                  std::vector<Replacement> replacements)
     : slot_count_(graph.values.size()) {
-  constexpr std::int32_t kRuns = -1;     // an ordinary node
-  constexpr std::int32_t kReplaced = -2; // inside a replacement that runs elsewhere
+  constexpr std::int32_t kRuns = -1;      // an ordinary node
+  constexpr std::int32_t kReplaced = -2;  // inside a replacement that runs elsewhere
   std::vector<std::int32_t> roles(graph.nodes.size(), kRuns);
   for (std::size_t r = 0; r < replacements.size(); ++r) {
     for (const std::int32_t node : replacements[r].nodes) {
@@ -232,15 +227,16 @@ Program::Program(const Graph& graph, const std::vector<ModelTensor>& tensors,
   Compiler compiler(graph, tensors);
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     if (roles[i] == kRuns) compiler.compile_node(graph.nodes[i]);
-    if (roles[i] >= 0) compiler.compile_replacement(replacements[static_cast<std::size_t>(roles[i])]);
+    if (roles[i] >= 0)
+      compiler.compile_replacement(replacements[static_cast<std::size_t>(roles[i])]);
   }
   instructions_ = compiler.finish();
 
   std::vector<bool> kept(slot_count_, false);  // read after the last instruction
   for (const Argument& output : graph.outputs) {
     const Operand operand = make_untyped_operand(output, compiler.places());
-    outputs_.push_back({operand.kind == Operand::Kind::kConstant ? -1 : operand.slot,
-                        operand.constant});
+    outputs_.push_back(
+        {operand.kind == Operand::Kind::kConstant ? -1 : operand.slot, operand.constant});
     if (outputs_.back().slot >= 0) kept[static_cast<std::size_t>(outputs_.back().slot)] = true;
   }
   for (const auto& [target, source] : graph.mutations) {

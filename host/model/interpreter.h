@@ -23,7 +23,8 @@ struct RunMode {
 // What runs in place of a set of nodes: one IValue for each of `inputs`, in order; writes one for
 // each of `outputs`.
 struct Replacement {
-  using Function = std::function<std::vector<c10::IValue>(std::vector<c10::IValue>, const RunMode&)>;
+  using Function =
+      std::function<std::vector<c10::IValue>(std::vector<c10::IValue>, const RunMode&)>;
 
   std::vector<std::int32_t> nodes;  // of Graph::nodes, ascending
   std::vector<ValueId> inputs;
@@ -40,8 +41,8 @@ class Instruction;
 // Immutable; several threads may run one program.
 class Program {
  public:
-  // Throws Error{kModel} listing every operator that this LibTorch does not have, every argument that
-  // does not fit its schema, and every replacement that cannot run as one piece.
+  // Throws Error{kModel} listing every operator that this LibTorch does not have, every argument
+  // that does not fit its schema, and every replacement that cannot run as one piece.
   Program(const Graph& graph, const std::vector<ModelTensor>& tensors,
           std::vector<Replacement> replacements = {});
   ~Program();

@@ -7,13 +7,22 @@
 namespace tenon {
 namespace {
 
-constexpr std::array<std::string_view, 16> kTrainingOperators{
-    "aten::dropout",         "aten::dropout_",         "aten::feature_dropout",
-    "aten::feature_dropout_", "aten::alpha_dropout",    "aten::alpha_dropout_",
-    "aten::feature_alpha_dropout", "aten::feature_alpha_dropout_", "aten::native_dropout",
-    "aten::lstm",            "aten::gru",              "aten::rnn_tanh",
-    "aten::rnn_relu",        "aten::rrelu",            "aten::rrelu_",
-    "aten::rrelu_with_noise"};
+constexpr std::array<std::string_view, 16> kTrainingOperators{"aten::dropout",
+                                                              "aten::dropout_",
+                                                              "aten::feature_dropout",
+                                                              "aten::feature_dropout_",
+                                                              "aten::alpha_dropout",
+                                                              "aten::alpha_dropout_",
+                                                              "aten::feature_alpha_dropout",
+                                                              "aten::feature_alpha_dropout_",
+                                                              "aten::native_dropout",
+                                                              "aten::lstm",
+                                                              "aten::gru",
+                                                              "aten::rnn_tanh",
+                                                              "aten::rnn_relu",
+                                                              "aten::rrelu",
+                                                              "aten::rrelu_",
+                                                              "aten::rrelu_with_noise"};
 
 constexpr std::array<std::string_view, 4> kBatchNormOperators{
     "aten::batch_norm", "aten::native_batch_norm", "aten::cudnn_batch_norm",
@@ -39,8 +48,7 @@ std::optional<Operand::Kind> mode_flag(const Node& node, const std::string& argu
   return std::nullopt;
 }
 
-bool counts_batches(const Node& node, const Graph& graph,
-                    const std::vector<ModelTensor>& tensors) {
+bool counts_batches(const Node& node, const Graph& graph, const std::vector<ModelTensor>& tensors) {
   if (node.target != "aten::add_" || node.arguments.empty()) return false;
   const auto* target = std::get_if<ValueId>(&node.arguments[0].value.value);
   if (target == nullptr) return false;

@@ -90,8 +90,7 @@ void load_weights(ModelData& model, const std::filesystem::path& file) {
 
 ModelData load_model(const ModelConfig& config) {
   check_device(config);
-  ModelData model =
-      config.path ? read_pt2_program(*config.path) : build_declared_model(config);
+  ModelData model = config.path ? read_pt2_program(*config.path) : build_declared_model(config);
   if (config.weights) load_weights(model, *config.weights);
   return model;
 }

@@ -85,9 +85,9 @@ c10::IValue read_list(const Operand& operand, Frame& frame) {
       return build_list<at::Tensor>(operand.items, frame,
                                     [](c10::IValue v) { return std::move(v).toTensor(); });
     case c10::TypeKind::OptionalType:
-      return build_list<std::optional<at::Tensor>>(
-          operand.items, frame,
-          [](c10::IValue v) { return std::move(v).toOptional<at::Tensor>(); });
+      return build_list<std::optional<at::Tensor>>(operand.items, frame, [](c10::IValue v) {
+        return std::move(v).toOptional<at::Tensor>();
+      });
     default: {
       c10::impl::GenericList list(operand.item_type);
       for (const Operand& item : operand.items) list.push_back(item.read(frame));

@@ -29,10 +29,10 @@ struct Operand {
     kConstant,
     kSlot,
     kLastUse,
-    kList,                 // built from `items` at each run
-    kTraining,             // bool: the run's mode
-    kBatchNormTraining,    // bool: the run's mode, while statistics are trained
-    kDropoutProbability,   // `constant` while training, 0 otherwise
+    kList,                // built from `items` at each run
+    kTraining,            // bool: the run's mode
+    kBatchNormTraining,   // bool: the run's mode, while statistics are trained
+    kDropoutProbability,  // `constant` while training, 0 otherwise
   };
   // How a number in a slot becomes what the schema wants.
   enum class Conversion { kNone, kToDouble, kToTensor };
@@ -50,8 +50,8 @@ struct Operand {
 // Where the values of a graph live while it runs: parameters, buffers and constants are fixed
 // tensors, everything else has a slot.
 struct ValuePlaces {
-  std::vector<std::int32_t> slots;       // by ValueId; -1 for fixed ones
-  std::vector<c10::IValue> fixed;        // by ValueId
+  std::vector<std::int32_t> slots;  // by ValueId; -1 for fixed ones
+  std::vector<c10::IValue> fixed;   // by ValueId
 };
 
 // Turns a graph's argument into an operand for a schema's argument. Throws std::invalid_argument

@@ -15,8 +15,8 @@ double kaiming_bound(const at::Tensor& tensor, double a) {
   if (tensor.dim() < 2) {
     throw std::invalid_argument("kaiming_uniform needs at least two dimensions");
   }
-  const double fan_in =
-      static_cast<double>(tensor.numel()) / static_cast<double>(std::max<std::int64_t>(1, tensor.size(0)));
+  const double fan_in = static_cast<double>(tensor.numel()) /
+                        static_cast<double>(std::max<std::int64_t>(1, tensor.size(0)));
   if (fan_in == 0) return 0;
   return std::sqrt(2.0 / (1.0 + a * a)) * std::sqrt(3.0 / fan_in);
 }

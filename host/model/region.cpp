@@ -160,7 +160,8 @@ Graph region_graph(const ModelData& model, const Region& region) {
     if (!is_new) same_weight.emplace(static_cast<ValueId>(id), entry->second);
   }
   for (const ValueId id : region.inputs) graph.inputs.push_back(local(id));
-  for (const std::int32_t tensor : region.tensors) graph.inputs.push_back(local(weights.at(tensor)));
+  for (const std::int32_t tensor : region.tensors)
+    graph.inputs.push_back(local(weights.at(tensor)));
   for (const ValueId id : region.numbers) graph.inputs.push_back(local(id));
   for (const auto& [other, first] : same_weight) {
     if (renamed.contains(first)) renamed.emplace(other, renamed.at(first));

@@ -29,9 +29,15 @@ c10::IValue arithmetic(const Values& v, Operation operation) {
   return operation(real(v[0]), real(v[1]));
 }
 
-c10::IValue add(const Values& v) { return arithmetic(v, [](auto a, auto b) { return a + b; }); }
-c10::IValue sub(const Values& v) { return arithmetic(v, [](auto a, auto b) { return a - b; }); }
-c10::IValue mul(const Values& v) { return arithmetic(v, [](auto a, auto b) { return a * b; }); }
+c10::IValue add(const Values& v) {
+  return arithmetic(v, [](auto a, auto b) { return a + b; });
+}
+c10::IValue sub(const Values& v) {
+  return arithmetic(v, [](auto a, auto b) { return a - b; });
+}
+c10::IValue mul(const Values& v) {
+  return arithmetic(v, [](auto a, auto b) { return a * b; });
+}
 c10::IValue maximum(const Values& v) {
   return arithmetic(v, [](auto a, auto b) { return std::max(a, b); });
 }
@@ -51,7 +57,8 @@ c10::IValue mod(const Values& v) {
 }
 c10::IValue power(const Values& v) {
   const double result = std::pow(real(v.at(0)), real(v.at(1)));
-  if (both_integers(v) && integer(v[1]) >= 0) return static_cast<std::int64_t>(std::llround(result));
+  if (both_integers(v) && integer(v[1]) >= 0)
+    return static_cast<std::int64_t>(std::llround(result));
   return result;
 }
 c10::IValue negate(const Values& v) {

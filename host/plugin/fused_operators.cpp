@@ -10,24 +10,19 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-at::Tensor flat(const at::Tensor& x) {
-  return x.dim() == 2 ? x : x.reshape({-1, x.size(-1)});
-}
+at::Tensor flat(const at::Tensor& x) { return x.dim() == 2 ? x : x.reshape({-1, x.size(-1)}); }
 
 // y = x W^T + b + s (x_lora A^T) B^T on matrices. Saves the inputs and the rank-r product only; in
 // backward the low-rank part of dx is accumulated into the base's, without a tensor of its own.
 struct LoraLinearFunction : torch::autograd::Function<LoraLinearFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
-                            const at::Tensor& x_lora, const at::Tensor& weight,
-                            const at::Tensor& bias, const at::Tensor& a, const at::Tensor& b,
-                            double scaling) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& x_lora,
+                            const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& a,
+                            const at::Tensor& b, double scaling) {
     const bool same_input = x.is_same(x_lora);
-    at::Tensor y =
-        bias.defined() ? at::addmm(bias, x, weight.t()) : at::mm(x, weight.t());
+    at::Tensor y = bias.defined() ? at::addmm(bias, x, weight.t()) : at::mm(x, weight.t());
     const at::Tensor low = at::mm(x_lora, a.t());
     y.addmm_(low, b.t(), 1, scaling);
-    context->save_for_backward(
-        {x, same_input ? at::Tensor() : x_lora, weight, a, b, low});
+    context->save_for_backward({x, same_input ? at::Tensor() : x_lora, weight, a, b, low});
     context->saved_data["scaling"] = scaling;
     return y;
   }
@@ -67,10 +62,10 @@ void lora_linear(torch::jit::Stack& stack) {
   const at::Tensor& x_lora = stack[1].toTensor();
   const at::Tensor& weight = stack[2].toTensor();
   const at::Tensor flat_x = flat(x);
-  at::Tensor y = LoraLinearFunction::apply(
-      flat_x, x_lora.is_same(x) ? flat_x : flat(x_lora), weight,
-      stack[3].isNone() ? at::Tensor() : stack[3].toTensor(), stack[4].toTensor(),
-      stack[5].toTensor(), stack[6].toDouble());
+  at::Tensor y =
+      LoraLinearFunction::apply(flat_x, x_lora.is_same(x) ? flat_x : flat(x_lora), weight,
+                                stack[3].isNone() ? at::Tensor() : stack[3].toTensor(),
+                                stack[4].toTensor(), stack[5].toTensor(), stack[6].toDouble());
   if (x.dim() != 2) {
     std::vector<std::int64_t> shape = x.sizes().vec();
     shape.back() = weight.size(0);

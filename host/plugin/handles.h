@@ -31,8 +31,8 @@ struct tenon_call_context {
 
 namespace tenon {
 
-// A handle is a pointer to an at::Tensor: borrowed ones point into the host's own memory, owned ones
-// to the heap. LibTorch's AtenTensorHandle is the same.
+// A handle is a pointer to an at::Tensor: borrowed ones point into the host's own memory, owned
+// ones to the heap. LibTorch's AtenTensorHandle is the same.
 inline tenon_tensor to_handle(const at::Tensor& tensor) {
   return reinterpret_cast<tenon_tensor>(const_cast<at::Tensor*>(&tensor));
 }

@@ -91,11 +91,12 @@ tenon_value option_value(const OptionValue& option) {
   return out;
 }
 
-tenon_status look_up(const OptionTable& table, const char* key, const char* what,
-                     tenon_value* out, tenon_error* error) {
+tenon_status look_up(const OptionTable& table, const char* key, const char* what, tenon_value* out,
+                     tenon_error* error) {
   const auto found = table.find(key);
   if (found == table.end()) {
-    return fail(error, TENON_INVALID_ARGUMENT, std::string("there is no ") + what + " `" + key + "`");
+    return fail(error, TENON_INVALID_ARGUMENT,
+                std::string("there is no ") + what + " `" + key + "`");
   }
   *out = option_value(found->second);
   return TENON_OK;
@@ -184,8 +185,8 @@ tenon_status resolve(const char* name, const char* overload, tenon_op** out, ten
   });
 }
 
-tenon_status call(tenon_op* op, const tenon_value* arguments, std::uint32_t n,
-                  tenon_value* results, std::uint32_t m, tenon_error* error) {
+tenon_status call(tenon_op* op, const tenon_value* arguments, std::uint32_t n, tenon_value* results,
+                  std::uint32_t m, tenon_error* error) {
   return fenced(error, [&] {
     torch::jit::Stack stack;
     stack.reserve(op->kinds.size());
@@ -196,9 +197,7 @@ tenon_status call(tenon_op* op, const tenon_value* arguments, std::uint32_t n,
   });
 }
 
-void release_values(tenon_value* results, std::uint32_t m) {
-  tenon::release_results({results, m});
-}
+void release_values(tenon_value* results, std::uint32_t m) { tenon::release_results({results, m}); }
 
 // Nothing else holds the memory and no gradient needs its contents.
 bool may_be_overwritten(const at::Tensor& tensor) {

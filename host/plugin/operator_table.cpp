@@ -56,8 +56,7 @@ c10::IValue tensor_list(const tenon_op& op, std::size_t index, const tenon_value
   const auto list_type = op.schema.arguments()[index].type();
   const bool optional_items =
       list_type->kind() == c10::TypeKind::ListType &&
-      list_type->castRaw<c10::ListType>()->getElementType()->kind() ==
-          c10::TypeKind::OptionalType;
+      list_type->castRaw<c10::ListType>()->getElementType()->kind() == c10::TypeKind::OptionalType;
   if (optional_items) {
     c10::List<std::optional<at::Tensor>> list;
     for (std::uint32_t i = 0; i < value.n; ++i) {
@@ -216,8 +215,7 @@ void pop_results(torch::jit::Stack& stack, std::span<tenon_value> results) {
   if (stack.size() != results.size()) {
     throw Error({.stage = Stage::kPlugins,
                  .message = "the operator returns " + std::to_string(stack.size()) +
-                            " values, the caller has room for " +
-                            std::to_string(results.size())});
+                            " values, the caller has room for " + std::to_string(results.size())});
   }
   std::size_t done = 0;
   try {

@@ -79,10 +79,10 @@ std::optional<PluginRefusal> initialise(const tenon_plugin& plugin) {
   } catch (...) {
     return PluginRefusal{"init-throws", "its init let an exception out"};
   }
-  return PluginRefusal{"init-fails", "its init failed: " +
-                                         (error.text.empty()
-                                              ? "plugin bug: init failed without a message"
-                                              : error.text)};
+  return PluginRefusal{
+      "init-fails",
+      "its init failed: " +
+          (error.text.empty() ? "plugin bug: init failed without a message" : error.text)};
 }
 
 }  // namespace
@@ -93,13 +93,13 @@ std::optional<PluginRefusal> check_trust(const std::filesystem::path& path, bool
     return PluginRefusal{"unreadable", "it cannot be read"};
   }
   if ((facts.st_mode & S_IWOTH) != 0 && (facts.st_mode & S_ISVTX) == 0) {
-    return PluginRefusal{"writable-by-others",
-                         path.string() + " can be changed by any user of this machine; "
-                                         "type: chmod o-w '" + path.string() + "'"};
+    return PluginRefusal{"writable-by-others", path.string() +
+                                                   " can be changed by any user of this machine; "
+                                                   "type: chmod o-w '" +
+                                                   path.string() + "'"};
   }
   struct stat self {};
-  const bool known_self =
-      ::stat(boost::dll::program_location().c_str(), &self) == 0;
+  const bool known_self = ::stat(boost::dll::program_location().c_str(), &self) == 0;
   if (facts.st_uid != 0 && facts.st_uid != ::geteuid() &&
       !(known_self && facts.st_uid == self.st_uid)) {
     return PluginRefusal{"foreign-owner", path.string() +
@@ -123,8 +123,8 @@ std::variant<LoadedLibrary, PluginRefusal> load_library(
   }
   if (const auto pinned = pinned_sha256.find(stamp.id);
       pinned != pinned_sha256.end() && pinned->second != loaded.sha256) {
-    return PluginRefusal{"sha256", "its SHA-256 is " + loaded.sha256 + ", [plugins.sha256] wants " +
-                                       pinned->second};
+    return PluginRefusal{
+        "sha256", "its SHA-256 is " + loaded.sha256 + ", [plugins.sha256] wants " + pinned->second};
   }
 
   boost::dll::fs::error_code failed;

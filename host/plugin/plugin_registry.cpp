@@ -47,8 +47,8 @@ bool serves(const std::string& pattern, const std::string& type) {
 
 }  // namespace
 
-std::vector<PluginPlace> PluginRegistry::search_places(
-    const PluginsConfig& config, const std::vector<fs::path>& command_line) {
+std::vector<PluginPlace> PluginRegistry::search_places(const PluginsConfig& config,
+                                                       const std::vector<fs::path>& command_line) {
   std::vector<PluginPlace> places;
   for (const fs::path& folder : command_line) places.push_back({folder, "command line", true});
   for (const fs::path& folder : config.directories) places.push_back({folder, "config", true});
@@ -63,8 +63,8 @@ std::vector<PluginPlace> PluginRegistry::search_places(
   } else if (const auto home = environment("HOME")) {
     places.push_back({fs::path(*home) / ".local/share/tenon/plugins", "user", false});
   }
-  places.push_back({(program_folder() / "../lib/tenon/plugins").lexically_normal(), "built-in",
-                    false});
+  places.push_back(
+      {(program_folder() / "../lib/tenon/plugins").lexically_normal(), "built-in", false});
   return places;
 }
 
@@ -159,17 +159,16 @@ void PluginRegistry::build_dispatch(const PluginsConfig& config) {
           preferred != config.prefer.end() && preferred->second == candidate->id();
       return std::tuple(!is_preferred, candidate->plugin().place, -candidate->priority());
     };
-    std::stable_sort(types.begin(), types.end(), [&](const LayerType* a, const LayerType* b) {
-      return rank(a) < rank(b);
-    });
+    std::stable_sort(types.begin(), types.end(),
+                     [&](const LayerType* a, const LayerType* b) { return rank(a) < rank(b); });
     const LayerType* winner = types.front();
     if (preferred != config.prefer.end() && preferred->second == winner->id()) {
       used_preferences.insert(preferred->first);
     }
     if (types.size() > 1 && rank(types[1]) == rank(winner)) {
       ties.push_back(winner->id() + " (" + winner->plugin().path.string() + ") and " +
-                     types[1]->id() + " (" + types[1]->plugin().path.string() +
-                     ") both serve " + method + " on " + type + "; settle it with\n    [plugins.prefer]\n    \"" +
+                     types[1]->id() + " (" + types[1]->plugin().path.string() + ") both serve " +
+                     method + " on " + type + "; settle it with\n    [plugins.prefer]\n    \"" +
                      method + ":" + type + "\" = \"" + winner->id() + "\"");
       continue;
     }

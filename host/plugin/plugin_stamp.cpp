@@ -54,14 +54,14 @@ std::optional<PluginRefusal> check_stamp(const tenon_stamp& stamp) {
     return PluginRefusal{"abi-major", "it was built for plugin ABI " +
                                           version(stamp.abi_major, stamp.abi_minor) +
                                           ", this Tenon offers " + offered + "; " +
-                                          (newer ? "update Tenon" : "build the plugin again with the "
-                                                                    "SDK of this Tenon")};
+                                          (newer ? "update Tenon"
+                                                 : "build the plugin again with the "
+                                                   "SDK of this Tenon")};
   }
   if (stamp.min_host_minor > TENON_ABI_MINOR) {
-    return PluginRefusal{"abi-minor", "it needs plugin ABI " +
-                                          version(stamp.abi_major, stamp.min_host_minor) +
-                                          " or newer, this Tenon offers " + offered +
-                                          "; update Tenon"};
+    return PluginRefusal{"abi-minor",
+                         "it needs plugin ABI " + version(stamp.abi_major, stamp.min_host_minor) +
+                             " or newer, this Tenon offers " + offered + "; update Tenon"};
   }
   if (stamp.pointer_bits != 64) {
     return PluginRefusal{"architecture", "it was not built for a 64-bit machine"};

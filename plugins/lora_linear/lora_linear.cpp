@@ -24,8 +24,8 @@ tenon::Init initial_b(const tenon::Setup& setup) {
   return tenon::Init::zeros();
 }
 
-// y + s * B A x by plain operators: for bases that are not one aten::linear, for second adapters, and
-// for adapters kept in another precision than the base, computed in theirs.
+// y + s * B A x by plain operators: for bases that are not one aten::linear, for second adapters,
+// and for adapters kept in another precision than the base, computed in theirs.
 tenon::Tensor add_delta(const tenon::Tensor& y, const tenon::Tensor& x,
                         const tenon::Adapter& adapter) {
   const tenon::Tensor a = adapter.parameter(kLoraA);

@@ -1,6 +1,7 @@
+#include "adapter/adapter_store.h"
+
 #include <ATen/ATen.h>
 
-#include "adapter/adapter_store.h"
 #include "support/error_matchers.h"
 
 namespace tenon {

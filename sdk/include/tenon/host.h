@@ -71,14 +71,14 @@ typedef struct tenon_host {
    * tensors were released one by one. since 0.1 */
   void (*release_results)(tenon_value *results, uint32_t m);
 
-  /* Runs the frozen base of the call: on the call's inputs (inputs NULL) or others, with some of its
-   * weights replaced (by their numbers in tenon_base.weights). Writes n_outputs owned tensors.
+  /* Runs the frozen base of the call: on the call's inputs (inputs NULL) or others, with some of
+   * its weights replaced (by their numbers in tenon_base.weights). Writes n_outputs owned tensors.
    * `may_overwrite` (may be NULL) is set to 1 for each output that nothing else holds and no
    * gradient needs, so that it may be written in place. since 0.1 */
   tenon_status (*run_base)(tenon_call_context *, const tenon_tensor *inputs, uint32_t n_inputs,
                            const uint32_t *replaced, const tenon_tensor *replacements,
-                           uint32_t n_replaced, tenon_tensor *outputs_owned,
-                           int32_t *may_overwrite, uint32_t n_outputs, tenon_error *);
+                           uint32_t n_replaced, tenon_tensor *outputs_owned, int32_t *may_overwrite,
+                           uint32_t n_outputs, tenon_error *);
 
   /* Switches gradient recording for the calling thread; *previous gets the old state. Restore it
    * before returning. since 0.1 */

@@ -9,9 +9,9 @@
  *   5. merged_weight  - the base weight with the adapters folded in, for merging and export;
  *   6. nothing is destroyed: the host owns every tensor and every handle.
  *
- * Layers keep no tensor of their own. Every function may be called from several threads at once with
- * different arguments. No function may let an exception out, keep a borrowed pointer, or write to a
- * borrowed tensor. */
+ * Layers keep no tensor of their own. Every function may be called from several threads at once
+ * with different arguments. No function may let an exception out, keep a borrowed pointer, or write
+ * to a borrowed tensor. */
 #pragma once
 
 #include "tenon/types.h"
@@ -67,8 +67,8 @@ typedef struct tenon_base {
   uint32_t n_weights;
   const char *type;        /* "torch.nn.Linear" */
   const char *module_path; /* "seq.0" */
-  /* "aten::linear" if the layer is exactly one call of that operator whose arguments are the layer's
-   * inputs, its weights in the operator's order, and numbers; "" otherwise. */
+  /* "aten::linear" if the layer is exactly one call of that operator whose arguments are the
+   * layer's inputs, its weights in the operator's order, and numbers; "" otherwise. */
   const char *operator_name;
   const tenon_weight_info *const *weights; /* in the model's order */
   uint32_t n_inputs;                       /* tensors that enter the layer from outside */

@@ -41,7 +41,8 @@ typedef struct tenon_plugin {
 /* tenon_stamp.kind */
 enum { TENON_STAMP_LAYERS = 1 };
 
-/* Free of pointers, in a section of its own, so that a host can read it without running anything. */
+/* Free of pointers, in a section of its own, so that a host can read it without running anything.
+ */
 typedef struct tenon_stamp {
   char magic[8]; /* "TENONPLG" */
   uint32_t struct_size;
@@ -62,8 +63,7 @@ typedef struct tenon_stamp {
 
 /* The attributes stand on the declarations: clang takes the section only from there. */
 extern TENON_EXPORT const tenon_plugin tenon_plugin_v0;
-extern TENON_EXPORT const tenon_stamp tenon_stamp_v0
-    __attribute__((section(TENON_STAMP_SECTION)));
+extern TENON_EXPORT const tenon_stamp tenon_stamp_v0 __attribute__((section(TENON_STAMP_SECTION)));
 
 #ifdef __cplusplus
 }

@@ -1,9 +1,10 @@
 /* The values that cross the boundary: status codes, strings, tensors, operator arguments.
  *
- * Everything here is plain C11 data of fixed width. Tensors are handles; strings are UTF-8. Unless a
- * function says otherwise, what a pointer points to is borrowed: valid until the call returns.
+ * Everything here is plain C11 data of fixed width. Tensors are handles; strings are UTF-8. Unless
+ * a function says otherwise, what a pointer points to is borrowed: valid until the call returns.
  *
- * Threads: a value belongs to the call it came with. A tensor handle may be used from any thread. */
+ * Threads: a value belongs to the call it came with. A tensor handle may be used from any thread.
+ */
 #pragma once
 
 #include <stddef.h>
@@ -29,7 +30,8 @@ enum {
 };
 
 /* A tensor: the same pointer as LibTorch's AtenTensorHandle. Borrowed handles are the host's; owned
- * ones ("_owned") are released with tenon_host.release, or given away where a function takes them. */
+ * ones ("_owned") are released with tenon_host.release, or given away where a function takes them.
+ */
 typedef struct AtenTensorOpaque *tenon_tensor;
 
 typedef struct tenon_error tenon_error;               /* host-owned sink for a failure's text */
@@ -59,17 +61,17 @@ enum {
 
 /* What a tenon_value holds, and the member of its union that is set. */
 enum {
-  TENON_NONE = 0,         /* Python's None: an absent optional */
-  TENON_INT = 1,          /* i; also accepted where the operator takes a Scalar or a float */
-  TENON_DOUBLE = 2,       /* d */
-  TENON_TRUTH = 3,        /* i, 0 or 1 */
-  TENON_TENSOR = 4,       /* t; NULL is an undefined tensor */
-  TENON_INT_LIST = 5,     /* is, n items */
-  TENON_DOUBLE_LIST = 6,  /* ds, n items */
-  TENON_TENSOR_LIST = 7,  /* ts, n items; NULL items where the operator takes optional tensors */
-  TENON_STRING = 8,       /* s, n bytes */
-  TENON_DTYPE = 9,        /* i, c10's number */
-  TENON_DEFAULT = 10      /* the operator's own default for this argument */
+  TENON_NONE = 0,        /* Python's None: an absent optional */
+  TENON_INT = 1,         /* i; also accepted where the operator takes a Scalar or a float */
+  TENON_DOUBLE = 2,      /* d */
+  TENON_TRUTH = 3,       /* i, 0 or 1 */
+  TENON_TENSOR = 4,      /* t; NULL is an undefined tensor */
+  TENON_INT_LIST = 5,    /* is, n items */
+  TENON_DOUBLE_LIST = 6, /* ds, n items */
+  TENON_TENSOR_LIST = 7, /* ts, n items; NULL items where the operator takes optional tensors */
+  TENON_STRING = 8,      /* s, n bytes */
+  TENON_DTYPE = 9,       /* i, c10's number */
+  TENON_DEFAULT = 10     /* the operator's own default for this argument */
 };
 
 /* An operator's argument or result, an option, an attribute: 16 bytes. */
@@ -87,8 +89,9 @@ typedef struct tenon_value {
   } u;
 } tenon_value;
 
-/* What tenon_host.describe tells. The caller sets struct_size; the host fills what fits. `shape` and
- * `strides` point into the tensor: valid as long as it is, and until its next in-place resize. */
+/* What tenon_host.describe tells. The caller sets struct_size; the host fills what fits. `shape`
+ * and `strides` point into the tensor: valid as long as it is, and until its next in-place resize.
+ */
 typedef struct tenon_tensor_info {
   uint32_t struct_size;
   uint32_t ndim;

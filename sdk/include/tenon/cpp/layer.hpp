@@ -23,124 +23,130 @@
 
 namespace tenon __attribute__((visibility("hidden"))) {
 
-// The facts of a layer type; see tenon_layer_type for each.
-struct layer_type {
-  const char* id;
-  const char* method = "lora";
-  const char* base;             // "torch.nn.Linear;*.MyLinear"
-  const char* title = nullptr;  // as the tree prints it; default: the id
-  const char* doc = "";
-  std::int32_t priority = 0;
-};
-
-namespace detail {
-
-inline tenon_str text_view(const std::string& text) { return {text.data(), text.size()}; }
-
-// Runs `body`; whatever it throws becomes a status and a text "id: function: reason".
-template <typename Body>
-tenon_status fence(const char* id, const char* function, tenon_error* error, Body body) {
-  tenon_error* const outer = std::exchange(error_sink, error);
-  tenon_status status = TENON_OK;
-  const auto fail = [&](tenon_status code, const char* reason) {
-    status = code;
-    const std::string text = std::string(id) + ": " + function + ": " + reason;
-    host->set_error(error, code, text_view(text));
+  // The facts of a layer type; see tenon_layer_type for each.
+  struct layer_type {
+    const char* id;
+    const char* method = "lora";
+    const char* base;             // "torch.nn.Linear;*.MyLinear"
+    const char* title = nullptr;  // as the tree prints it; default: the id
+    const char* doc = "";
+    std::int32_t priority = 0;
   };
-  try {
-    body();
-  } catch (const HostFailure& failure) {
-    status = failure.status;  // the host has filled the sink already
-  } catch (const Failure& failure) {
-    fail(failure.status(), failure.what());
-  } catch (const std::bad_alloc&) {
-    fail(TENON_OUT_OF_MEMORY, "out of memory");
-  } catch (const std::exception& exception) {
-    fail(TENON_INTERNAL, exception.what());
-  } catch (...) {
-    fail(TENON_INTERNAL, "an exception of unknown type");
-  }
-  error_sink = outer;
-  return status;
-}
 
-template <typename T>
-concept HasValidate = requires(const Setup& setup) { T::validate(setup); };
-template <typename T>
-concept HasForward = requires(Call& call) { T::forward(call); };
-template <typename T>
-concept HasMergedWeight = requires(Call& call, Weight weight) { T::merged_weight(call, weight); };
+  namespace detail {
 
-template <typename T>
-struct Trampolines {
-  static tenon_status validate(const tenon_host*, const tenon_base* base, const tenon_setup* setup,
-                               tenon_error* error) {
-    return fence(T::kType.id, "validate", error, [&] {
-      // Setup reads options through a non-const pointer; validate only ever sees it const.
-      const Setup view(*base, const_cast<tenon_setup*>(setup));
-      T::validate(view);
-    });
+  inline tenon_str text_view(const std::string& text) { return {text.data(), text.size()}; }
+
+  // Runs `body`; whatever it throws becomes a status and a text "id: function: reason".
+  template <typename Body>
+  tenon_status fence(const char* id, const char* function, tenon_error* error, Body body) {
+    tenon_error* const outer = std::exchange(error_sink, error);
+    tenon_status status = TENON_OK;
+    const auto fail = [&](tenon_status code, const char* reason) {
+      status = code;
+      const std::string text = std::string(id) + ": " + function + ": " + reason;
+      host->set_error(error, code, text_view(text));
+    };
+    try {
+      body();
+    } catch (const HostFailure& failure) {
+      status = failure.status;  // the host has filled the sink already
+    } catch (const Failure& failure) {
+      fail(failure.status(), failure.what());
+    } catch (const std::bad_alloc&) {
+      fail(TENON_OUT_OF_MEMORY, "out of memory");
+    } catch (const std::exception& exception) {
+      fail(TENON_INTERNAL, exception.what());
+    } catch (...) {
+      fail(TENON_INTERNAL, "an exception of unknown type");
+    }
+    error_sink = outer;
+    return status;
   }
 
-  static tenon_status add_adapter(const tenon_host*, const tenon_base* base, tenon_setup* setup,
-                                  tenon_error* error) {
-    return fence(T::kType.id, "add_adapter", error, [&] {
-      Setup view(*base, setup);
-      T::add_adapter(view);
-    });
+  template <typename T>
+  concept HasValidate = requires(const Setup& setup) {
+    T::validate(setup);
+  };
+  template <typename T>
+  concept HasForward = requires(Call& call) {
+    T::forward(call);
+  };
+  template <typename T>
+  concept HasMergedWeight = requires(Call& call, Weight weight) {
+    T::merged_weight(call, weight);
+  };
+
+  template <typename T>
+  struct Trampolines {
+    static tenon_status validate(const tenon_host*, const tenon_base* base,
+                                 const tenon_setup* setup, tenon_error* error) {
+      return fence(T::kType.id, "validate", error, [&] {
+        // Setup reads options through a non-const pointer; validate only ever sees it const.
+        const Setup view(*base, const_cast<tenon_setup*>(setup));
+        T::validate(view);
+      });
+    }
+
+    static tenon_status add_adapter(const tenon_host*, const tenon_base* base, tenon_setup* setup,
+                                    tenon_error* error) {
+      return fence(T::kType.id, "add_adapter", error, [&] {
+        Setup view(*base, setup);
+        T::add_adapter(view);
+      });
+    }
+
+    static tenon_status forward(const tenon_host*, const tenon_base* base, const tenon_call* call,
+                                tenon_tensor* outputs, tenon_error* error) {
+      return fence(T::kType.id, "forward", error, [&] {
+        Call view(*base, *call);
+        Outputs results = T::forward(view);
+        if (results.size() != call->n_outputs) {
+          throw Failure(TENON_INTERNAL, "returned " + std::to_string(results.size()) +
+                                            " tensors, the base has " +
+                                            std::to_string(call->n_outputs));
+        }
+        for (std::size_t i = 0; i < results.size(); ++i) outputs[i] = std::move(results[i]).give();
+      });
+    }
+
+    static tenon_status merged_weight(const tenon_host*, const tenon_base* base,
+                                      const tenon_call* call, std::uint32_t weight,
+                                      tenon_tensor* out, tenon_error* error) {
+      return fence(T::kType.id, "merged_weight", error, [&] {
+        Call view(*base, *call);
+        *out = T::merged_weight(view, view.base_info().weight_at(weight)).give();
+      });
+    }
+  };
+
+  template <typename T>
+  constexpr tenon_layer_type make_table() {
+    static_assert(HasForward<T> || HasMergedWeight<T>, "a layer needs forward or merged_weight");
+    tenon_layer_type table{};
+    table.struct_size = sizeof(tenon_layer_type);
+    table.priority = T::kType.priority;
+    table.id = T::kType.id;
+    table.method = T::kType.method;
+    table.base_types = T::kType.base;
+    table.title = T::kType.title ? T::kType.title : T::kType.id;
+    table.doc = T::kType.doc;
+    if constexpr (HasValidate<T>) table.validate = Trampolines<T>::validate;
+    table.add_adapter = Trampolines<T>::add_adapter;
+    if constexpr (HasForward<T>) table.forward = Trampolines<T>::forward;
+    if constexpr (HasMergedWeight<T>) table.merged_weight = Trampolines<T>::merged_weight;
+    return table;
   }
 
-  static tenon_status forward(const tenon_host*, const tenon_base* base, const tenon_call* call,
-                              tenon_tensor* outputs, tenon_error* error) {
-    return fence(T::kType.id, "forward", error, [&] {
-      Call view(*base, *call);
-      Outputs results = T::forward(view);
-      if (results.size() != call->n_outputs) {
-        throw Failure(TENON_INTERNAL, "returned " + std::to_string(results.size()) +
-                                          " tensors, the base has " +
-                                          std::to_string(call->n_outputs));
-      }
-      for (std::size_t i = 0; i < results.size(); ++i) outputs[i] = std::move(results[i]).give();
-    });
-  }
+  }  // namespace detail
 
-  static tenon_status merged_weight(const tenon_host*, const tenon_base* base,
-                                    const tenon_call* call, std::uint32_t weight,
-                                    tenon_tensor* out, tenon_error* error) {
-    return fence(T::kType.id, "merged_weight", error, [&] {
-      Call view(*base, *call);
-      *out = T::merged_weight(view, view.base_info().weight_at(weight)).give();
-    });
-  }
-};
+  template <typename T>
+  struct Layer {
+    using Setup = tenon::Setup;
+    using Call = tenon::Call;
+    using Outputs = tenon::Outputs;
+    using Tensor = tenon::Tensor;
+    using Weight = tenon::Weight;
+  };
 
-template <typename T>
-constexpr tenon_layer_type make_table() {
-  static_assert(HasForward<T> || HasMergedWeight<T>, "a layer needs forward or merged_weight");
-  tenon_layer_type table{};
-  table.struct_size = sizeof(tenon_layer_type);
-  table.priority = T::kType.priority;
-  table.id = T::kType.id;
-  table.method = T::kType.method;
-  table.base_types = T::kType.base;
-  table.title = T::kType.title ? T::kType.title : T::kType.id;
-  table.doc = T::kType.doc;
-  if constexpr (HasValidate<T>) table.validate = Trampolines<T>::validate;
-  table.add_adapter = Trampolines<T>::add_adapter;
-  if constexpr (HasForward<T>) table.forward = Trampolines<T>::forward;
-  if constexpr (HasMergedWeight<T>) table.merged_weight = Trampolines<T>::merged_weight;
-  return table;
-}
-
-}  // namespace detail
-
-template <typename T>
-struct Layer {
-  using Setup = tenon::Setup;
-  using Call = tenon::Call;
-  using Outputs = tenon::Outputs;
-  using Tensor = tenon::Tensor;
-  using Weight = tenon::Weight;
-};
-
-}  // namespace tenon
+}  // namespace )

@@ -13,146 +13,147 @@
 
 namespace tenon __attribute__((visibility("hidden"))) {
 
-// A parameter or buffer of the base.
-struct Weight {
-  std::uint32_t index = 0;  // its number in every call
-  std::string_view name;    // relative to the module: "weight"
-  Shape shape;
-  std::int32_t dtype = TENON_FLOAT32;
-  bool is_buffer = false;
-};
-
-namespace detail {
-
-template <typename T>
-T from_value(const tenon_value& value, std::string_view key) {
-  const auto wrong = [&](const char* wanted) -> Failure {
-    return Failure(TENON_INVALID_ARGUMENT, "`" + std::string(key) + "` is not " + wanted);
+  // A parameter or buffer of the base.
+  struct Weight {
+    std::uint32_t index = 0;  // its number in every call
+    std::string_view name;    // relative to the module: "weight"
+    Shape shape;
+    std::int32_t dtype = TENON_FLOAT32;
+    bool is_buffer = false;
   };
-  if constexpr (std::is_same_v<T, bool>) {
-    if (value.tag != TENON_TRUTH) throw wrong("true or false");
-    return value.u.i != 0;
-  } else if constexpr (std::is_integral_v<T>) {
-    if (value.tag != TENON_INT) throw wrong("a whole number");
-    return static_cast<T>(value.u.i);
-  } else if constexpr (std::is_floating_point_v<T>) {
-    if (value.tag == TENON_INT) return static_cast<T>(value.u.i);
-    if (value.tag != TENON_DOUBLE) throw wrong("a number");
-    return static_cast<T>(value.u.d);
-  } else if constexpr (std::is_same_v<T, std::string>) {
-    if (value.tag != TENON_STRING) throw wrong("a string");
-    return std::string(value.u.s, value.n);
-  } else {
-    static_assert(std::is_same_v<T, Shape>, "bool, integers, floats, std::string or Shape");
-    if (value.tag == TENON_INT) return Shape{value.u.i};
-    if (value.tag != TENON_INT_LIST) throw wrong("a list of whole numbers");
-    return Shape(value.u.is, value.u.is + value.n);
-  }
-}
 
-}  // namespace detail
+  namespace detail {
 
-// The wrapped layer: facts only, no tensor is touched.
-class Base {
- public:
-  explicit Base(const tenon_base& base) : base_(base) {}
-
-  std::string_view type() const { return base_.type; }
-  std::string_view path() const { return base_.module_path; }
-  // "aten::linear" where the layer is exactly that operator on its own weights; else "".
-  std::string_view operator_name() const { return base_.operator_name; }
-  std::uint32_t n_inputs() const { return base_.n_inputs; }
-  std::uint32_t n_outputs() const { return base_.n_outputs; }
-
-  std::vector<Weight> weights() const {
-    std::vector<Weight> out;
-    for (std::uint32_t i = 0; i < base_.n_weights; ++i) out.push_back(weight_at(i));
-    return out;
-  }
-  std::optional<std::uint32_t> find_weight(std::string_view name) const {
-    for (std::uint32_t i = 0; i < base_.n_weights; ++i) {
-      if (name == base_.weights[i]->name) return i;
+  template <typename T>
+  T from_value(const tenon_value& value, std::string_view key) {
+    const auto wrong = [&](const char* wanted) -> Failure {
+      return Failure(TENON_INVALID_ARGUMENT, "`" + std::string(key) + "` is not " + wanted);
+    };
+    if constexpr (std::is_same_v<T, bool>) {
+      if (value.tag != TENON_TRUTH) throw wrong("true or false");
+      return value.u.i != 0;
+    } else if constexpr (std::is_integral_v<T>) {
+      if (value.tag != TENON_INT) throw wrong("a whole number");
+      return static_cast<T>(value.u.i);
+    } else if constexpr (std::is_floating_point_v<T>) {
+      if (value.tag == TENON_INT) return static_cast<T>(value.u.i);
+      if (value.tag != TENON_DOUBLE) throw wrong("a number");
+      return static_cast<T>(value.u.d);
+    } else if constexpr (std::is_same_v<T, std::string>) {
+      if (value.tag != TENON_STRING) throw wrong("a string");
+      return std::string(value.u.s, value.n);
+    } else {
+      static_assert(std::is_same_v<T, Shape>, "bool, integers, floats, std::string or Shape");
+      if (value.tag == TENON_INT) return Shape{value.u.i};
+      if (value.tag != TENON_INT_LIST) throw wrong("a list of whole numbers");
+      return Shape(value.u.is, value.u.is + value.n);
     }
-    return std::nullopt;
-  }
-  // These two throw TENON_UNSUPPORTED if the base has no weight of that name.
-  std::uint32_t weight_index(std::string_view name) const {
-    if (const auto found = find_weight(name)) return *found;
-    throw Failure(TENON_UNSUPPORTED, "the base has no weight `" + std::string(name) + "`");
-  }
-  Weight weight(std::string_view name) const { return weight_at(weight_index(name)); }
-  Weight weight_at(std::uint32_t i) const {
-    const tenon_weight_info& facts = *base_.weights[i];
-    return {i, facts.name, Shape(facts.shape, facts.shape + facts.ndim), facts.dtype,
-            (facts.flags & TENON_WEIGHT_IS_BUFFER) != 0};
-  }
-  // An argument of the operator that uses the weights, by its schema's name: attribute<Shape>("stride").
-  template <typename T>
-  T attribute(const char* name) const {
-    tenon_value value{};
-    detail::check(detail::host->attribute(&base_, name, &value, detail::error_sink));
-    return detail::from_value<T>(value, name);
   }
 
- private:
-  const tenon_base& base_;
-};
+  }  // namespace detail
 
-// How a parameter starts, drawn from the host's seeded generator.
-struct Init {
-  const char* name;
-  double a = 0;
-  double b = 0;
+  // The wrapped layer: facts only, no tensor is touched.
+  class Base {
+   public:
+    explicit Base(const tenon_base& base) : base_(base) {}
 
-  static constexpr Init zeros() { return {"zeros"}; }
-  static constexpr Init ones() { return {"ones"}; }
-  static constexpr Init constant(double value) { return {"constant", value}; }
-  static constexpr Init normal(double mean, double deviation) {
-    return {"normal", mean, deviation};
-  }
-  static constexpr Init uniform(double from, double to) { return {"uniform", from, to}; }
-  // torch.nn.init.kaiming_uniform_; a = sqrt(5) is what torch.nn.Linear and lora_A start with.
-  static constexpr Init kaiming_uniform(double a = 2.2360679774997896964) {
-    return {"kaiming_uniform", a};
-  }
-};
+    std::string_view type() const { return base_.type; }
+    std::string_view path() const { return base_.module_path; }
+    // "aten::linear" where the layer is exactly that operator on its own weights; else "".
+    std::string_view operator_name() const { return base_.operator_name; }
+    std::uint32_t n_inputs() const { return base_.n_inputs; }
+    std::uint32_t n_outputs() const { return base_.n_outputs; }
 
-class Setup {
- public:
-  Setup(const tenon_base& base, tenon_setup* setup) : base_(base), setup_(setup) {}
+    std::vector<Weight> weights() const {
+      std::vector<Weight> out;
+      for (std::uint32_t i = 0; i < base_.n_weights; ++i) out.push_back(weight_at(i));
+      return out;
+    }
+    std::optional<std::uint32_t> find_weight(std::string_view name) const {
+      for (std::uint32_t i = 0; i < base_.n_weights; ++i) {
+        if (name == base_.weights[i]->name) return i;
+      }
+      return std::nullopt;
+    }
+    // These two throw TENON_UNSUPPORTED if the base has no weight of that name.
+    std::uint32_t weight_index(std::string_view name) const {
+      if (const auto found = find_weight(name)) return *found;
+      throw Failure(TENON_UNSUPPORTED, "the base has no weight `" + std::string(name) + "`");
+    }
+    Weight weight(std::string_view name) const { return weight_at(weight_index(name)); }
+    Weight weight_at(std::uint32_t i) const {
+      const tenon_weight_info& facts = *base_.weights[i];
+      return {i, facts.name, Shape(facts.shape, facts.shape + facts.ndim), facts.dtype,
+              (facts.flags & TENON_WEIGHT_IS_BUFFER) != 0};
+    }
+    // An argument of the operator that uses the weights, by its schema's name:
+    // attribute<Shape>("stride").
+    template <typename T>
+    T attribute(const char* name) const {
+      tenon_value value{};
+      detail::check(detail::host->attribute(&base_, name, &value, detail::error_sink));
+      return detail::from_value<T>(value, name);
+    }
 
-  const Base& base() const { return base_; }
+   private:
+    const tenon_base& base_;
+  };
 
-  // A key of the adapter's configuration, after rank_pattern and alpha_pattern.
-  template <typename T>
-  T option(const char* key) const {
-    tenon_value value{};
-    detail::check(detail::host->option(setup_, key, &value, detail::error_sink));
-    return detail::from_value<T>(value, key);
-  }
-  std::int64_t r() const { return option<std::int64_t>("r"); }
+  // How a parameter starts, drawn from the host's seeded generator.
+  struct Init {
+    const char* name;
+    double a = 0;
+    double b = 0;
 
-  // Declares a parameter; its number is its place in Adapter::parameter().
-  std::uint32_t parameter(const std::string& name, const Shape& shape, Init init,
-                          std::uint32_t flags = TENON_TRAINABLE) {
-    tenon_parameter declared{};
-    declared.struct_size = sizeof declared;
-    declared.flags = flags;
-    declared.name = name.c_str();
-    declared.shape = shape.data();
-    declared.ndim = static_cast<std::uint32_t>(shape.size());
-    declared.dtype = -1;
-    declared.init = init.name;
-    declared.init_a = init.a;
-    declared.init_b = init.b;
-    std::uint32_t index = 0;
-    detail::check(detail::host->add_parameter(setup_, &declared, &index, detail::error_sink));
-    return index;
-  }
+    static constexpr Init zeros() { return {"zeros"}; }
+    static constexpr Init ones() { return {"ones"}; }
+    static constexpr Init constant(double value) { return {"constant", value}; }
+    static constexpr Init normal(double mean, double deviation) {
+      return {"normal", mean, deviation};
+    }
+    static constexpr Init uniform(double from, double to) { return {"uniform", from, to}; }
+    // torch.nn.init.kaiming_uniform_; a = sqrt(5) is what torch.nn.Linear and lora_A start with.
+    static constexpr Init kaiming_uniform(double a = 2.2360679774997896964) {
+      return {"kaiming_uniform", a};
+    }
+  };
 
- private:
-  Base base_;
-  tenon_setup* setup_;
-};
+  class Setup {
+   public:
+    Setup(const tenon_base& base, tenon_setup* setup) : base_(base), setup_(setup) {}
 
-}  // namespace tenon
+    const Base& base() const { return base_; }
+
+    // A key of the adapter's configuration, after rank_pattern and alpha_pattern.
+    template <typename T>
+    T option(const char* key) const {
+      tenon_value value{};
+      detail::check(detail::host->option(setup_, key, &value, detail::error_sink));
+      return detail::from_value<T>(value, key);
+    }
+    std::int64_t r() const { return option<std::int64_t>("r"); }
+
+    // Declares a parameter; its number is its place in Adapter::parameter().
+    std::uint32_t parameter(const std::string& name, const Shape& shape, Init init,
+                            std::uint32_t flags = TENON_TRAINABLE) {
+      tenon_parameter declared{};
+      declared.struct_size = sizeof declared;
+      declared.flags = flags;
+      declared.name = name.c_str();
+      declared.shape = shape.data();
+      declared.ndim = static_cast<std::uint32_t>(shape.size());
+      declared.dtype = -1;
+      declared.init = init.name;
+      declared.init_a = init.a;
+      declared.init_b = init.b;
+      std::uint32_t index = 0;
+      detail::check(detail::host->add_parameter(setup_, &declared, &index, detail::error_sink));
+      return index;
+    }
+
+   private:
+    Base base_;
+    tenon_setup* setup_;
+  };
+
+}  // namespace )
