@@ -23,7 +23,7 @@ void JsonProblems::check_keys(const OrderedJson& table, const std::string& prefi
   }
   for (const auto& [key, value] : table.items()) {
     if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
-      add("`" + prefix + key + "` is unknown");
+      add(std::string("`").append(prefix).append(key).append("` is unknown"));
     }
   }
 }

@@ -34,12 +34,20 @@ OrderedJson parse(std::string_view text, const std::string& file) {
                .location = file});
 }
 
+bool is_empty_text(const OrderedJson& value) {
+  return value.is_string() && value.get_ref<const std::string&>().empty();
+}
+
 bool is_off(const OrderedJson& value) {
-  return value.is_null() || value == false || value == "" ||
+  return value.is_null() || value == false || is_empty_text(value) ||
          (value.is_structured() && value.empty());
 }
 
-// Reads one PEFT config, key by key; `take_*` leave the default where the value is null.
+std::string nested(const std::string& table, const std::string& key) {
+  return std::string(table).append(".").append(key);
+}
+
+// Reads one PEFT config, key by key; null leaves the default.
 class ConfigReader {
  public:
   explicit ConfigReader(const OrderedJson& json) : json_(json) {}
@@ -161,7 +169,7 @@ class ConfigReader {
   }
 
   void read_layers_pattern(const std::string& key, const OrderedJson& value) {
-    if (value == "") return;
+    if (is_empty_text(value)) return;
     config_.layers_pattern = value.is_string()
                                  ? std::vector{value.get<std::string>()}
                                  : read_names(key, value, "a name or a list of names");
@@ -173,7 +181,7 @@ class ConfigReader {
       if (is_integer(rank) && rank >= 1) {
         config_.rank_pattern.emplace_back(expression, rank.get<std::int64_t>());
       } else {
-        problems_.wrong_type(key + "." + expression, kPositive, rank);
+        problems_.wrong_type(nested(key, expression), kPositive, rank);
       }
     }
   }
@@ -184,7 +192,7 @@ class ConfigReader {
       if (alpha.is_number()) {
         config_.alpha_pattern.emplace_back(expression, alpha.get<double>());
       } else {
-        problems_.wrong_type(key + "." + expression, "a number", alpha);
+        problems_.wrong_type(nested(key, expression), "a number", alpha);
       }
     }
   }

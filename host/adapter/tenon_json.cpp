@@ -99,7 +99,8 @@ void read_options(const OrderedJson& json, const std::string& place, OptionTable
     if (const auto option = option_from_json(value)) {
       options[key] = *option;
     } else {
-      problems.wrong_type(place + "." + key, "true or false, a number, a string or numbers", value);
+      problems.wrong_type(std::string(place).append(".").append(key),
+                          "true or false, a number, a string or numbers", value);
     }
   }
 }
@@ -119,7 +120,7 @@ AdapterLayerRecord read_layer(const OrderedJson& json, const std::string& place,
     if (found->is_string()) {
       layer.*text.member = found->get<std::string>();
     } else {
-      problems.wrong_type(place + "." + text.key, "a string", *found);
+      problems.wrong_type(std::string(place).append(".").append(text.key), "a string", *found);
     }
   }
   if (json.contains("options")) {
@@ -132,11 +133,12 @@ void read_layers(const OrderedJson& json, TenonRecord& record, JsonProblems& pro
   if (!json.is_array()) return problems.wrong_type("layers", "a list", json);
   std::set<std::string> names;
   for (std::size_t i = 0; i < json.size(); ++i) {
-    const std::string place = "layers[" + std::to_string(i) + "]";
+    const std::string place = std::string("layers[").append(std::to_string(i)).append("]");
     record.layers.push_back(read_layer(json[i], place, problems));
     const std::string& name = record.layers.back().name;
     if (!name.empty() && !names.insert(name).second) {
-      problems.add("`" + place + "` is a second layer named `" + name + "`");
+      problems.add(
+          std::string("`").append(place).append("` is a second layer named `").append(name) + "`");
     }
   }
 }

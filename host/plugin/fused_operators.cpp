@@ -16,14 +16,15 @@ at::Tensor flat(const at::Tensor& x) { return x.dim() == 2 ? x : x.reshape({-1, 
 // backward the low-rank part of dx is accumulated into the base's, without a tensor of its own.
 struct LoraLinearFunction : torch::autograd::Function<LoraLinearFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& x_lora,
-                            const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& a,
-                            const at::Tensor& b, double scaling) {
+                            const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                            const at::Tensor& a, const at::Tensor& b, double scaling) {
     const bool same_input = x.is_same(x_lora);
-    at::Tensor y = bias.defined() ? at::addmm(bias, x, weight.t()) : at::mm(x, weight.t());
+    at::Tensor y = bias ? at::addmm(*bias, x, weight.t()) : at::mm(x, weight.t());
     const at::Tensor low = at::mm(x_lora, a.t());
     y.addmm_(low, b.t(), 1, scaling);
     context->save_for_backward({x, same_input ? at::Tensor() : x_lora, weight, a, b, low});
     context->saved_data["scaling"] = scaling;
+    context->saved_data["has_bias"] = bias.has_value();
     return y;
   }
 
@@ -37,6 +38,9 @@ struct LoraLinearFunction : torch::autograd::Function<LoraLinearFunction> {
     const at::Tensor& b = saved[4];
     const double scaling = context->saved_data["scaling"].toDouble();
     const at::Tensor& g = gradients[0];
+    // Gradients are asked for by tensor argument; a bias that is not there is not counted.
+    const bool has_bias = context->saved_data["has_bias"].toBool();
+    const std::size_t a_index = has_bias ? 4 : 3;
 
     // With a graph of the gradient itself (double backward), the saved product is a constant that
     // would hide its dependence on x and A: make it again.
@@ -50,9 +54,9 @@ struct LoraLinearFunction : torch::autograd::Function<LoraLinearFunction> {
     }
     if (!same_input && context->needs_input_grad(1)) dx_lora = at::mm(g_low, a);
     if (context->needs_input_grad(2)) d_weight = at::mm(g.t(), x);
-    if (context->needs_input_grad(3)) d_bias = g.sum(0);
-    if (context->needs_input_grad(4)) da = at::mm(g_low.t(), x_lora);
-    if (context->needs_input_grad(5)) db = at::mm(g.t(), low).mul_(scaling);
+    if (has_bias && context->needs_input_grad(3)) d_bias = g.sum(0);
+    if (context->needs_input_grad(a_index)) da = at::mm(g_low.t(), x_lora);
+    if (context->needs_input_grad(a_index + 1)) db = at::mm(g.t(), low).mul_(scaling);
     return {dx, dx_lora, d_weight, d_bias, da, db, at::Tensor()};
   }
 };
@@ -62,10 +66,9 @@ void lora_linear(torch::jit::Stack& stack) {
   const at::Tensor& x_lora = stack[1].toTensor();
   const at::Tensor& weight = stack[2].toTensor();
   const at::Tensor flat_x = flat(x);
-  at::Tensor y =
-      LoraLinearFunction::apply(flat_x, x_lora.is_same(x) ? flat_x : flat(x_lora), weight,
-                                stack[3].isNone() ? at::Tensor() : stack[3].toTensor(),
-                                stack[4].toTensor(), stack[5].toTensor(), stack[6].toDouble());
+  at::Tensor y = LoraLinearFunction::apply(
+      flat_x, x_lora.is_same(x) ? flat_x : flat(x_lora), weight, stack[3].toOptional<at::Tensor>(),
+      stack[4].toTensor(), stack[5].toTensor(), stack[6].toDouble());
   if (x.dim() != 2) {
     std::vector<std::int64_t> shape = x.sizes().vec();
     shape.back() = weight.size(0);
