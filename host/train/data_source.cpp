@@ -3,7 +3,9 @@
 #include <ATen/ops/mul.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
+#include <set>
 
 #include "base/error.h"
 #include "base/suggest.h"

@@ -138,7 +138,10 @@ class NamingTest(ParityTest):
         config = {
             "model": table,
             "adapter": case.adapter_table(),
-            "data": {"train": self.workspace.write_tensors(case.data(8))},
+            "data": {
+                "train": self.workspace.write_tensors(case.data(8)),
+                **({"inputs": ["x"]} if "layers" in table else {}),
+            },
             "train": {"loss": case.loss, "steps": 1, "batch_size": 8},
             "output": {"directory": path.with_suffix("")},
         }

@@ -79,6 +79,8 @@ class Workspace:
     def predict(self, model, inputs, adapter=None):
         """The first output of `tenon predict` for a [model] table."""
         outputs = self.new_path(".safetensors")
+        if "layers" in model:  # a declared model's only input has this name
+            inputs = {"input": next(iter(inputs.values()))}
         self.tenon_ok(
             "predict",
             self.write_config({"model": model}),
