@@ -104,4 +104,4 @@ namespace tenon __attribute__((visibility("hidden"))) {
     const tenon_call& call_;
   };
 
-}  // namespace )
+}  // namespace tenon

@@ -149,4 +149,4 @@ namespace tenon __attribute__((visibility("hidden"))) {
     using Weight = tenon::Weight;
   };
 
-}  // namespace )
+}  // namespace tenon

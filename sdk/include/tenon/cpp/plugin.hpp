@@ -59,7 +59,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
   }
 
   }  // namespace detail
-}  // namespace )
+}  // namespace tenon
 
 #define TENON_PLUGIN(plugin_id, plugin_version, ...)                                           \
   static_assert(sizeof(plugin_id) <= sizeof(tenon_stamp::id), "the id is too long");           \

@@ -156,4 +156,4 @@ namespace tenon __attribute__((visibility("hidden"))) {
     tenon_setup* setup_;
   };
 
-}  // namespace )
+}  // namespace tenon

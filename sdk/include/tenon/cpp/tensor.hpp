@@ -237,4 +237,4 @@ namespace tenon __attribute__((visibility("hidden"))) {
     return op(x, Dtype{dtype});
   }
 
-}  // namespace )
+}  // namespace tenon
