@@ -174,14 +174,13 @@ class Bench:
             return output.read(), seconds, usage.ru_maxrss / 1024
 
     def versions(self):
-        """Two lines: what each of the two runs on."""
+        """What each of the two is and runs on."""
         code = (
             "import peft, transformers, torch; print(f'PEFT {peft.__version__}, transformers "
             "{transformers.__version__}, torch {torch.__version__}')"
         )
-        peers = subprocess.run([self.python, "-c", code], capture_output=True, text=True, check=True)
-        tenon = subprocess.run([self.tenon, "--version"], capture_output=True, text=True, check=True)
-        return [tenon.stdout.strip(), peers.stdout.strip()]
+        commands = [self.tenon, "--version"], [self.python, "-c", code]
+        return [subprocess.check_output(command, text=True).strip() for command in commands]
 
 
 def data_name(case):
@@ -242,10 +241,11 @@ def main():
     arguments = parse_arguments()
     with tempfile.TemporaryDirectory(prefix="tenon-bench-") as folder:
         bench = Bench(arguments, folder)
+        load = os.getloadavg()[0]  # before our own: figures of a busy machine mislead
         bench.prepare()
         measured = {name: bench.measure(name) for name in CASES}
         print(f"{processor()}, {bench.threads} threads, medians of {bench.rounds} rounds in turn.")
-        print(*bench.versions(), sep="; ")
+        print(*bench.versions(), f"load before {load:.1f}", sep="; ")
         print("AdamW, LoRA r = 8, dropout 0; Tenon's first step includes saving and leaving.\n")
         print(*table(measured), sep="\n")
 

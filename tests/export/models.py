@@ -1,4 +1,4 @@
-"""The models that the tests and the benchmark export, each built from a seed by stock PyTorch calls.
+"""The models that tests and benchmark export, each built from a seed by stock PyTorch calls.
 
 `example(name, ...)` gives a model with the arguments to export it with; `export_to(file, example)`
 writes the .pt2. Everything an owner of a model does is in these few lines.
