@@ -20,14 +20,6 @@ std::string readable(const std::string& key) {
   return key.substr(dot + 1) + " of " + key.substr(0, dot);
 }
 
-std::string shape_text(const at::Tensor& tensor) {
-  std::string text;
-  for (const std::int64_t size : tensor.sizes()) {
-    text += (text.empty() ? "" : ", ") + std::to_string(size);
-  }
-  return "[" + text + "]";
-}
-
 // Floats of any width convert into each other; nothing else converts.
 bool converts(const at::Tensor& from, const at::Tensor& to) {
   return from.scalar_type() == to.scalar_type() ||
@@ -36,7 +28,7 @@ bool converts(const at::Tensor& from, const at::Tensor& to) {
 
 std::string mismatch(const at::Tensor& from, const at::Tensor& to) {
   if (from.sizes() != to.sizes()) {
-    return "file has " + shape_text(from) + ", the model needs " + shape_text(to);
+    return "file has " + c10::str(from.sizes()) + ", the model needs " + c10::str(to.sizes());
   }
   if (!converts(from, to)) {
     return "file has " + safetensors_dtype(from.scalar_type()) + ", the model needs " +

@@ -27,7 +27,7 @@ std::string line_of(const ModelTensor& entry) {
 
 }  // namespace
 
-std::string base_fingerprint(const std::vector<ModelTensor>& tensors) {
+std::string base_fingerprint(std::span<const ModelTensor> tensors) {
   std::vector<std::string> lines;
   for (const ModelTensor& entry : tensors) {
     if (entry.kind == ValueKind::kParameter) lines.push_back(line_of(entry));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,6 @@ namespace tenon {
 // One value over (name, dtype, shape, CRC-32 of the contiguous bytes) of the model's parameters, no
 // buffers, sorted by name; the same whatever file they came from. Uses ModelTensor::crc32 where it
 // is known, reads the tensor otherwise. "crc32-sha256:<64 hex digits>".
-std::string base_fingerprint(const std::vector<ModelTensor>& tensors);
+std::string base_fingerprint(std::span<const ModelTensor> tensors);
 
 }  // namespace tenon

@@ -8,9 +8,8 @@
 // output.
 namespace tenon {
 
-// `stop` is set by Ctrl-C: the step at hand is finished and the adapter saved. Returns the exit
-// status.
-int run_command(const CommandLine& line, const std::atomic<bool>& stop);
+// `stop` is set by Ctrl-C: the step at hand is finished and the adapter saved.
+void run_command(const CommandLine& line, const std::atomic<bool>& stop);
 void plan_command(const CommandLine& line);
 void tree_command(const CommandLine& line);
 void plugins_command(const CommandLine& line);

@@ -1,6 +1,5 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
-#include <ATen/cpu/Utils.h>
 #include <torch/headeronly/version.h>
 
 #include <iostream>
@@ -15,6 +14,7 @@
 #include "model/model_loader.h"
 #include "model/pt2_program.h"
 #include "plugin/plugin_registry.h"
+#include "train/tensor_text.h"
 
 // The verbs that look and change nothing: plan, tree, plugins, doctor.
 namespace tenon {
@@ -55,12 +55,9 @@ Json plan_json(const AdaptedModel& model, const InjectionPlan& plan) {
     Json parameters = Json::array();
     for (const AddedTensor& added : model.added()) {
       if (added.module != facts.module_path) continue;
-      std::string dtype = c10::toString(added.tensor.scalar_type());
-      if (dtype == "Float") dtype = "float32";
-      if (dtype == "Double") dtype = "float64";
       parameters.push_back({{"name", added.name},
                             {"shape", added.tensor.sizes().vec()},
-                            {"dtype", dtype},
+                            {"dtype", dtype_text(added.tensor.scalar_type())},
                             {"trainable", added.trainable}});
     }
     out["layers"].push_back({{"name", facts.module_path},

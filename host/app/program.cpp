@@ -24,17 +24,16 @@ extern "C" void request_stop(int) {
   std::signal(SIGINT, SIG_DFL);  // a second Ctrl-C ends the program at once
 }
 
-int run_verb(const CommandLine& line) {
+void run_verb(const CommandLine& line) {
   log::configure(line.quiet     ? log::Level::kError
                  : line.verbose ? log::Level::kDebug
                                 : log::Level::kInfo);
-  if (line.verb == "run") return run_command(line, stop_requested);
+  if (line.verb == "run") run_command(line, stop_requested);
   if (line.verb == "plan") plan_command(line);
   if (line.verb == "tree") tree_command(line);
   if (line.verb == "plugins") plugins_command(line);
   if (line.verb == "predict") predict_command(line);
   if (line.verb == "doctor") doctor_command(line);
-  return 0;
 }
 
 int report(const Error& error, bool json) {
@@ -66,7 +65,8 @@ int run_program(int argc, const char* const* argv) {
   log::configure(log::Level::kInfo);
   try {
     const auto line = parse_command_line(argc, argv);
-    return line ? run_verb(*line) : 0;
+    if (line) run_verb(*line);
+    return 0;
   } catch (const Error& error) {
     return report(error, json);
   } catch (const c10::Error& error) {

@@ -189,20 +189,19 @@ void finish(const CommandLine& line, const AdaptedModel& model, const Outcome& o
   print(line, "saved in " + output);
 }
 
-int run_full(const CommandLine& line, const RunConfig& config, ModelData data,
-             const std::atomic<bool>& stop) {
+void run_full(const CommandLine& line, const RunConfig& config, ModelData data,
+              const std::atomic<bool>& stop) {
   AdaptedModel model(std::move(data));
   model.train_base();
   print(line, trainable_line(count_parameters(model)));
   const Outcome outcome = train_and_evaluate(line, config, model, stop);
   save_base(model, *config.output.model);
   finish(line, model, outcome, config.output.model->string());
-  return 0;
 }
 
 }  // namespace
 
-int run_command(const CommandLine& line, const std::atomic<bool>& stop) {
+void run_command(const CommandLine& line, const std::atomic<bool>& stop) {
   RunConfig config =
       read_run_config(line.target, line.overrides, {.adapter = true, .training = true});
   if (config.train->threads > 0) at::set_num_threads(static_cast<int>(config.train->threads));
@@ -224,7 +223,6 @@ int run_command(const CommandLine& line, const std::atomic<bool>& stop) {
   const Outcome outcome = train_and_evaluate(line, config, model, stop);
   save_adapter(*config.output.directory, adapter_files(model, plan), force);
   finish(line, model, outcome, config.output.directory->string());
-  return 0;
 }
 
 }  // namespace tenon

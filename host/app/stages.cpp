@@ -12,15 +12,9 @@
 namespace tenon {
 namespace {
 
-std::string shape_text(at::IntArrayRef shape) {
-  std::ostringstream text;
-  text << shape;
-  return text.str();
-}
-
 template <typename T>
-void take_or_compare(const AdapterConfig& config, const char* key, const T& own, const T& loaded,
-                     std::vector<std::string>& problems) {
+void compare(const AdapterConfig& config, const char* key, const T& own, const T& loaded,
+             std::vector<std::string>& problems) {
   if (config.given.contains(key) && own != loaded) problems.push_back(key);
 }
 
@@ -35,11 +29,11 @@ AdapterConfig effective_adapter_config(const AdapterConfig& config) {
   if (!config.init_from) return config;
   AdapterConfig loaded = load_adapter_config(*config.init_from);
   std::vector<std::string> differing;
-  take_or_compare(config, "r", config.r, loaded.r, differing);
-  take_or_compare(config, "lora_alpha", config.lora_alpha, loaded.lora_alpha, differing);
-  take_or_compare(config, "use_rslora", config.use_rslora, loaded.use_rslora, differing);
-  take_or_compare(config, "rank_pattern", config.rank_pattern, loaded.rank_pattern, differing);
-  take_or_compare(config, "alpha_pattern", config.alpha_pattern, loaded.alpha_pattern, differing);
+  compare(config, "r", config.r, loaded.r, differing);
+  compare(config, "lora_alpha", config.lora_alpha, loaded.lora_alpha, differing);
+  compare(config, "use_rslora", config.use_rslora, loaded.use_rslora, differing);
+  compare(config, "rank_pattern", config.rank_pattern, loaded.rank_pattern, differing);
+  compare(config, "alpha_pattern", config.alpha_pattern, loaded.alpha_pattern, differing);
   if (!differing.empty()) {
     throw Error({.stage = Stage::kConfig,
                  .message = "[adapter] " + join(differing) +
@@ -106,7 +100,7 @@ std::string adapted_tree(const AdaptedModel& model, const InjectionPlan& plan) {
     text << layer->layer_type->title() << "\n" << indent << "  base_layer: " << module.type << "\n";
     for (const AddedTensor& added : model.added()) {
       if (added.module == module.path) {
-        text << indent << "  " << added.name << " " << shape_text(added.tensor.sizes()) << "\n";
+        text << indent << "  " << added.name << " " << c10::str(added.tensor.sizes()) << "\n";
       }
     }
   }

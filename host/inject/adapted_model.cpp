@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "model/graph_walk.h"
 #include "model/input_check.h"
 #include "model/parameter_init.h"
 
@@ -107,47 +108,38 @@ Replacement AdaptedModel::make_replacement(const PlannedLayer& planned, const Re
 // originals (PEFT: ModulesToSaveWrapper).
 void AdaptedModel::save_module(ModuleId module) {
   const std::string path = model_.tree.modules[static_cast<std::size_t>(module)].path;
-  const std::string prefix = path + ".";
   std::map<std::int32_t, std::int32_t> copies;
   for (std::size_t i = 0; i < base_tensor_count_; ++i) {
     const ModelTensor base = model_.tensors[i];
-    std::vector<std::string> names = base.aliases;
-    names.insert(names.begin(), base.name);
-    const auto own = std::find_if(names.begin(), names.end(),
-                                  [&](const std::string& n) { return n.starts_with(prefix); });
-    if (own == names.end() || base.kind == ValueKind::kConstant) continue;
+    const auto name = base.name_in(path);
+    if (!name || base.kind == ValueKind::kConstant) continue;
     at::Tensor copy = base.tensor.clone(at::MemoryFormat::Contiguous);
     const bool trainable = base.kind == ValueKind::kParameter && copy.is_floating_point();
     if (trainable) copy.requires_grad_(true);
     copies[static_cast<std::int32_t>(i)] = static_cast<std::int32_t>(model_.tensors.size());
-    model_.tensors.push_back({*own, {}, base.kind, base.persistent, copy, -1});
+    model_.tensors.push_back({path + "." + *name, {}, base.kind, base.persistent, copy, -1});
     if (base.persistent) {
-      added_.push_back({path, own->substr(prefix.size()), copy, trainable});
+      added_.push_back({path, *name, copy, trainable});
     }
   }
   std::map<ValueId, ValueId> renamed;
-  const std::function<void(Argument&)> rename = [&](Argument& argument) {
-    if (auto* list = std::get_if<Argument::List>(&argument.value)) {
-      for (Argument& item : list->items) rename(item);
-    }
-    auto* id = std::get_if<ValueId>(&argument.value);
-    if (id == nullptr) return;
-    const auto copy = copies.find(model_.graph.values[static_cast<std::size_t>(*id)].tensor);
+  const auto rename = [&](ValueId& id) {
+    const auto copy = copies.find(model_.graph.values[static_cast<std::size_t>(id)].tensor);
     if (copy == copies.end()) return;
     const auto [entry, is_new] =
-        renamed.emplace(*id, static_cast<ValueId>(model_.graph.values.size()));
+        renamed.emplace(id, static_cast<ValueId>(model_.graph.values.size()));
     if (is_new) {
-      Value value = model_.graph.values[static_cast<std::size_t>(*id)];
+      Value value = model_.graph.values[static_cast<std::size_t>(id)];
       value.tensor = copy->second;
       model_.graph.values.push_back(std::move(value));
     }
-    *id = entry->second;
+    id = entry->second;
   };
   for (Node& node : model_.graph.nodes) {
     const auto& stack = node.module_stack;
     if (std::find(stack.begin(), stack.end(), module) == stack.end()) continue;
     node.trains_statistics = true;
-    for (NamedArgument& argument : node.arguments) rename(argument.value);
+    for_each_read(node, rename);
   }
 }
 
@@ -162,9 +154,8 @@ std::vector<at::Tensor> AdaptedModel::forward(const std::vector<at::Tensor>& inp
   return outputs;
 }
 
-std::vector<ModelTensor> AdaptedModel::base_tensors() const {
-  return {model_.tensors.begin(),
-          model_.tensors.begin() + static_cast<std::ptrdiff_t>(base_tensor_count_)};
+std::span<const ModelTensor> AdaptedModel::base_tensors() const {
+  return {model_.tensors.data(), base_tensor_count_};
 }
 
 void AdaptedModel::train_base() {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,7 @@ class AdaptedModel {
 
   const ModelData& model() const { return model_; }
   // The base's own tensors, without copies for modules to save.
-  std::vector<ModelTensor> base_tensors() const;
+  std::span<const ModelTensor> base_tensors() const;
   const std::vector<AddedTensor>& added() const { return added_; }
   // Trains every parameter of the base itself ([train] full).
   void train_base();

@@ -47,17 +47,12 @@ double lora_scaling(const OptionTable& options) {
 // The tensors that a module and its descendants own, by name or alias, in model order.
 std::vector<std::int32_t> owned_tensors(const ModelData& model, const std::string& path,
                                         std::vector<std::string>& relative_names) {
-  const std::string prefix = path + ".";
   std::vector<std::int32_t> owned;
   for (std::size_t i = 0; i < model.tensors.size(); ++i) {
-    const ModelTensor& tensor = model.tensors[i];
-    std::vector<std::string> names = tensor.aliases;
-    names.insert(names.begin(), tensor.name);
-    const auto own = std::find_if(names.begin(), names.end(),
-                                  [&](const std::string& n) { return n.starts_with(prefix); });
-    if (own == names.end()) continue;
+    const auto name = model.tensors[i].name_in(path);
+    if (!name) continue;
     owned.push_back(static_cast<std::int32_t>(i));
-    relative_names.push_back(own->substr(prefix.size()));
+    relative_names.push_back(*name);
   }
   return owned;
 }
@@ -85,8 +80,10 @@ OptionTable attribute_table(const ModelData& model, const Region& region) {
 // One planned layer, or the reason why it cannot be.
 class LayerPlanner {
  public:
-  LayerPlanner(const ModelData& model, const AdapterConfig& config, const PluginRegistry& plugins)
+  LayerPlanner(const ModelData& model, const RegionFinder& finder, const AdapterConfig& config,
+               const PluginRegistry& plugins)
       : model_(model),
+        finder_(finder),
         config_(config),
         plugins_(plugins),
         reachable_(reachable_nodes(model.graph)) {}
@@ -129,10 +126,10 @@ class LayerPlanner {
   }
 
   std::vector<Region> live_regions(const Module& module, ModuleId id) const {
-    if (runs_only_nested(model_, id)) {
+    std::vector<Region> regions = finder_.find(id);
+    if (regions.empty() && finder_.runs_nested(id)) {
       fail(module, "runs only where the model switches gradients off, so it cannot be trained");
     }
-    std::vector<Region> regions = find_regions(model_, id);
     std::erase_if(regions, [&](const Region& region) {
       return std::none_of(region.nodes.begin(), region.nodes.end(), [&](std::int32_t node) {
         return reachable_[static_cast<std::size_t>(node)];
@@ -190,6 +187,7 @@ class LayerPlanner {
   }
 
   const ModelData& model_;
+  const RegionFinder& finder_;
   const AdapterConfig& config_;
   const PluginRegistry& plugins_;
   std::vector<bool> reachable_;
@@ -198,7 +196,8 @@ class LayerPlanner {
 bool is_pytorch_type(const std::string& type) { return type.starts_with("torch.nn."); }
 
 // Modules to save must run too: what is trained and never used is a fault.
-void check_saved(const ModelData& model, ModuleId id, std::vector<std::string>& problems) {
+void check_saved(const ModelData& model, const RegionFinder& finder, ModuleId id,
+                 std::vector<std::string>& problems) {
   const std::string& path = model.tree.modules[static_cast<std::size_t>(id)].path;
   std::vector<std::string> names;
   const std::vector<std::int32_t> owned = owned_tensors(model, path, names);
@@ -207,7 +206,7 @@ void check_saved(const ModelData& model, ModuleId id, std::vector<std::string>& 
     return;
   }
   std::set<std::int32_t> used;
-  for (const Region& region : find_regions(model, id)) {
+  for (const Region& region : finder.find(id)) {
     used.insert(region.tensors.begin(), region.tensors.end());
   }
   if (std::none_of(owned.begin(), owned.end(), [&](auto t) { return used.contains(t); })) {
@@ -231,7 +230,8 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config
   std::vector<std::string> problems;
   std::vector<std::string> hints;
   std::set<std::string> noticed;
-  const LayerPlanner planner(model, config, plugins);
+  const RegionFinder finder(model);
+  const LayerPlanner planner(model, finder, config, plugins);
   for (const std::string& path : match.targeted) {
     const ModuleId id = model.tree.find(path);
     try {
@@ -253,7 +253,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config
   }
   for (const std::string& path : match.saved) {
     plan.saved.push_back(model.tree.find(path));
-    check_saved(model, plan.saved.back(), problems);
+    check_saved(model, finder, plan.saved.back(), problems);
   }
   for (const RefusedPlugin& refused : plugins.refused()) {
     if (!problems.empty()) {

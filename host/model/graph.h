@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -86,6 +87,10 @@ struct ModelTensor {
   // CRC-32 of the contiguous bytes if the source file records it, so that fingerprinting a model
   // reads nothing; -1 if unknown.
   std::int64_t crc32 = -1;
+
+  // Its name inside the module at `path` ("weight"), by its own name or an alias; nullopt if the
+  // module and its descendants do not own it.
+  std::optional<std::string> name_in(std::string_view path) const;
 };
 
 struct Module {

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "base/error.h"
+#include "model/graph_walk.h"
 #include "model/instructions.h"
 #include "model/mode_flags.h"
 
@@ -166,18 +167,10 @@ class Compiler {
   std::set<std::string> problems_;
 };
 
-// The values that a node reads, nested lists included.
-void collect_reads(const Argument& argument, std::vector<ValueId>& reads) {
-  if (const auto* id = std::get_if<ValueId>(&argument.value)) reads.push_back(*id);
-  if (const auto* list = std::get_if<Argument::List>(&argument.value)) {
-    for (const Argument& item : list->items) collect_reads(item, reads);
-  }
-}
-
 bool reads_any(const Node& node, const std::set<ValueId>& values) {
-  std::vector<ValueId> reads;
-  for (const NamedArgument& argument : node.arguments) collect_reads(argument.value, reads);
-  return std::any_of(reads.begin(), reads.end(), [&](ValueId id) { return values.contains(id); });
+  bool any = false;
+  for_each_read(node, [&](ValueId id) { any = any || values.contains(id); });
+  return any;
 }
 
 // The node index at which a replacement runs: that of its last node, unless a node in between reads
@@ -193,9 +186,7 @@ std::int32_t replacement_position(const Graph& graph, const Replacement& replace
     if (own.contains(i)) continue;
     const Node& node = graph.nodes[static_cast<std::size_t>(i)];
     outputs_read_between = outputs_read_between || reads_any(node, outputs);
-    for (const Result& result : node.results) {
-      made_between.insert(result.values.begin(), result.values.end());
-    }
+    for_each_write(node, [&](ValueId id) { made_between.insert(id); });
   }
   if (!outputs_read_between) return last;
   const bool inputs_ready = std::none_of(replacement.inputs.begin(), replacement.inputs.end(),
@@ -212,7 +203,7 @@ std::int32_t replacement_position(const Graph& graph, const Replacement& replace
 
 Program::Program(const Graph& graph, const std::vector<ModelTensor>& tensors,
                  std::vector<Replacement> replacements)
-    : slot_count_(graph.values.size()) {
+    : slot_count_(graph.values.size()), input_slots_(graph.inputs) {
   constexpr std::int32_t kRuns = -1;      // an ordinary node
   constexpr std::int32_t kReplaced = -2;  // inside a replacement that runs elsewhere
   std::vector<std::int32_t> roles(graph.nodes.size(), kRuns);
@@ -258,7 +249,6 @@ Program::Program(const Graph& graph, const std::vector<ModelTensor>& tensors,
       read_later[index] = true;
     }
   }
-  for (const ValueId input : graph.inputs) input_slots_.push_back(input);
 }
 
 Program::~Program() = default;

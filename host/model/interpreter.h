@@ -56,7 +56,7 @@ class Program {
 
  private:
   std::size_t slot_count_ = 0;
-  std::vector<std::int32_t> input_slots_;  // -1: the input is never used
+  std::vector<std::int32_t> input_slots_;
   std::vector<std::unique_ptr<Instruction>> instructions_;
   struct Output {
     std::int32_t slot;  // -1: constant

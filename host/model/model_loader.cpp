@@ -4,7 +4,7 @@
 #include <ATen/Context.h>
 
 #include <map>
-#include <sstream>
+#include <set>
 
 #include "base/error.h"
 #include "base/suggest.h"
@@ -32,12 +32,6 @@ void check_device(const ModelConfig& config) {
                .location = config.location});
 }
 
-std::string shape_text(at::IntArrayRef shape) {
-  std::ostringstream text;
-  text << shape;
-  return text.str();
-}
-
 }  // namespace
 
 void load_weights(ModelData& model, const std::filesystem::path& file) {
@@ -51,29 +45,26 @@ void load_weights(ModelData& model, const std::filesystem::path& file) {
     names.push_back(tensor.name);
   }
   std::vector<std::string> problems;
+  std::set<const ModelTensor*> met;  // in the file, whether it fits or not
   std::map<ModelTensor*, const at::Tensor*> copies;
   for (const auto& [name, tensor] : given) {
     const auto found = wanted.find(name);
+    if (found != wanted.end()) met.insert(found->second);
     if (found == wanted.end()) {
       const std::string near = did_you_mean(name, names);
       problems.push_back("`" + name + "` is not a tensor of the model" +
                          (near.empty() ? "" : "; " + near));
     } else if (found->second->tensor.sizes() != tensor.sizes()) {
-      problems.push_back("`" + name + "` is " + shape_text(tensor.sizes()) + ", the model has " +
-                         shape_text(found->second->tensor.sizes()));
+      problems.push_back("`" + name + "` is " + c10::str(tensor.sizes()) + ", the model has " +
+                         c10::str(found->second->tensor.sizes()));
     } else if (found->second->tensor.is_floating_point() != tensor.is_floating_point()) {
       problems.push_back("`" + name + "` is of another kind of number than the model's");
     } else {
       copies[found->second] = &tensor;
     }
   }
-  for (ModelTensor& tensor : model.tensors) {
-    if (wanted.contains(tensor.name) && !copies.contains(&tensor) && problems.size() < 1000) {
-      const bool misfit = std::any_of(given.begin(), given.end(), [&](const auto& entry) {
-        return entry.first == tensor.name;
-      });
-      if (!misfit) problems.push_back("`" + tensor.name + "` is missing");
-    }
+  for (const std::string& name : names) {
+    if (!met.contains(wanted.at(name))) problems.push_back("`" + name + "` is missing");
   }
   if (!problems.empty()) {
     throw Error({.stage = Stage::kModel,

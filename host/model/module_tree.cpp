@@ -14,6 +14,15 @@ ModuleId ModuleTree::find(std::string_view path) const {
   return found == modules.end() ? kNoModule : static_cast<ModuleId>(found - modules.begin());
 }
 
+std::optional<std::string> ModelTensor::name_in(std::string_view path) const {
+  const std::string prefix = std::string(path) + ".";
+  if (name.starts_with(prefix)) return name.substr(prefix.size());
+  for (const std::string& alias : aliases) {
+    if (alias.starts_with(prefix)) return alias.substr(prefix.size());
+  }
+  return std::nullopt;
+}
+
 std::string public_type_name(std::string_view type) {
   constexpr std::string_view kDefinedIn = "torch.nn.modules.";
   // Defined beside the public classes but not exported by torch.nn.

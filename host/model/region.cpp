@@ -1,32 +1,12 @@
 #include "model/region.h"
 
 #include <algorithm>
-#include <functional>
 #include <set>
+
+#include "model/graph_walk.h"
 
 namespace tenon {
 namespace {
-
-using ValueVisitor = std::function<void(ValueId)>;
-
-void visit_values(const Argument& argument, const ValueVisitor& visit) {
-  if (const auto* id = std::get_if<ValueId>(&argument.value)) visit(*id);
-  if (const auto* list = std::get_if<Argument::List>(&argument.value)) {
-    for (const Argument& item : list->items) visit_values(item, visit);
-  }
-}
-
-void visit_reads(const Node& node, const ValueVisitor& visit) {
-  for (const NamedArgument& argument : node.arguments) visit_values(argument.value, visit);
-}
-
-void visit_writes(const Node& node, const ValueVisitor& visit) {
-  for (const Result& result : node.results) {
-    for (const ValueId id : result.values) {
-      if (id != kNoValue) visit(id);
-    }
-  }
-}
 
 template <typename T>
 void add_once(std::vector<T>& list, T item) {
@@ -36,38 +16,6 @@ void add_once(std::vector<T>& list, T item) {
 bool runs_in(const Node& node, ModuleId module) {
   return std::find(node.module_stack.begin(), node.module_stack.end(), module) !=
          node.module_stack.end();
-}
-
-// What crosses the border of a set of nodes.
-void find_borders(const Graph& graph, Region& region) {
-  const std::set<std::int32_t> own(region.nodes.begin(), region.nodes.end());
-  std::set<ValueId> made_inside;
-  for (const std::int32_t index : region.nodes) {
-    const Node& node = graph.nodes[static_cast<std::size_t>(index)];
-    visit_reads(node, [&](ValueId id) {
-      const Value& value = graph.values[static_cast<std::size_t>(id)];
-      if (value.tensor >= 0) {
-        add_once(region.tensors, value.tensor);
-      } else if (!made_inside.contains(id)) {
-        add_once(value.is_number ? region.numbers : region.inputs, id);
-      }
-    });
-    visit_writes(node, [&](ValueId id) { made_inside.insert(id); });
-  }
-  std::set<ValueId> used_outside;
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    if (own.contains(static_cast<std::int32_t>(i))) continue;
-    visit_reads(graph.nodes[i], [&](ValueId id) { used_outside.insert(id); });
-  }
-  for (const Argument& output : graph.outputs) {
-    visit_values(output, [&](ValueId id) { used_outside.insert(id); });
-  }
-  for (const auto& mutation : graph.mutations) used_outside.insert(mutation.second);
-  for (const std::int32_t index : region.nodes) {
-    visit_writes(graph.nodes[static_cast<std::size_t>(index)], [&](ValueId id) {
-      if (used_outside.contains(id)) add_once(region.outputs, id);
-    });
-  }
 }
 
 bool nested_graph_runs(const Graph& graph, ModuleId module) {
@@ -82,29 +30,69 @@ bool nested_graph_runs(const Graph& graph, ModuleId module) {
 
 }  // namespace
 
-std::vector<Region> find_regions(const ModelData& model, ModuleId module) {
-  const Graph& graph = model.graph;
+RegionFinder::RegionFinder(const ModelData& model)
+    : graph_(model.graph),
+      nodes_(model.tree.modules.size()),
+      readers_(model.graph.values.size()),
+      kept_(model.graph.values.size(), false) {
+  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+    const auto index = static_cast<std::int32_t>(i);
+    for (const ModuleId module : graph_.nodes[i].module_stack) {
+      add_once(nodes_[static_cast<std::size_t>(module)], index);
+    }
+    for_each_read(graph_.nodes[i],
+                  [&](ValueId id) { readers_[static_cast<std::size_t>(id)].push_back(index); });
+  }
+  for (const Argument& output : graph_.outputs) {
+    for_each_value(output, [&](ValueId id) { kept_[static_cast<std::size_t>(id)] = true; });
+  }
+  for (const auto& mutation : graph_.mutations) {
+    kept_[static_cast<std::size_t>(mutation.second)] = true;
+  }
+}
+
+std::vector<Region> RegionFinder::find(ModuleId module) const {
   std::map<std::int32_t, Region> calls;
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    const Node& node = graph.nodes[i];
-    if (!runs_in(node, module)) continue;
+  for (const std::int32_t index : nodes_[static_cast<std::size_t>(module)]) {
+    const Node& node = graph_.nodes[static_cast<std::size_t>(index)];
     // The call is counted for the innermost module only; an outer one is taken as one call.
     const std::int32_t call = node.module_stack.back() == module ? node.call_index : 0;
-    Region& region = calls[call];
-    region.module = module;
-    region.nodes.push_back(static_cast<std::int32_t>(i));
+    calls[call].nodes.push_back(index);
   }
   std::vector<Region> regions;
   for (auto& [call, region] : calls) {
-    find_borders(graph, region);
+    region.module = module;
+    find_borders(region);
     regions.push_back(std::move(region));
   }
   return regions;
 }
 
-bool runs_only_nested(const ModelData& model, ModuleId module) {
-  return find_regions(model, module).empty() && nested_graph_runs(model.graph, module);
+// What crosses the border of the region's nodes.
+void RegionFinder::find_borders(Region& region) const {
+  const std::set<std::int32_t> own(region.nodes.begin(), region.nodes.end());
+  std::set<ValueId> made_inside;
+  for (const std::int32_t index : region.nodes) {
+    const Node& node = graph_.nodes[static_cast<std::size_t>(index)];
+    for_each_read(node, [&](ValueId id) {
+      const Value& value = graph_.values[static_cast<std::size_t>(id)];
+      if (value.tensor >= 0) {
+        add_once(region.tensors, value.tensor);
+      } else if (!made_inside.contains(id)) {
+        add_once(value.is_number ? region.numbers : region.inputs, id);
+      }
+    });
+    for_each_write(node, [&](ValueId id) {
+      made_inside.insert(id);
+      const auto& readers = readers_[static_cast<std::size_t>(id)];
+      const bool read_outside = std::any_of(readers.begin(), readers.end(),
+                                            [&](std::int32_t r) { return !own.contains(r); });
+      if (read_outside || kept_[static_cast<std::size_t>(id)]) add_once(region.outputs, id);
+    });
+  }
 }
+
+bool RegionFinder::runs_nested(ModuleId module) const { return nested_graph_runs(graph_, module); }
 
 std::string single_operator(const ModelData& model, const Region& region) {
   if (region.nodes.size() != 1 || !region.numbers.empty()) return "";
@@ -117,7 +105,7 @@ std::map<std::string, c10::IValue> operator_attributes(const ModelData& model,
   for (const std::int32_t index : region.nodes) {
     const Node& node = model.graph.nodes[static_cast<std::size_t>(index)];
     bool uses_weight = false;
-    visit_reads(node, [&](ValueId id) {
+    for_each_read(node, [&](ValueId id) {
       uses_weight = uses_weight || model.graph.values[static_cast<std::size_t>(id)].tensor >= 0;
     });
     if (!uses_weight) continue;
@@ -144,12 +132,7 @@ Graph region_graph(const ModelData& model, const Region& region) {
     }
     return entry->second;
   };
-  const std::function<void(Argument&)> rename = [&](Argument& argument) {
-    if (auto* id = std::get_if<ValueId>(&argument.value)) *id = local(*id);
-    if (auto* list = std::get_if<Argument::List>(&argument.value)) {
-      for (Argument& item : list->items) rename(item);
-    }
-  };
+  const auto rename = [&](ValueId& id) { id = local(id); };
 
   std::map<std::int32_t, ValueId> weights;  // tensor -> its (first) value in the region
   std::map<ValueId, ValueId> same_weight;   // other values of a tensor -> the first
@@ -168,12 +151,8 @@ Graph region_graph(const ModelData& model, const Region& region) {
   }
   for (const std::int32_t index : region.nodes) {
     Node node = model.graph.nodes[static_cast<std::size_t>(index)];
-    for (NamedArgument& argument : node.arguments) rename(argument.value);
-    for (Result& result : node.results) {
-      for (ValueId& id : result.values) {
-        if (id != kNoValue) id = local(id);
-      }
-    }
+    for_each_read(node, rename);
+    for_each_write(node, rename);
     graph.nodes.push_back(std::move(node));
   }
   for (const ValueId id : region.outputs) graph.outputs.push_back({local(id)});

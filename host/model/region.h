@@ -19,11 +19,25 @@ struct Region {
   std::vector<std::int32_t> tensors;  // of ModelData::tensors that it reads, in order of first use
 };
 
-// The calls of a module in the order they run; empty if its code never runs.
-std::vector<Region> find_regions(const ModelData& model, ModuleId module);
+// Finds modules' regions. The graph is indexed once, so that finding one costs what the region has,
+// not what the model has. Borrows the model.
+class RegionFinder {
+ public:
+  explicit RegionFinder(const ModelData& model);
+  // The calls of a module in the order they run; empty if none of its nodes is in the main graph.
+  std::vector<Region> find(ModuleId module) const;
+  // Whether the module runs in a graph nested in the main one (gradients switched off there), or in
+  // the main one itself.
+  bool runs_nested(ModuleId module) const;
 
-// Whether the module runs only inside a nested graph (gradients switched off there).
-bool runs_only_nested(const ModelData& model, ModuleId module);
+ private:
+  void find_borders(Region& region) const;
+
+  const Graph& graph_;
+  std::vector<std::vector<std::int32_t>> nodes_;    // by module
+  std::vector<std::vector<std::int32_t>> readers_;  // by value
+  std::vector<bool> kept_;                          // by value: an output, or written back
+};
 
 // "aten::linear" if the region is exactly one operator on the region's inputs and tensors.
 std::string single_operator(const ModelData& model, const Region& region);

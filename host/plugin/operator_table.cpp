@@ -19,15 +19,14 @@ c10::TypeKind argument_kind(const c10::Argument& argument) {
 }  // namespace
 
 tenon_op::tenon_op(c10::OperatorHandle operator_handle)
-    : handle(std::move(operator_handle)), schema(handle->schema()) {
-  for (const c10::Argument& argument : schema.arguments()) {
-    kinds.push_back(argument_kind(argument));
-    optional.push_back(argument.type()->kind() == c10::TypeKind::OptionalType);
-  }
-}
+    : tenon_op(operator_handle.schema(), operator_handle, nullptr) {}
 
 tenon_op::tenon_op(const c10::FunctionSchema& host_schema, Kernel host_kernel)
-    : kernel(host_kernel), schema(host_schema) {
+    : tenon_op(host_schema, std::nullopt, host_kernel) {}
+
+tenon_op::tenon_op(const c10::FunctionSchema& operator_schema,
+                   std::optional<c10::OperatorHandle> operator_handle, Kernel host_kernel)
+    : handle(std::move(operator_handle)), kernel(host_kernel), schema(operator_schema) {
   for (const c10::Argument& argument : schema.arguments()) {
     kinds.push_back(argument_kind(argument));
     optional.push_back(argument.type()->kind() == c10::TypeKind::OptionalType);

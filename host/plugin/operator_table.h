@@ -26,6 +26,10 @@ struct tenon_op {
   std::vector<bool> optional;
   // Calls with every argument on the stack; leaves the results there.
   void operator()(torch::jit::Stack& stack) const;
+
+ private:
+  tenon_op(const c10::FunctionSchema& operator_schema,
+           std::optional<c10::OperatorHandle> operator_handle, Kernel host_kernel);
 };
 
 namespace tenon {

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <variant>
+
+#include "model/graph.h"
+
+// Walks over what nodes read and write, lists included; nested graphs are left out, since their
+// values are their own.
+namespace tenon {
+
+// `visit(ValueId)` for a const argument; `visit(ValueId&)`, which may rename, for a mutable one.
+template <typename AnyArgument, typename Visit>
+void for_each_value(AnyArgument& argument, const Visit& visit) {
+  if (auto* id = std::get_if<ValueId>(&argument.value)) visit(*id);
+  if (auto* list = std::get_if<Argument::List>(&argument.value)) {
+    for (auto& item : list->items) for_each_value(item, visit);
+  }
+}
+
+template <typename AnyNode, typename Visit>
+void for_each_read(AnyNode& node, const Visit& visit) {
+  for (auto& argument : node.arguments) for_each_value(argument.value, visit);
+}
+
+template <typename AnyNode, typename Visit>
+void for_each_write(AnyNode& node, const Visit& visit) {
+  for (auto& result : node.results) {
+    for (auto& id : result.values) {
+      if (id != kNoValue) visit(id);
+    }
+  }
+}
+
+}  // namespace tenon
