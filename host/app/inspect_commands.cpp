@@ -133,7 +133,9 @@ void plan_command(const CommandLine& line) {
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   ModelData data = load_model(config.model);
   const AdapterConfig adapter = effective_adapter_config(config.adapters.front());
-  const InjectionPlan plan = plan_injection(data, adapter, plugins);
+  const InjectionPlan plan = plan_injection(
+      data, adapter, plugins,
+      adapter.init_from ? recorded_layers(load_adapter(*adapter.init_from)) : RecordedLayers());
   const AdaptedModel model(std::move(data), plan, 0);
   if (line.json) {
     std::cout << plan_json(model, plan).dump(2) << "\n";

@@ -27,7 +27,8 @@ AdaptedModel with_adapter(ModelData data, const std::filesystem::path& folder,
     log::warning("the adapter in " + folder.string() +
                  " was trained on a base with other weights than this model's");
   }
-  const InjectionPlan plan = plan_injection(data, files.config, plugins);
+  const InjectionPlan plan = plan_injection(data, files.config, plugins, recorded_layers(files));
+  for (const std::string& note : plan.notes) log::warning(note);
   AdaptedModel model(std::move(data), plan, 0);
   assign_adapter(files, adapter_tensors(model), folder);
   return model;

@@ -51,7 +51,8 @@ class Progress {
     const bool last = step.step == step.steps;
     if (!terminal_) {
       if (last || step.step == 1 || step.step % std::max<std::int64_t>(1, step.steps / 10) == 0) {
-        std::cout << "step " << step.step << "/" << step.steps << "  loss " << step.loss << "\n";
+        std::cout << "step " << step.step << "/" << step.steps << "  loss " << step.loss
+                  << std::endl;  // a reader of the pipe sees it now
       }
       return;
     }
@@ -213,11 +214,12 @@ void run_command(const CommandLine& line, const std::atomic<bool>& stop) {
   const bool force = line.force || config.output.force;
   check_output_folder(*config.output.directory, force);
   const AdapterConfig adapter = effective_adapter_config(config.adapters.front());
-  const InjectionPlan plan = plan_injection(data, adapter, plugins);
+  std::optional<AdapterFiles> start;
+  if (adapter.init_from) start = load_adapter(*adapter.init_from);
+  const InjectionPlan plan =
+      plan_injection(data, adapter, plugins, start ? recorded_layers(*start) : RecordedLayers());
   const AdaptedModel model(std::move(data), plan, config.train->seed);
-  if (adapter.init_from) {
-    assign_adapter(load_adapter(*adapter.init_from), adapter_tensors(model), *adapter.init_from);
-  }
+  if (start) assign_adapter(*start, adapter_tensors(model), *adapter.init_from);
   print_plan(line, plan);
   print(line, trainable_line(count_parameters(model)));
   const Outcome outcome = train_and_evaluate(line, config, model, stop);

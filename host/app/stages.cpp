@@ -60,6 +60,14 @@ std::vector<AdapterTensor> adapter_tensors(const AdaptedModel& model) {
   return tensors;
 }
 
+RecordedLayers recorded_layers(const AdapterFiles& files) {
+  RecordedLayers recorded;
+  for (const AdapterLayerRecord& layer : files.layers) {
+    recorded[layer.name] = {layer.type, layer.plugin, layer.version, layer.sha256, layer.options};
+  }
+  return recorded;
+}
+
 AdapterFiles adapter_files(const AdaptedModel& model, const InjectionPlan& plan) {
   AdapterFiles files;
   files.config = plan.config;
@@ -76,7 +84,7 @@ AdapterFiles adapter_files(const AdaptedModel& model, const InjectionPlan& plan)
     const LayerFacts::Description& facts = layer.facts->description();
     const PluginInfo& plugin = layer.layer_type->plugin();
     files.layers.push_back({facts.module_path, facts.type, plugin.id, plugin.version, plugin.sha256,
-                            plan.config.options});
+                            layer.own_options});
   }
   return files;
 }

@@ -45,20 +45,20 @@ std::string trimmed(std::string_view text) {
 }
 
 // A one-line document; its line is the argument's number, so that places keep their order.
-std::optional<toml::table> parse_line(const Override& override_, const std::string& key,
+std::optional<toml::table> parse_line(const Override& assignment, const std::string& key,
                                       const std::string& value) {
   try {
-    const std::string blank_lines(override_.number - 1, '\n');
-    return toml::parse(blank_lines + key + " = " + value, override_.source());
+    const std::string blank_lines(assignment.number - 1, '\n');
+    return toml::parse(blank_lines + key + " = " + value, assignment.source());
   } catch (const toml::parse_error&) {
     return std::nullopt;
   }
 }
 
 // How many tables deep "a.b.c" leads; 0 if it is not a TOML key.
-std::size_t depth_of_key(const Override& override_) {
-  if (override_.key.find('\n') != std::string::npos) return 0;
-  const std::optional<toml::table> parsed = parse_line(override_, override_.key, "0");
+std::size_t depth_of_key(const Override& assignment) {
+  if (assignment.key.find('\n') != std::string::npos) return 0;
+  const std::optional<toml::table> parsed = parse_line(assignment, assignment.key, "0");
   if (!parsed) return 0;
   std::size_t depth = 1;
   const toml::table* table = &*parsed;
@@ -82,18 +82,18 @@ bool looks_like_unquoted_list(std::string_view value) {
          value.find_first_of("[]", 1) == value.size() - 1;
 }
 
-std::optional<toml::table> parse_override(const Override& override_, Problems& problems) {
+std::optional<toml::table> parse_override(const Override& assignment, Problems& problems) {
   // Parsed apart from its key first: a value with a line break could smuggle in other keys.
-  const std::optional<toml::table> alone = parse_line(override_, "value", override_.value);
-  if (alone && alone->size() == 1) return parse_line(override_, override_.key, override_.value);
-  if (looks_like_unquoted_list(override_.value)) {
-    problems.add(override_.place(), '`' + override_.value +
-                                        "` is not a TOML list; keep the quotes of its strings "
-                                        "from the shell: --set '" +
-                                        override_.key + "=[\"a\", \"b\"]'");
+  const std::optional<toml::table> alone = parse_line(assignment, "value", assignment.value);
+  if (alone && alone->size() == 1) return parse_line(assignment, assignment.key, assignment.value);
+  if (looks_like_unquoted_list(assignment.value)) {
+    problems.add(assignment.place(), '`' + assignment.value +
+                                         "` is not a TOML list; keep the quotes of its strings "
+                                         "from the shell: --set '" +
+                                         assignment.key + "=[\"a\", \"b\"]'");
     return std::nullopt;
   }
-  return parse_line(override_, override_.key, quoted(override_.value));
+  return parse_line(assignment, assignment.key, quoted(assignment.value));
 }
 
 std::optional<Override> split(const std::string& text, std::uint32_t number, Problems& problems) {
@@ -108,7 +108,7 @@ std::optional<Override> split(const std::string& text, std::uint32_t number, Pro
 
 // Walks `depth` keys into both tables and replaces what `from` holds there.
 void graft(toml::table& into, toml::table& from, std::size_t depth, const std::string& walked,
-           const Override& override_, Problems& problems) {
+           const Override& assignment, Problems& problems) {
   const toml::key key = from.begin()->first;
   const std::string path = walked.empty() ? std::string(key.str()) : walked + "." + key.data();
   toml::node* present = into.get(key.str());
@@ -117,14 +117,14 @@ void graft(toml::table& into, toml::table& from, std::size_t depth, const std::s
     return;
   }
   if (toml::table* next = present->as_table()) {
-    graft(*next, *from.begin()->second.as_table(), depth - 1, path, override_, problems);
+    graft(*next, *from.begin()->second.as_table(), depth - 1, path, assignment, problems);
     return;
   }
-  problems.add(override_.place(), present->is_array()
-                                      ? '`' + path +
-                                            "` is a list in the file; --set can replace the whole "
-                                            "list but not change an entry"
-                                      : '`' + path + "` is a plain value in the file, not a table");
+  problems.add(assignment.place(),
+               present->is_array() ? '`' + path +
+                                         "` is a list in the file; --set can replace the whole "
+                                         "list but not change an entry"
+                                   : '`' + path + "` is a plain value in the file, not a table");
 }
 
 }  // namespace
@@ -133,18 +133,18 @@ void apply_overrides(toml::table& root, const std::vector<std::string>& override
                      Problems& problems) {
   std::uint32_t number = 0;
   for (const std::string& text : overrides) {
-    const std::optional<Override> override_ = split(text, ++number, problems);
-    if (!override_) continue;
-    const std::size_t depth = depth_of_key(*override_);
+    const std::optional<Override> assignment = split(text, ++number, problems);
+    if (!assignment) continue;
+    const std::size_t depth = depth_of_key(*assignment);
     if (depth == 0) {
-      problems.add(override_->place(), '`' + override_->key + "` is not a key; " +
-                                           std::string(kForm) +
-                                           ", with quotes around a part that holds more than "
-                                           "letters, digits, _ and -");
+      problems.add(assignment->place(), '`' + assignment->key + "` is not a key; " +
+                                            std::string(kForm) +
+                                            ", with quotes around a part that holds more than "
+                                            "letters, digits, _ and -");
       continue;
     }
-    std::optional<toml::table> parsed = parse_override(*override_, problems);
-    if (parsed) graft(root, *parsed, depth, "", *override_, problems);
+    std::optional<toml::table> parsed = parse_override(*assignment, problems);
+    if (parsed) graft(root, *parsed, depth, "", *assignment, problems);
   }
 }
 

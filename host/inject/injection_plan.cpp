@@ -27,8 +27,8 @@ const char* init_name(LoraInit init) {
 
 // What tenon_host.option answers for this layer: PEFT's keys after the patterns, then the plugin's
 // own.
-OptionTable layer_options(const AdapterConfig& config, const std::string& path) {
-  OptionTable options = config.options;
+OptionTable layer_options(const AdapterConfig& config, const std::string& path,
+                          OptionTable options) {
   options["r"] = pattern_value(config.rank_pattern, path).value_or(config.r);
   options["lora_alpha"] = pattern_value(config.alpha_pattern, path).value_or(config.lora_alpha);
   options["lora_dropout"] = config.lora_dropout;
@@ -81,25 +81,30 @@ OptionTable attribute_table(const ModelData& model, const Region& region) {
 class LayerPlanner {
  public:
   LayerPlanner(const ModelData& model, const RegionFinder& finder, const AdapterConfig& config,
-               const PluginRegistry& plugins)
+               const PluginRegistry& plugins, const RecordedLayers& recorded)
       : model_(model),
         finder_(finder),
         config_(config),
         plugins_(plugins),
+        recorded_(recorded),
         reachable_(reachable_nodes(model.graph)) {}
 
   // Throws Error{kInjection} if the layer cannot be adapted.
-  PlannedLayer plan(ModuleId id) const {
+  PlannedLayer plan(ModuleId id, std::vector<std::string>& notes) const {
     const Module& module = model_.tree.modules[static_cast<std::size_t>(id)];
     PlannedLayer layer;
     layer.module = id;
-    layer.layer_type = dispatch(module);
+    const RecordedLayer* recorded = find_record(module);
+    layer.layer_type = recorded == nullptr
+                           ? dispatch(module)
+                           : &find_recorded(*recorded, config_.method, plugins_, notes);
+    layer.own_options = recorded == nullptr ? config_.options : recorded->options;
     layer.regions = live_regions(module, id);
     std::vector<std::string> names;
     layer.tensors = owned_tensors(model_, module.path, names);
     check_weights_run(module, layer);
     layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names));
-    layer.options = layer_options(config_, module.path);
+    layer.options = layer_options(config_, module.path, layer.own_options);
     layer.scaling = config_.method == "lora" ? lora_scaling(layer.options) : 1;
     layer.parameters = layer.layer_type->declare(*layer.facts, layer.options);
     return layer;
@@ -115,14 +120,17 @@ class LayerPlanner {
                  .message = type + " at `" + module.path + "` is not supported by method " +
                             config_.method + "; supported here: " +
                             (supported.empty() ? "nothing" : join(supported)) +
-                            "; a plugin for it goes into " + plugin_folder()});
+                            "; a plugin for it goes into " + plugins_.user_folder()});
   }
 
-  std::string plugin_folder() const {
-    for (const PluginPlace& place : plugins_.places()) {
-      if (place.origin == "user") return place.path.string();
+  // What the saved adapter tells of this layer; a line of [plugins.prefer] is the user's last word.
+  const RecordedLayer* find_record(const Module& module) const {
+    const auto found = recorded_.find(module.path);
+    if (found == recorded_.end() || plugins_.has_preference(config_.method, module.type)) {
+      return nullptr;
     }
-    return "a folder that [plugins] directories names";
+    if (found->second.type == module.type) return &found->second;
+    fail(module, "was of type " + found->second.type + " when the adapter was saved");
   }
 
   std::vector<Region> live_regions(const Module& module, ModuleId id) const {
@@ -190,6 +198,7 @@ class LayerPlanner {
   const RegionFinder& finder_;
   const AdapterConfig& config_;
   const PluginRegistry& plugins_;
+  const RecordedLayers& recorded_;
   std::vector<bool> reachable_;
 };
 
@@ -219,7 +228,7 @@ void check_saved(const ModelData& model, const RegionFinder& finder, ModuleId id
 }  // namespace
 
 InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config,
-                             const PluginRegistry& plugins) {
+                             const PluginRegistry& plugins, const RecordedLayers& recorded) {
   std::vector<std::string> paths;
   for (const Module& module : model.tree.modules) {
     if (!module.path.empty()) paths.push_back(module.path);
@@ -231,11 +240,11 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config
   std::vector<std::string> hints;
   std::set<std::string> noticed;
   const RegionFinder finder(model);
-  const LayerPlanner planner(model, finder, config, plugins);
+  const LayerPlanner planner(model, finder, config, plugins, recorded);
   for (const std::string& path : match.targeted) {
     const ModuleId id = model.tree.find(path);
     try {
-      plan.layers.push_back(planner.plan(id));
+      plan.layers.push_back(planner.plan(id, plan.notes));
     } catch (const Error& error) {
       if (config.skip_unsupported) {
         plan.notes.push_back("skipped: " + error.failure().message);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/adapter_config.h"
+#include "inject/recorded_layer.h"
 #include "model/graph.h"
 #include "model/region.h"
 #include "plugin/plugin_registry.h"
@@ -20,7 +21,8 @@ struct PlannedLayer {
   std::vector<Region> regions;        // one for each call
   std::vector<ParameterSpec> parameters;
   double scaling = 1;
-  OptionTable options;  // as the plugin saw them
+  OptionTable options;      // as the plugin saw them
+  OptionTable own_options;  // of these, the plugin's own
 };
 
 // The whole of one adapter's injection, planned before anything is committed.
@@ -32,8 +34,10 @@ struct InjectionPlan {
 };
 
 // Matches the targets, dispatches each to a plugin, and has the plugin validate the base and
-// declare its parameters. Throws Error{kInjection} with every layer that cannot be adapted and why.
+// declare its parameters. Layers of a saved adapter go to the plugin that made them, with its
+// options, unless [plugins.prefer] says otherwise. Throws Error{kInjection} with every layer that
+// cannot be adapted and why.
 InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config,
-                             const PluginRegistry& plugins);
+                             const PluginRegistry& plugins, const RecordedLayers& recorded = {});
 
 }  // namespace tenon

@@ -64,7 +64,7 @@ std::vector<PluginPlace> PluginRegistry::search_places(const PluginsConfig& conf
     places.push_back({fs::path(*home) / ".local/share/tenon/plugins", "user", false});
   }
   places.push_back(
-      {(program_folder() / "../lib/tenon/plugins").lexically_normal(), "built-in", false});
+      {(program_folder() / "../lib/tenon/plugins").lexically_normal(), kBuiltInOrigin, false});
   return places;
 }
 
@@ -187,6 +187,7 @@ void PluginRegistry::build_dispatch(const PluginsConfig& config) {
                      "\" names no layer type that was found for it");
     }
   }
+  preferences_ = std::move(used_preferences);
   if (ties.empty()) return;
   std::string message;
   for (const std::string& tie : ties) message += (message.empty() ? "" : "\n") + tie;
@@ -203,13 +204,27 @@ const LayerType* PluginRegistry::find(const std::string& method, const std::stri
   return by_name;
 }
 
-const LayerType* PluginRegistry::find_id(const std::string& layer_type_id) const {
-  for (const PluginInfo& plugin : plugins_) {
-    for (const LayerType& layer_type : plugin.layer_types) {
-      if (layer_type.id() == layer_type_id) return &layer_type;
+const LayerType* PluginInfo::find(const std::string& method, const std::string& type) const {
+  const LayerType* by_name = nullptr;
+  for (const LayerType& layer_type : layer_types) {
+    if (layer_type.method() != method) continue;
+    for (const std::string& served : layer_type.base_types()) {
+      if (served == type) return &layer_type;
+      if (by_name == nullptr && serves(served, type)) by_name = &layer_type;
     }
   }
-  return nullptr;
+  return by_name;
+}
+
+bool PluginRegistry::has_preference(const std::string& method, const std::string& type) const {
+  return preferences_.contains(method + ":" + type);
+}
+
+std::string PluginRegistry::user_folder() const {
+  for (const PluginPlace& place : places_) {
+    if (place.origin == "user") return place.path.string();
+  }
+  return "a folder that [plugins] directories names";
 }
 
 std::vector<std::string> PluginRegistry::supported_types(const std::string& method) const {

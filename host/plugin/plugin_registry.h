@@ -3,6 +3,7 @@
 #include <deque>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,9 @@
 #include "plugin/layer_type.h"
 
 namespace tenon {
+
+// PluginInfo::origin of the plugins that come with the host.
+constexpr const char* kBuiltInOrigin = "built-in";
 
 // A loaded plugin, with where it came from.
 struct PluginInfo {
@@ -20,6 +24,9 @@ struct PluginInfo {
   std::string sha256;
   std::vector<LayerType> layer_types;
   int place = 0;  // search order: a lower number wins
+
+  // Its layer type for a public type name, an exact type before "*.Name"; nullptr if none.
+  const LayerType* find(const std::string& method, const std::string& type) const;
 };
 
 struct RefusedPlugin {
@@ -63,8 +70,10 @@ class PluginRegistry {
 
   // The layer type for a public type name; an exact type wins over "*.Name". nullptr if none.
   const LayerType* find(const std::string& method, const std::string& type) const;
-  // Layer type by its id, for adapters that name theirs; nullptr if it is not here.
-  const LayerType* find_id(const std::string& layer_type_id) const;
+  // Whether a line of [plugins.prefer] settles who serves the type.
+  bool has_preference(const std::string& method, const std::string& type) const;
+  // Where a user puts a plugin, for messages.
+  std::string user_folder() const;
   // The type names that a method supports, sorted.
   std::vector<std::string> supported_types(const std::string& method) const;
 
@@ -89,6 +98,7 @@ class PluginRegistry {
   std::vector<RefusedPlugin> refused_;
   std::vector<ShadowedLayerType> shadowed_;
   std::vector<Entry> dispatch_;
+  std::set<std::string> preferences_;  // "method:type"
 };
 
 }  // namespace tenon
