@@ -44,12 +44,14 @@ std::vector<at::Tensor> forward_in_batches(const AdaptedModel& model,
   for (std::int64_t start = 0; start < rows; start += batch_size) {
     const std::int64_t length = std::min(batch_size, rows - start);
     std::vector<at::Tensor> batch;
+    batch.reserve(inputs.size());
     for (const at::Tensor& input : inputs) batch.push_back(input.narrow(0, start, length));
-    std::vector<at::Tensor> outputs = model.forward(batch, {});
+    const std::vector<at::Tensor> outputs = model.forward(batch, {});
     parts.resize(outputs.size());
     for (std::size_t i = 0; i < outputs.size(); ++i) parts[i].push_back(outputs[i]);
   }
   std::vector<at::Tensor> joined;
+  joined.reserve(parts.size());
   for (const std::vector<at::Tensor>& part : parts) joined.push_back(at::cat(part));
   return joined;
 }

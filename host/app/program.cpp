@@ -21,7 +21,9 @@ std::atomic<bool> stop_requested{false};
 
 extern "C" void request_stop(int) {
   stop_requested = true;
-  std::signal(SIGINT, SIG_DFL);  // a second Ctrl-C ends the program at once
+  // A second Ctrl-C ends the program at once.
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
 }
 
 void run_verb(const CommandLine& line) {
@@ -60,6 +62,7 @@ int run_program(int argc, const char* const* argv) {
   // A write past the file size limit then fails with an error, instead of ending the program.
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGINT, request_stop);
+  std::signal(SIGTERM, request_stop);
   bool json = false;  // known before parsing, so that a bad command line is answered in JSON too
   for (int i = 1; i < argc; ++i) json = json || std::strcmp(argv[i], "--json") == 0;
   log::configure(log::Level::kInfo);

@@ -15,7 +15,7 @@ namespace {
 template <typename T>
 void compare(const AdapterConfig& config, const char* key, const T& own, const T& loaded,
              std::vector<std::string>& problems) {
-  if (config.given.contains(key) && own != loaded) problems.push_back(key);
+  if (config.given.contains(key) && own != loaded) problems.emplace_back(key);
 }
 
 std::size_t depth_of(const std::string& path) {

@@ -195,6 +195,7 @@ std::vector<ConfigValue> ConfigValue::entries(const std::string& expected) const
   std::stable_sort(placed.begin(), placed.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<ConfigValue> values;
+  values.reserve(placed.size());
   for (auto& [place, value] : placed) values.push_back(std::move(value));
   return values;
 }

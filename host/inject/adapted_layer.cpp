@@ -9,6 +9,7 @@ namespace {
 
 std::vector<tenon_tensor> handles_of(const std::vector<at::Tensor>& tensors) {
   std::vector<tenon_tensor> handles;
+  handles.reserve(tensors.size());
   for (const at::Tensor& tensor : tensors) handles.push_back(to_handle(tensor));
   return handles;
 }

@@ -229,7 +229,7 @@ TargetMatch match_targets(const AdapterConfig& config, const std::vector<std::st
   check_patterns_used(config.alpha_pattern, "alpha_pattern", match.targeted, problems);
 
   if (problems.empty() && match.targeted.empty()) {
-    problems.push_back(
+    problems.emplace_back(
         targets.size() == 0 ? "target_modules is missing: it names the layers to adapt"
         : any_excluded      ? "every module that target_modules matches is excluded or saved"
                             : "every module that target_modules matches is in modules_to_save");

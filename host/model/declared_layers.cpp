@@ -98,10 +98,10 @@ DeclaredOperator with_weight(std::vector<std::int64_t> weight_shape, std::int64_
   const double bound = fan_in > 0 ? 1.0 / std::sqrt(static_cast<double>(fan_in)) : 0;
   const std::int64_t out = weight_shape.front();
   op.parameters.push_back({"weight", std::move(weight_shape), "kaiming_uniform", kSqrt5, 0});
-  op.parameter_arguments.push_back("weight");
+  op.parameter_arguments.emplace_back("weight");
   if (bias) {
     op.parameters.push_back({"bias", {out}, "uniform", -bound, bound});
-    op.parameter_arguments.push_back("bias");
+    op.parameter_arguments.emplace_back("bias");
   }
   op.input_argument = "input";
   return op;
