@@ -55,11 +55,20 @@ c10::IValue mod(const Values& v) {
   }
   return real(v[0]) - std::floor(real(v[0]) / real(v[1])) * real(v[1]);
 }
-c10::IValue power(const Values& v) {
-  const double result = std::pow(real(v.at(0)), real(v.at(1)));
-  if (both_integers(v) && integer(v[1]) >= 0)
-    return static_cast<std::int64_t>(std::llround(result));
+// Exact where a double would round: sizes are whole numbers.
+std::int64_t integer_power(std::int64_t base, std::int64_t exponent) {
+  std::int64_t result = 1;
+  for (; exponent > 0; --exponent) {
+    if (__builtin_mul_overflow(result, base, &result)) {
+      throw std::domain_error("a power of a size is too large");
+    }
+    if (result == 0 || base == 1) break;
+  }
   return result;
+}
+c10::IValue power(const Values& v) {
+  if (both_integers(v) && integer(v.at(1)) >= 0) return integer_power(integer(v[0]), integer(v[1]));
+  return std::pow(real(v.at(0)), real(v.at(1)));
 }
 c10::IValue negate(const Values& v) {
   if (v.at(0).isDouble()) return -v[0].toDouble();

@@ -1,0 +1,63 @@
+#include "model/input_check.h"
+
+#include <ATen/ATen.h>
+
+#include "support/error_matchers.h"
+
+namespace tenon {
+namespace {
+
+using testing::error_text;
+using ::testing::HasSubstr;
+
+InputSpec ids() {
+  InputSpec spec{"input_ids", "input_ids", at::kLong, true, {}};
+  spec.dimensions.push_back({-1, "batch", 1, 16});
+  spec.dimensions.push_back({7, "", 0, -1});
+  return spec;
+}
+InputSpec mask() {
+  InputSpec spec{"mask", "mask", at::kFloat, true, {}};
+  spec.dimensions.push_back({-1, "batch", 1, 16});
+  return spec;
+}
+
+std::string text(const std::vector<at::Tensor>& inputs) {
+  return error_text([&] { check_inputs({ids(), mask()}, inputs); });
+}
+
+TEST(InputCheck, FittingInputsPass) {
+  EXPECT_NO_THROW(
+      check_inputs({ids(), mask()}, {at::zeros({3, 7}, at::kLong), at::zeros({3}, at::kFloat)}));
+}
+
+TEST(InputCheck, FixedDimensionIsToldInTheUsersWords) {
+  EXPECT_THAT(text({at::zeros({3, 9}, at::kLong), at::zeros({3})}),
+              HasSubstr("dimension 1 of `input_ids` was fixed to 7 when this model was exported, "
+                        "and is 9; export it with a dynamic dimension"));
+}
+
+TEST(InputCheck, RangeIsTold) {
+  EXPECT_THAT(text({at::zeros({17, 7}, at::kLong), at::zeros({17})}),
+              HasSubstr("dimension 0 of `input_ids` is 17; the model was exported for 1 to 16"));
+}
+
+TEST(InputCheck, SizesThatMustAgreeAreNamedTogether) {
+  EXPECT_THAT(text({at::zeros({3, 7}, at::kLong), at::zeros({4})}),
+              HasSubstr("dimension 0 of `mask` is 4, but must equal dimension 0 of `input_ids`, "
+                        "which is 3"));
+}
+
+TEST(InputCheck, AllProblemsComeAtOnce) {
+  const std::string all = text({at::zeros({3, 9}, at::kFloat), at::zeros({3, 1})});
+  EXPECT_THAT(all, HasSubstr("`input_ids` is Float, the model takes Long"));
+  EXPECT_THAT(all, HasSubstr("was fixed to 7"));
+  EXPECT_THAT(all, HasSubstr("`mask` has 2 dimensions, the model takes 1"));
+}
+
+TEST(InputCheck, NumberOfInputsIsChecked) {
+  EXPECT_THAT(text({at::zeros({3, 7}, at::kLong)}), HasSubstr("the model takes 2 inputs, not 1"));
+}
+
+}  // namespace
+}  // namespace tenon

@@ -1,0 +1,67 @@
+"""The configs that ship, run as they stand but for where they save: their printed figures, their
+accuracies, and a base whose weights no adapter changes."""
+
+import json
+import re
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from support import ParityTest, main
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+class ConfigsTest(ParityTest):
+    def run_config(self, name, *arguments):
+        return self.workspace.tenon_ok("run", CONFIGS / name, *arguments)
+
+    def test_mlp_trains_the_guides_example(self):
+        output = self.workspace.new_path()
+        done = self.run_config("mlp.toml", "--set", f"output.directory={output}")
+        self.assertIn(
+            "trainable params: 52,162 || all params: 4,100,164 || trainable%: 1.2722\n",
+            done.stdout,
+        )
+        self.assertRegex(done.stdout, r"plugin tenon\.lora-linear \S+")
+        self.assertRegex(done.stdout, r"adapted +seq\.0 ")
+        self.assertIn("step 390/390  loss ", done.stdout)
+        before, after = (
+            float(accuracy) for accuracy in re.findall(r"accuracy (\d\.\d+)", done.stdout)
+        )
+        self.assertGreater(after, 0.85)
+        self.assertGreater(after, before)
+        self.assertIn(f"saved in {output}", done.stdout)
+        names = load_file(output / "adapter_model.safetensors").keys()
+        self.assertEqual(
+            sorted(names),
+            [
+                "base_model.model.seq.0.lora_A.weight",
+                "base_model.model.seq.0.lora_B.weight",
+                "base_model.model.seq.2.lora_A.weight",
+                "base_model.model.seq.2.lora_B.weight",
+                "base_model.model.seq.4.bias",
+                "base_model.model.seq.4.weight",
+            ],
+        )
+
+    def test_digits_adapts_a_base_of_five_digits_to_ten_and_leaves_it_as_it_was(self):
+        base = self.workspace.new_path(".safetensors")
+        adapter = self.workspace.new_path()
+        done = self.run_config("digits_base.toml", "--set", f"output.model={base}", "--json")
+        self.assertAlmostEqual(json.loads(done.stdout)["eval"]["after"]["accuracy"], 0.5, delta=0.03)
+        before = base.read_bytes()
+        done = self.run_config(
+            "digits.toml",
+            *("--set", f"model.weights={base}", "--set", f"output.directory={adapter}", "--json"),
+        )
+        result = json.loads(done.stdout)["eval"]
+        self.assertAlmostEqual(result["before"]["accuracy"], 0.5, delta=0.03)
+        self.assertGreaterEqual(result["after"]["accuracy"], 0.93)
+        self.assertEqual(base.read_bytes(), before)
+        for name, tensor in load_file(adapter / "adapter_model.safetensors").items():
+            self.assertTrue(torch.isfinite(tensor).all(), name)
+
+
+if __name__ == "__main__":
+    main()
