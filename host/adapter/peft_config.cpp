@@ -238,7 +238,9 @@ const std::array<ConfigReader::KeyReader, 13> ConfigReader::kReaders = {
 
 AdapterConfig read_peft_config(std::string_view json, const std::string& file) {
   const OrderedJson parsed = parse(json, file);
-  return ConfigReader(parsed).read(file);
+  AdapterConfig config = ConfigReader(parsed).read(file);
+  config.allow_unmatched_saved = true;  // their tensors, if there are any, are missed when assigned
+  return config;
 }
 
 BaseModelClass read_base_model_class(std::string_view json, const std::string& file) {

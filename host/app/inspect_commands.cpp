@@ -2,6 +2,7 @@
 #include <ATen/Version.h>
 #include <torch/headeronly/version.h>
 
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -121,6 +122,26 @@ void print_plugins_text(const PluginRegistry& plugins) {
   }
 }
 
+// What would surprise a user later, each with the next step.
+std::vector<std::string> find_faults(const PluginRegistry& plugins) {
+  std::vector<std::string> faults;
+  const auto is_built_in = [](const PluginInfo& plugin) { return plugin.origin == kBuiltInOrigin; };
+  if (std::none_of(plugins.plugins().begin(), plugins.plugins().end(), is_built_in)) {
+    faults.push_back("the plugins that come with tenon are not in " +
+                     plugins.places().back().path.string() + "; install tenon again");
+  }
+  for (const RefusedPlugin& refused : plugins.refused()) {
+    faults.push_back("a plugin is refused: " + refused.path.string() + ": " + refused.reason);
+  }
+  for (const PluginPlace& place : plugins.places()) {
+    if (place.origin == "TENON_PLUGIN_PATH" && !std::filesystem::is_directory(place.path)) {
+      faults.push_back("TENON_PLUGIN_PATH names " + place.path.string() +
+                       ", which is not a folder; make it or take it out");
+    }
+  }
+  return faults;
+}
+
 }  // namespace
 
 void plan_command(const CommandLine& line) {
@@ -182,18 +203,19 @@ void plugins_command(const CommandLine& line) {
 
 void doctor_command(const CommandLine& line) {
   const PluginRegistry plugins(plugins_config(line), line.plugin_directories);
+  const std::vector<std::string> faults = find_faults(plugins);
   if (line.json) {
-    const Json out{{"tenon", TENON_VERSION},
-                   {"libtorch", TORCH_VERSION},
-                   {"threads", at::get_num_threads()},
-                   {"cpu_capability", at::get_cpu_capability()},
-                   {"plugins", plugins_json(plugins)}};
+    const Json out{{"tenon", TENON_VERSION},           {"libtorch", TORCH_VERSION},
+                   {"threads", at::get_num_threads()}, {"cpu_capability", at::get_cpu_capability()},
+                   {"plugins", plugins_json(plugins)}, {"problems", faults}};
     std::cout << out.dump(2) << "\n";
     return;
   }
   std::cout << "tenon " << TENON_VERSION << "\nLibTorch " << TORCH_VERSION << "\nthreads "
             << at::get_num_threads() << "\ninstruction set " << at::get_cpu_capability() << "\n";
   print_plugins_text(plugins);
+  if (faults.empty()) std::cout << "no problem was found\n";
+  for (const std::string& fault : faults) std::cout << "problem: " << fault << "\n";
 }
 
 }  // namespace tenon

@@ -34,11 +34,40 @@ AdaptedModel with_adapter(ModelData data, const std::filesystem::path& folder,
   return model;
 }
 
+// Rows stand in dimension 0 of every input. Throws Error{kConfig} where --batch-size cannot split.
+std::int64_t check_rows(const std::vector<InputSpec>& specs, const std::vector<at::Tensor>& inputs,
+                        std::int64_t batch_size) {
+  const std::int64_t rows = inputs.empty() || inputs[0].dim() == 0 ? 0 : inputs[0].size(0);
+  if (batch_size == 0 || batch_size >= rows) return rows;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const std::string name = "`" + specs[i].name + "`";
+    if (inputs[i].dim() == 0 || inputs[i].size(0) != rows) {
+      throw Error({.stage = Stage::kConfig,
+                   .message = "--batch-size cannot split the inputs: " + name +
+                              " does not have the " + std::to_string(rows) + " rows of `" +
+                              specs[0].name + "`",
+                   .hint = "leave --batch-size out"});
+    }
+    if (!specs[i].checked || specs[i].dimensions.empty()) continue;
+    const std::int64_t fixed = specs[i].dimensions[0].fixed;
+    if (fixed >= 0 && (batch_size != fixed || rows % fixed != 0)) {
+      throw Error({.stage = Stage::kConfig,
+                   .message = "--batch-size " + std::to_string(batch_size) + " cannot split " +
+                              std::to_string(rows) + " rows: dimension 0 of " + name +
+                              " was fixed to " + std::to_string(fixed) +
+                              " when this model was exported",
+                   .hint = "give a whole number of batches of " + std::to_string(fixed) +
+                           " rows, or export the model with a dynamic dimension"});
+    }
+  }
+  return rows;
+}
+
 std::vector<at::Tensor> forward_in_batches(const AdaptedModel& model,
                                            const std::vector<at::Tensor>& inputs,
                                            std::int64_t batch_size) {
   const at::NoGradGuard no_grad;
-  const std::int64_t rows = inputs.empty() || inputs[0].dim() == 0 ? 0 : inputs[0].size(0);
+  const std::int64_t rows = check_rows(model.model().inputs, inputs, batch_size);
   if (batch_size == 0 || batch_size >= rows) return model.forward(inputs, {});
   std::vector<std::vector<at::Tensor>> parts;
   for (std::int64_t start = 0; start < rows; start += batch_size) {

@@ -49,8 +49,10 @@ struct AdapterConfig {
   std::vector<std::pair<std::string, std::int64_t>> rank_pattern;
   std::vector<std::pair<std::string, double>> alpha_pattern;
 
-  OptionTable options;            // a plugin's own
-  bool allow_unmatched = false;   // a list entry that matches nothing is then only a warning
+  OptionTable options;           // a plugin's own
+  bool allow_unmatched = false;  // a list entry that matches nothing is then only a warning
+  // PEFT lists names that a model may lack ("classifier", "score" for sequence classification).
+  bool allow_unmatched_saved = false;
   bool skip_unsupported = false;  // layers that no plugin supports are left out and listed
   std::optional<std::filesystem::path> init_from;  // an adapter folder to start from
 

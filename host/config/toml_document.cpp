@@ -47,7 +47,8 @@ Place TomlDocument::place_of(std::string_view dotted_path) const {
 }
 
 std::filesystem::path TomlDocument::resolve(const toml::node& node, const std::string& path) const {
-  return is_overridden(node.source()) ? std::filesystem::path(path) : file_.parent_path() / path;
+  return is_overridden(node.source()) ? std::filesystem::path(path)
+                                      : (file_.parent_path() / path).lexically_normal();
 }
 
 TomlDocument read_document(const std::filesystem::path& file,

@@ -202,7 +202,10 @@ TargetMatch match_targets(const AdapterConfig& config, const std::vector<std::st
   for (const std::string& path : paths) {
     if (!lies_in(path, match.saved) && saved.matches(path)) match.saved.push_back(path);
   }
-  for (std::string& problem : saved.unmatched(paths)) problems.push_back(std::move(problem));
+  for (std::string& unmatched : saved.unmatched(paths)) {
+    auto& told = config.allow_unmatched_saved && !match.saved.empty() ? match.notes : problems;
+    told.push_back(std::move(unmatched));
+  }
 
   Rule targets("target_modules", config.target_modules);
   Rule excluded("exclude_modules", config.exclude_modules);
@@ -220,7 +223,7 @@ TargetMatch match_targets(const AdapterConfig& config, const std::vector<std::st
   }
   const std::vector<std::string> unmatched = targets.unmatched(paths);
   if (!unmatched.empty() && unmatched.size() < targets.size() && config.allow_unmatched) {
-    match.notes = unmatched;
+    match.notes.insert(match.notes.end(), unmatched.begin(), unmatched.end());
   } else {
     problems.insert(problems.end(), unmatched.begin(), unmatched.end());
   }

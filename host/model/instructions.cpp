@@ -7,6 +7,7 @@ namespace {
 
 std::vector<Operand*> pointers(std::vector<Operand>& operands) {
   std::vector<Operand*> out;
+  out.reserve(operands.size());
   for (Operand& operand : operands) out.push_back(&operand);
   return out;
 }

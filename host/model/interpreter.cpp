@@ -76,8 +76,7 @@ class Compiler {
     }
     const c10::FunctionSchema& schema = handle->schema();
     std::vector<Operand> operands;
-    for (std::size_t i = 0; i < schema.arguments().size(); ++i) {
-      const c10::Argument& declared = schema.arguments()[i];
+    for (const c10::Argument& declared : schema.arguments()) {
       try {
         operands.push_back(operand_for(node, declared));
       } catch (const std::invalid_argument& misfit) {

@@ -5,11 +5,11 @@
 namespace tenon {
 
 std::string shape_text(at::IntArrayRef sizes) {
-  std::string text = "(";
+  std::string text = "[";
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     text += (i > 0 ? ", " : "") + std::to_string(sizes[i]);
   }
-  return text + (sizes.size() == 1 ? ",)" : ")");
+  return text + "]";
 }
 
 std::string dtype_text(at::ScalarType dtype) {

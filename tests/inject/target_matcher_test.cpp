@@ -75,6 +75,18 @@ TEST(TargetMatcher, UnmatchedEntryIsANoteWhereTheConfigAllowsIt) {
   EXPECT_THAT(match.notes[0], HasSubstr("`k_proj` in target_modules"));
 }
 
+TEST(TargetMatcher, SavedAdapterMayNameOneModuleToSaveThatTheModelLacks) {
+  AdapterConfig adapter = config(names({"v_proj"}));
+  adapter.modules_to_save = {"head", "score"};
+  EXPECT_THAT(error_text([&] { match_targets(adapter, paths()); }),
+              HasSubstr("`score` in modules_to_save matches no module"));
+  adapter.allow_unmatched_saved = true;
+  const TargetMatch match = match_targets(adapter, paths());
+  EXPECT_THAT(match.saved, ElementsAre("head"));
+  ASSERT_EQ(match.notes.size(), 1U);
+  EXPECT_THAT(match.notes[0], HasSubstr("`score` in modules_to_save matches no module"));
+}
+
 TEST(TargetMatcher, AllProblemsComeAtOnce) {
   AdapterConfig adapter = config(names({"k_proj"}));
   adapter.modules_to_save = {"tail"};

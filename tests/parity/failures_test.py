@@ -248,6 +248,27 @@ class FailuresTest(ParityTest):
         self.assertEqual(sorted(error), ["hint", "location", "message", "stage"])
         self.assertEqual(done.returncode, 2)
 
+    def test_doctor_tells_what_is_wrong(self):
+        missing = self.workspace.new_path()
+        environment = {**os.environ, "TENON_PLUGIN_PATH": str(missing)}
+        command = [str(support._executable), "doctor"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"problem: TENON_PLUGIN_PATH names {missing}, which is not a", done.stdout)
+        self.assertIn("LibTorch ", done.stdout)
+
+    def test_batches_that_a_fixed_export_cannot_take_are_refused(self):
+        path = self.workspace.new_path(".pt2")
+        torch.export.save(torch.export.export(torch.nn.Linear(4, 2), (torch.rand(4, 4),)), path)
+        done = self.workspace.tenon(
+            *("predict", self.workspace.write_config({"model": {"path": path}})),
+            *("--inputs", self.workspace.write_tensors({"input": torch.rand(8, 4)})),
+            *("--outputs", self.workspace.new_path(".safetensors"), "--batch-size", "3"),
+        )
+        self.check_fails(
+            done, 2, "--batch-size 3 cannot split 8 rows", "`input` was fixed to 4", "dynamic"
+        )
+
     def test_quiet_prints_nothing_but_errors(self):
         done = self.workspace.tenon_ok("run", self.workspace.write_config(self.config()), "-q")
         self.assertEqual(done.stdout, "")

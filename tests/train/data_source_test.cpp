@@ -110,7 +110,7 @@ TEST(CsvDataset, SaysThatTheModelTakesAnotherNumberOfColumns) {
       error_text([&] {
         read_dataset(file, {}, "nll", {program_input("x", at::kFloat, {-1, 20})});
       }),
-      HasSubstr("the columns joined has the shape (1, 2); dimension 1 of the model's input `x` is "
+      HasSubstr("the columns joined has the shape [1, 2]; dimension 1 of the model's input `x` is "
                 "20"));
 }
 
@@ -227,8 +227,8 @@ TEST(TensorDataset, ListsEveryMisfitAtOnce) {
       }),
       AllOf(HasSubstr("a.safetensors: the data do not fit in 4 ways"),
             HasSubstr("`ids` is float32; the model's input `ids` is int64"),
-            HasSubstr("`x` has the shape (2, 3); dimension 1 of the model's input `x` is 4"),
-            HasSubstr("`flat` has the shape (2,); the model's input `flat` has 2 dim"),
+            HasSubstr("`x` has the shape [2, 3]; dimension 1 of the model's input `x` is 4"),
+            HasSubstr("`flat` has the shape [2]; the model's input `flat` has 2 dim"),
             HasSubstr("`labels` is float32; the loss cross_entropy takes an int64")));
 }
 

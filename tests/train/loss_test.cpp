@@ -119,14 +119,14 @@ TEST_P(LossMisfit, NamesBothShapes) {
 INSTANTIATE_TEST_SUITE_P(
     Table, LossMisfit,
     ::testing::Values(
-        Misfit{"Rows", "nll", {4, 3}, {3}, "of shape (4, 3), with the target, of shape (3,)"},
-        Misfit{"ColumnOfClasses", "cross_entropy", {4, 3}, {4, 1}, "of shape (4, 1)"},
-        Misfit{"SequenceLength", "cross_entropy", {2, 3, 5}, {2, 4}, "of shape (2, 4)"},
-        Misfit{"OneScore", "cross_entropy", {4}, {4}, "of shape (4,), with"},
-        Misfit{"Broadcast", "mse", {4, 2}, {4}, "of shape (4, 2)"},
-        Misfit{"RowForColumn", "bce_with_logits", {4, 1}, {1, 4}, "of shape (1, 4)"},
-        Misfit{"TwoDimensionalTokens", "causal_lm", {4, 3}, {4}, "of shape (4, 3)"},
-        Misfit{"OneToken", "causal_lm", {4, 1, 3}, {4, 1}, "of shape (4, 1, 3)"}),
+        Misfit{"Rows", "nll", {4, 3}, {3}, "of shape [4, 3], with the target, of shape [3]"},
+        Misfit{"ColumnOfClasses", "cross_entropy", {4, 3}, {4, 1}, "of shape [4, 1]"},
+        Misfit{"SequenceLength", "cross_entropy", {2, 3, 5}, {2, 4}, "of shape [2, 4]"},
+        Misfit{"OneScore", "cross_entropy", {4}, {4}, "of shape [4], with"},
+        Misfit{"Broadcast", "mse", {4, 2}, {4}, "of shape [4, 2]"},
+        Misfit{"RowForColumn", "bce_with_logits", {4, 1}, {1, 4}, "of shape [1, 4]"},
+        Misfit{"TwoDimensionalTokens", "causal_lm", {4, 3}, {4}, "of shape [4, 3]"},
+        Misfit{"OneToken", "causal_lm", {4, 1, 3}, {4, 1}, "of shape [4, 1, 3]"}),
     [](const auto& test) { return test.param.name; });
 
 TEST(CountCorrect, CountsTheHighestScoreAndLeavesIgnoredTargetsOut) {
