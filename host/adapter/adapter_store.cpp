@@ -79,6 +79,12 @@ AdapterFiles load_adapter(const std::filesystem::path& folder) {
   return files;
 }
 
+std::vector<RecordedLayer> load_layer_records(const std::filesystem::path& folder) {
+  AdapterFiles files;
+  read_record(folder, files);
+  return std::move(files.layers);
+}
+
 AdapterConfig load_adapter_config(const std::filesystem::path& folder) {
   return read_peft_config(config_text(folder), (folder / kConfigFile).string());
 }

@@ -9,18 +9,9 @@
 #include <vector>
 
 #include "config/adapter_config.h"
+#include "inject/recorded_layer.h"
 
 namespace tenon {
-
-// Which plugin made a layer; a line of tenon.json.
-struct AdapterLayerRecord {
-  std::string name;    // module path
-  std::string type;    // "torch.nn.Linear"
-  std::string plugin;  // plugin id
-  std::string version;
-  std::string sha256;  // of the plugin's file
-  OptionTable options;
-};
 
 // A tensor of an adapter. `key` is the model's own name for it without PEFT's prefix:
 // "seq.0.lora_A.weight", "seq.4.weight" for a module to save.
@@ -37,7 +28,7 @@ struct AdapterFiles {
   std::vector<AdapterTensor> tensors;
   bool has_tenon_json = false;   // PEFT's own adapters have none
   std::string base_fingerprint;  // "" if unknown
-  std::vector<AdapterLayerRecord> layers;
+  std::vector<RecordedLayer> layers;
 };
 
 // Refuses a folder that holds something unless `force`. Called before training too, so that hours
@@ -54,6 +45,8 @@ AdapterFiles load_adapter(const std::filesystem::path& folder);
 
 // Only the configuration, for planning before any tensor is read.
 AdapterConfig load_adapter_config(const std::filesystem::path& folder);
+// Only who made its layers; empty for an adapter that PEFT saved.
+std::vector<RecordedLayer> load_layer_records(const std::filesystem::path& folder);
 
 // Copies every tensor of `files` into `parameters` of the same key. Missing, unexpected and
 // mis-shaped ones are all listed in one Error{Stage::kAdapter}; nothing is copied then.

@@ -20,14 +20,13 @@ constexpr std::int64_t kFormat = 1;
 // The text members of a layer, by key.
 struct TextMember {
   const char* key;
-  std::string AdapterLayerRecord::*member;
+  std::string RecordedLayer::*member;
 };
-constexpr std::array kTextMembers =
-    std::to_array<TextMember>({{"name", &AdapterLayerRecord::name},
-                               {"type", &AdapterLayerRecord::type},
-                               {"plugin", &AdapterLayerRecord::plugin},
-                               {"version", &AdapterLayerRecord::version},
-                               {"sha256", &AdapterLayerRecord::sha256}});
+constexpr std::array kTextMembers = std::to_array<TextMember>({{"name", &RecordedLayer::name},
+                                                               {"type", &RecordedLayer::type},
+                                                               {"plugin", &RecordedLayer::plugin},
+                                                               {"version", &RecordedLayer::version},
+                                                               {"sha256", &RecordedLayer::sha256}});
 
 // JSON has no infinity and no NaN: {"float": "inf"}.
 OrderedJson number_to_json(double value) {
@@ -84,7 +83,7 @@ std::optional<OptionValue> option_from_json(const OrderedJson& json) {
   return *number;
 }
 
-OrderedJson layer_to_json(const AdapterLayerRecord& layer) {
+OrderedJson layer_to_json(const RecordedLayer& layer) {
   OrderedJson json;
   for (const TextMember& text : kTextMembers) json[text.key] = layer.*text.member;
   json["options"] = OrderedJson::object();
@@ -105,9 +104,9 @@ void read_options(const OrderedJson& json, const std::string& place, OptionTable
   }
 }
 
-AdapterLayerRecord read_layer(const OrderedJson& json, const std::string& place,
-                              JsonProblems& problems) {
-  AdapterLayerRecord layer;
+RecordedLayer read_layer(const OrderedJson& json, const std::string& place,
+                         JsonProblems& problems) {
+  RecordedLayer layer;
   if (!json.is_object()) {
     problems.wrong_type(place, "a table", json);
     return layer;
@@ -168,7 +167,7 @@ std::string write_tenon_json(const TenonRecord& record) {
   json["format"] = kFormat;
   json["base"] = record.base_fingerprint;
   json["layers"] = OrderedJson::array();
-  for (const AdapterLayerRecord& layer : record.layers) {
+  for (const RecordedLayer& layer : record.layers) {
     json["layers"].push_back(layer_to_json(layer));
   }
   return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";

@@ -11,7 +11,7 @@ namespace tenon {
 // What PEFT's files cannot say: the base an adapter was trained on, and who made each layer.
 struct TenonRecord {
   std::string base_fingerprint;  // "" if unknown
-  std::vector<AdapterLayerRecord> layers;
+  std::vector<RecordedLayer> layers;
 };
 
 // The text of tenon.json, format 1 (FORMAT.md).

@@ -156,7 +156,7 @@ void plan_command(const CommandLine& line) {
   const AdapterConfig adapter = effective_adapter_config(config.adapters.front());
   const InjectionPlan plan = plan_injection(
       data, adapter, plugins,
-      adapter.init_from ? recorded_layers(load_adapter(*adapter.init_from)) : RecordedLayers());
+      adapter.init_from ? load_layer_records(*adapter.init_from) : std::vector<RecordedLayer>());
   const AdaptedModel model(std::move(data), plan, 0);
   if (line.json) {
     std::cout << plan_json(model, plan).dump(2) << "\n";

@@ -27,7 +27,7 @@ AdaptedModel with_adapter(ModelData data, const std::filesystem::path& folder,
     log::warning("the adapter in " + folder.string() +
                  " was trained on a base with other weights than this model's");
   }
-  const InjectionPlan plan = plan_injection(data, files.config, plugins, recorded_layers(files));
+  const InjectionPlan plan = plan_injection(data, files.config, plugins, files.layers);
   for (const std::string& note : plan.notes) log::warning(note);
   AdaptedModel model(std::move(data), plan, 0);
   assign_adapter(files, adapter_tensors(model), folder);
@@ -35,10 +35,8 @@ AdaptedModel with_adapter(ModelData data, const std::filesystem::path& folder,
 }
 
 // Rows stand in dimension 0 of every input. Throws Error{kConfig} where --batch-size cannot split.
-std::int64_t check_rows(const std::vector<InputSpec>& specs, const std::vector<at::Tensor>& inputs,
-                        std::int64_t batch_size) {
-  const std::int64_t rows = inputs.empty() || inputs[0].dim() == 0 ? 0 : inputs[0].size(0);
-  if (batch_size == 0 || batch_size >= rows) return rows;
+void check_split(const std::vector<InputSpec>& specs, const std::vector<at::Tensor>& inputs,
+                 std::int64_t rows, std::int64_t batch_size) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const std::string name = "`" + specs[i].name + "`";
     if (inputs[i].dim() == 0 || inputs[i].size(0) != rows) {
@@ -48,7 +46,7 @@ std::int64_t check_rows(const std::vector<InputSpec>& specs, const std::vector<a
                               specs[0].name + "`",
                    .hint = "leave --batch-size out"});
     }
-    if (!specs[i].checked || specs[i].dimensions.empty()) continue;
+    if (specs[i].dimensions.empty()) continue;
     const std::int64_t fixed = specs[i].dimensions[0].fixed;
     if (fixed >= 0 && (batch_size != fixed || rows % fixed != 0)) {
       throw Error({.stage = Stage::kConfig,
@@ -60,15 +58,15 @@ std::int64_t check_rows(const std::vector<InputSpec>& specs, const std::vector<a
                            " rows, or export the model with a dynamic dimension"});
     }
   }
-  return rows;
 }
 
 std::vector<at::Tensor> forward_in_batches(const AdaptedModel& model,
                                            const std::vector<at::Tensor>& inputs,
                                            std::int64_t batch_size) {
   const at::NoGradGuard no_grad;
-  const std::int64_t rows = check_rows(model.model().inputs, inputs, batch_size);
+  const std::int64_t rows = inputs.empty() || inputs[0].dim() == 0 ? 0 : inputs[0].size(0);
   if (batch_size == 0 || batch_size >= rows) return model.forward(inputs, {});
+  check_split(model.model().inputs, inputs, rows, batch_size);
   std::vector<std::vector<at::Tensor>> parts;
   for (std::int64_t start = 0; start < rows; start += batch_size) {
     const std::int64_t length = std::min(batch_size, rows - start);

@@ -217,7 +217,7 @@ void run_command(const CommandLine& line, const std::atomic<bool>& stop) {
   std::optional<AdapterFiles> start;
   if (adapter.init_from) start = load_adapter(*adapter.init_from);
   const InjectionPlan plan =
-      plan_injection(data, adapter, plugins, start ? recorded_layers(*start) : RecordedLayers());
+      plan_injection(data, adapter, plugins, start ? start->layers : std::vector<RecordedLayer>());
   const AdaptedModel model(std::move(data), plan, config.train->seed);
   if (start) assign_adapter(*start, adapter_tensors(model), *adapter.init_from);
   print_plan(line, plan);

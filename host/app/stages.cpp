@@ -63,14 +63,6 @@ std::vector<AdapterTensor> adapter_tensors(const AdaptedModel& model) {
   return tensors;
 }
 
-RecordedLayers recorded_layers(const AdapterFiles& files) {
-  RecordedLayers recorded;
-  for (const AdapterLayerRecord& layer : files.layers) {
-    recorded[layer.name] = {layer.type, layer.plugin, layer.version, layer.sha256, layer.options};
-  }
-  return recorded;
-}
-
 AdapterFiles adapter_files(const AdaptedModel& model, const InjectionPlan& plan) {
   AdapterFiles files;
   files.config = plan.config;

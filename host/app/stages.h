@@ -19,9 +19,6 @@ AdapterConfig effective_adapter_config(const AdapterConfig& config);
 // The tensors of the model that an adapter's file holds, by key.
 std::vector<AdapterTensor> adapter_tensors(const AdaptedModel& model);
 
-// Who made the layers of a saved adapter; empty for one that PEFT saved.
-RecordedLayers recorded_layers(const AdapterFiles& files);
-
 // Everything that goes into the adapter's folder.
 AdapterFiles adapter_files(const AdaptedModel& model, const InjectionPlan& plan);
 

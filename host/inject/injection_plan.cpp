@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -81,13 +83,14 @@ OptionTable attribute_table(const ModelData& model, const Region& region) {
 class LayerPlanner {
  public:
   LayerPlanner(const ModelData& model, const RegionFinder& finder, const AdapterConfig& config,
-               const PluginRegistry& plugins, const RecordedLayers& recorded)
+               const PluginRegistry& plugins, const std::vector<RecordedLayer>& recorded)
       : model_(model),
         finder_(finder),
         config_(config),
         plugins_(plugins),
-        recorded_(recorded),
-        reachable_(reachable_nodes(model.graph)) {}
+        reachable_(reachable_nodes(model.graph)) {
+    for (const RecordedLayer& layer : recorded) recorded_.emplace(layer.name, &layer);
+  }
 
   // Throws Error{kInjection} if the layer cannot be adapted.
   PlannedLayer plan(ModuleId id, std::vector<std::string>& notes) const {
@@ -129,8 +132,8 @@ class LayerPlanner {
     if (found == recorded_.end() || plugins_.has_preference(config_.method, module.type)) {
       return nullptr;
     }
-    if (found->second.type == module.type) return &found->second;
-    fail(module, "was of type " + found->second.type + " when the adapter was saved");
+    if (found->second->type == module.type) return found->second;
+    fail(module, "was of type " + found->second->type + " when the adapter was saved");
   }
 
   std::vector<Region> live_regions(const Module& module, ModuleId id) const {
@@ -198,7 +201,7 @@ class LayerPlanner {
   const RegionFinder& finder_;
   const AdapterConfig& config_;
   const PluginRegistry& plugins_;
-  const RecordedLayers& recorded_;
+  std::map<std::string_view, const RecordedLayer*> recorded_;  // by module path
   std::vector<bool> reachable_;
 };
 
@@ -228,7 +231,8 @@ void check_saved(const ModelData& model, const RegionFinder& finder, ModuleId id
 }  // namespace
 
 InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config,
-                             const PluginRegistry& plugins, const RecordedLayers& recorded) {
+                             const PluginRegistry& plugins,
+                             const std::vector<RecordedLayer>& recorded) {
   std::vector<std::string> paths;
   for (const Module& module : model.tree.modules) {
     if (!module.path.empty()) paths.push_back(module.path);

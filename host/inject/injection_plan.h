@@ -38,6 +38,7 @@ struct InjectionPlan {
 // options, unless [plugins.prefer] says otherwise. Throws Error{kInjection} with every layer that
 // cannot be adapted and why.
 InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config,
-                             const PluginRegistry& plugins, const RecordedLayers& recorded = {});
+                             const PluginRegistry& plugins,
+                             const std::vector<RecordedLayer>& recorded = {});
 
 }  // namespace tenon

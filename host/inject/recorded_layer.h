@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -8,15 +7,15 @@
 
 namespace tenon {
 
-// Who made a layer of a saved adapter, as tenon.json tells it.
+// Which plugin made a layer of a saved adapter; a line of tenon.json.
 struct RecordedLayer {
-  std::string type;  // "torch.nn.Linear"
-  std::string plugin;
+  std::string name;    // module path
+  std::string type;    // "torch.nn.Linear"
+  std::string plugin;  // plugin id
   std::string version;
-  std::string sha256;
+  std::string sha256;   // of the plugin's file
   OptionTable options;  // the plugin's own
 };
-using RecordedLayers = std::map<std::string, RecordedLayer>;  // by module path
 
 // The layer type that made a layer, found again without a word in the config. Throws
 // Error{kInjection} if the plugin is missing, is older than the recorded one, or no longer serves

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/suggest.h"
 #include "plugin/plugin_library.h"
 
 namespace tenon {
@@ -45,11 +46,52 @@ bool serves(const std::string& pattern, const std::string& type) {
   return type.ends_with(suffix) || type == suffix.substr(1);
 }
 
+// Of what serves a type, the first that names it exactly, else the first that names its class.
+template <typename T>
+class BestFit {
+ public:
+  explicit BestFit(const std::string& type) : type_(type) {}
+
+  void offer(const std::string& served, const T& candidate) {
+    const T*& best = served == type_ ? exact_ : by_class_;
+    if (best == nullptr && serves(served, type_)) best = &candidate;
+  }
+  const T* found() const { return exact_ != nullptr ? exact_ : by_class_; }
+
+ private:
+  const std::string& type_;
+  const T* exact_ = nullptr;
+  const T* by_class_ = nullptr;
+};
+
+std::string id_and_path(const LayerType& layer_type) {
+  return layer_type.id() + " (" + layer_type.plugin().path.string() + ")";
+}
+
+std::string describe_tie(const std::string& method, const std::string& type,
+                         const LayerType& winner, const LayerType& other) {
+  return id_and_path(winner) + " and " + id_and_path(other) + " both serve " + method + " on " +
+         type + "; settle it with\n    [plugins.prefer]\n    \"" + method + ":" + type + "\" = \"" +
+         winner.id() + "\"";
+}
+
+std::string describe_shadowing(const std::string& method, const std::string& type,
+                               const LayerType& winner, const LayerType& hidden) {
+  return id_and_path(winner) + " serves " + method + " on " + type + " in place of " +
+         id_and_path(hidden);
+}
+
+std::string describe_unused_preference(const std::string& key, const std::string& id) {
+  return "[plugins.prefer] \"" + key + "\" = \"" + id +
+         "\" names no layer type that was found for it";
+}
+
 }  // namespace
 
 std::vector<PluginPlace> PluginRegistry::search_places(const PluginsConfig& config,
                                                        const std::vector<fs::path>& command_line) {
   std::vector<PluginPlace> places;
+  places.reserve(command_line.size() + config.directories.size());
   for (const fs::path& folder : command_line) places.push_back({folder, "command line", true});
   for (const fs::path& folder : config.directories) places.push_back({folder, "config", true});
   if (const auto list = environment("TENON_PLUGIN_PATH")) {
@@ -155,69 +197,61 @@ void PluginRegistry::build_dispatch(const PluginsConfig& config) {
     const auto& [method, type] = key;
     const auto preferred = config.prefer.find(method + ":" + type);
     const auto rank = [&](const LayerType* candidate) {
-      const bool is_preferred =
+      const bool is_wanted =
           preferred != config.prefer.end() && preferred->second == candidate->id();
-      return std::tuple(!is_preferred, candidate->plugin().place, -candidate->priority());
+      return std::tuple(!is_wanted, candidate->plugin().place, -candidate->priority());
     };
     std::stable_sort(types.begin(), types.end(),
                      [&](const LayerType* a, const LayerType* b) { return rank(a) < rank(b); });
     const LayerType* winner = types.front();
-    if (preferred != config.prefer.end() && preferred->second == winner->id()) {
-      used_preferences.insert(preferred->first);
-    }
+    const bool is_preferred = preferred != config.prefer.end() && preferred->second == winner->id();
+    if (is_preferred) used_preferences.insert(preferred->first);
     if (types.size() > 1 && rank(types[1]) == rank(winner)) {
-      ties.push_back(winner->id() + " (" + winner->plugin().path.string() + ") and " +
-                     types[1]->id() + " (" + types[1]->plugin().path.string() + ") both serve " +
-                     method + " on " + type + "; settle it with\n    [plugins.prefer]\n    \"" +
-                     method + ":" + type + "\" = \"" + winner->id() + "\"");
+      ties.push_back(describe_tie(method, type, *winner, *types[1]));
       continue;
     }
-    dispatch_.push_back({method, type, winner});
+    dispatch_.push_back({method, type, winner, is_preferred});
     for (std::size_t i = 1; i < types.size(); ++i) {
-      log::info(winner->id() + " (" + winner->plugin().path.string() + ") serves " + method +
-                " on " + type + " in place of " + types[i]->id() + " (" +
-                types[i]->plugin().path.string() + ")");
+      log::info(describe_shadowing(method, type, *winner, *types[i]));
       shadowed_.push_back({method, type, types[i]->id(), types[i]->plugin().path, winner->id(),
                            winner->plugin().path});
     }
   }
   for (const auto& [key, id] : config.prefer) {
     if (!used_preferences.contains(key)) {
-      ties.push_back("[plugins.prefer] \"" + key + "\" = \"" + id +
-                     "\" names no layer type that was found for it");
+      ties.push_back(describe_unused_preference(key, id));
     }
   }
-  preferences_ = std::move(used_preferences);
   if (ties.empty()) return;
-  std::string message;
-  for (const std::string& tie : ties) message += (message.empty() ? "" : "\n") + tie;
-  throw Error({.stage = Stage::kPlugins, .message = message});
+  throw Error({.stage = Stage::kPlugins, .message = join(ties, "\n")});
+}
+
+const PluginRegistry::Entry* PluginRegistry::entry(const std::string& method,
+                                                   const std::string& type) const {
+  BestFit<Entry> best(type);
+  for (const Entry& candidate : dispatch_) {
+    if (candidate.method == method) best.offer(candidate.type, candidate);
+  }
+  return best.found();
 }
 
 const LayerType* PluginRegistry::find(const std::string& method, const std::string& type) const {
-  const LayerType* by_name = nullptr;
-  for (const Entry& entry : dispatch_) {
-    if (entry.method != method) continue;
-    if (entry.type == type) return entry.layer_type;
-    if (by_name == nullptr && serves(entry.type, type)) by_name = entry.layer_type;
-  }
-  return by_name;
-}
-
-const LayerType* PluginInfo::find(const std::string& method, const std::string& type) const {
-  const LayerType* by_name = nullptr;
-  for (const LayerType& layer_type : layer_types) {
-    if (layer_type.method() != method) continue;
-    for (const std::string& served : layer_type.base_types()) {
-      if (served == type) return &layer_type;
-      if (by_name == nullptr && serves(served, type)) by_name = &layer_type;
-    }
-  }
-  return by_name;
+  const Entry* found = entry(method, type);
+  return found == nullptr ? nullptr : found->layer_type;
 }
 
 bool PluginRegistry::has_preference(const std::string& method, const std::string& type) const {
-  return preferences_.contains(method + ":" + type);
+  const Entry* found = entry(method, type);
+  return found != nullptr && found->preferred;
+}
+
+const LayerType* PluginInfo::find(const std::string& method, const std::string& type) const {
+  BestFit<LayerType> best(type);
+  for (const LayerType& layer_type : layer_types) {
+    if (layer_type.method() != method) continue;
+    for (const std::string& served : layer_type.base_types()) best.offer(served, layer_type);
+  }
+  return best.found();
 }
 
 std::string PluginRegistry::user_folder() const {

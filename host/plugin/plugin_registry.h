@@ -3,7 +3,6 @@
 #include <deque>
 #include <filesystem>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -87,7 +86,9 @@ class PluginRegistry {
     std::string method;
     std::string type;
     const LayerType* layer_type;
+    bool preferred;  // by a line of [plugins.prefer]
   };
+  const Entry* entry(const std::string& method, const std::string& type) const;
   void load_place(const PluginPlace& place, int order, const PluginsConfig& config);
   void load_file(const std::filesystem::path& file, const std::string& origin, int order,
                  bool required, const PluginsConfig& config);
@@ -98,7 +99,6 @@ class PluginRegistry {
   std::vector<RefusedPlugin> refused_;
   std::vector<ShadowedLayerType> shadowed_;
   std::vector<Entry> dispatch_;
-  std::set<std::string> preferences_;  // "method:type"
 };
 
 }  // namespace tenon

@@ -40,7 +40,7 @@ constexpr const char* kText = R"({
 }
 )";
 
-AdapterLayerRecord layer() {
+RecordedLayer layer() {
   return {.name = "seq.0",
           .type = "torch.nn.Linear",
           .plugin = "tenon.lora_linear",
@@ -73,7 +73,7 @@ TEST(TenonJsonTest, ReadingGivesBackWhatWasWritten) {
 
 TEST(TenonJsonTest, NumbersThatJsonLacksAreKept) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  AdapterLayerRecord special = layer();
+  RecordedLayer special = layer();
   special.options = {{"all", std::vector<double>{1.5, -kInfinity}},
                      {"limit", kInfinity},
                      {"none", std::numeric_limits<double>::quiet_NaN()}};

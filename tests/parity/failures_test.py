@@ -12,7 +12,6 @@ import subprocess
 import torch
 from safetensors.torch import load_file, save_file
 from support import ParityTest, main
-import support
 
 MODEL = {
     "name": "Net",
@@ -44,9 +43,9 @@ class FailuresTest(ParityTest):
         return config
 
     def run_config(self, config, *arguments, **process):
-        path = self.workspace.write_config(config)
-        command = [str(support._executable), "run", str(path), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, **process)
+        return self.workspace.tenon(
+            "run", self.workspace.write_config(config), *arguments, **process
+        )
 
     def check_fails(self, done, status, *fragments):
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
@@ -195,9 +194,11 @@ class FailuresTest(ParityTest):
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(signal=number.name):
                 folder = self.workspace.new_path()
-                command = [str(support._executable), "run", str(self.long_run(folder))]
                 process = subprocess.Popen(
-                    command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                    self.workspace.command("run", self.long_run(folder)),
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
                 )
                 line = ""
                 while not line.startswith("step "):
@@ -222,7 +223,7 @@ class FailuresTest(ParityTest):
 
         primary, secondary = pty.openpty()
         process = subprocess.Popen(
-            [str(support._executable), "run", str(config), "--force"],
+            self.workspace.command("run", config, "--force"),
             stdout=secondary,
             stderr=subprocess.DEVNULL,
         )
@@ -251,9 +252,7 @@ class FailuresTest(ParityTest):
     def test_doctor_tells_what_is_wrong(self):
         missing = self.workspace.new_path()
         environment = {**os.environ, "TENON_PLUGIN_PATH": str(missing)}
-        command = [str(support._executable), "doctor"]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.workspace.tenon_ok("doctor", env=environment)
         self.assertIn(f"problem: TENON_PLUGIN_PATH names {missing}, which is not a", done.stdout)
         self.assertIn("LibTorch ", done.stdout)
 

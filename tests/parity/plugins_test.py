@@ -27,8 +27,7 @@ class UsersLayerTest(ParityTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.plugins = cls.workspace.new_path()
-        cls.plugins.mkdir()
+        cls.plugins = cls.workspace.new_folder()
         started = time.monotonic()
         build("my_scale.cpp", cls.plugins / "my_scale.so")
         cls.build_seconds = time.monotonic() - started
@@ -118,6 +117,22 @@ class UsersLayerTest(ParityTest):
         )
         self.assertIn("put it into ", done.stderr)
 
+    def test_preference_of_the_config_overrides_the_record(self):
+        output = self.workspace.new_path()
+        config = self.config(output)
+        self.with_plugins("run", config)
+        folder = self.workspace.new_folder()
+        text = (SOURCES / "my_scale.cpp").read_text()
+        source = folder / "other.cpp"
+        source.write_text(text.replace("acme.scale", "acme.heir").replace("acme.lora", "acme.heir"))
+        build(source, folder / "other.so")
+        inputs = self.workspace.write_tensors({"x": torch.rand(3, 8)})
+        arguments = ("predict", config, "--adapter", output, "--plugin-dir", folder)
+        files = ("--inputs", inputs, "--outputs", self.workspace.new_path(".safetensors"))
+        self.assertEqual(self.workspace.tenon(*arguments, *files).returncode, 2)
+        prefer = ("--set", 'plugins.prefer={"lora:*.MyScale" = "acme.heir-scale"}')
+        self.workspace.tenon_ok(*arguments, *files, *prefer)
+
     def test_other_versions_and_builds_of_the_plugin_are_told_apart(self):
         output = self.workspace.new_path()
         config = self.config(output)
@@ -129,8 +144,7 @@ class UsersLayerTest(ParityTest):
             ("1.0.0", 0, "is another build of that version"),
         ):
             with self.subTest(version=version):
-                folder = self.workspace.new_path()
-                folder.mkdir()
+                folder = self.workspace.new_folder()
                 source = folder / "scale.cpp"
                 source.write_text(text.replace('"1.0.0"', f'"{version}"') + "// another build\n")
                 build(source, folder / "scale.so", "-O1")
@@ -167,36 +181,31 @@ class BrokenPluginTest(ParityTest):
         self.assertEqual(len(refused), 1, done)
         return refused[0]
 
-    def folder(self):
-        path = self.workspace.new_path()
-        path.mkdir()
-        return path
-
     def test_each_fault_has_its_rule_and_its_sentence(self):
         for fault, (rule, reason) in self.FAULTS.items():
             with self.subTest(fault=fault):
-                folder = self.folder()
+                folder = self.workspace.new_folder()
                 build("broken.cpp", folder / "broken.so", f"-D{fault}")
                 refused = self.refusal(folder)
                 self.assertEqual(refused["rule"], rule)
                 self.assertIn(reason, refused["reason"])
 
     def test_text_file_is_no_library(self):
-        folder = self.folder()
+        folder = self.workspace.new_folder()
         (folder / "notes.so").write_text("not a library\n")
         refused = self.refusal(folder)
         self.assertEqual(refused["rule"], "not-a-library")
         self.assertIn("it is not a shared library", refused["reason"])
 
     def test_library_without_a_stamp_is_no_plugin(self):
-        folder = self.folder()
+        folder = self.workspace.new_folder()
         source = folder / "plain.c"
         source.write_text("int answer(void) { return 42; }\n")
         subprocess.run(["cc", "-shared", "-fPIC", source, "-o", folder / "plain.so"], check=True)
         self.assertIn("it is a shared library but no Tenon plugin", self.refusal(folder)["reason"])
 
     def test_cut_off_library_is_refused(self):
-        folder = self.folder()
+        folder = self.workspace.new_folder()
         build("my_scale.cpp", folder / "whole.so")
         whole = (folder / "whole.so").read_bytes()
         (folder / "whole.so").unlink()
@@ -204,7 +213,7 @@ class BrokenPluginTest(ParityTest):
         self.assertIn("its section table is damaged or cut off", self.refusal(folder)["reason"])
 
     def test_file_that_others_may_write_is_refused_with_the_command_to_type(self):
-        folder = self.folder()
+        folder = self.workspace.new_folder()
         build("my_scale.cpp", folder / "scale.so")
         os.chmod(folder / "scale.so", 0o777)
         refused = self.refusal(folder)
@@ -212,7 +221,7 @@ class BrokenPluginTest(ParityTest):
         self.assertIn(f"type: chmod o-w '{folder / 'scale.so'}'", refused["reason"])
 
     def test_folder_that_others_may_write_is_refused_where_it_was_asked_for(self):
-        folder = self.folder()
+        folder = self.workspace.new_folder()
         build("my_scale.cpp", folder / "scale.so")
         os.chmod(folder, 0o777)
         done = self.workspace.tenon("plugins", "--plugin-dir", folder)
@@ -220,7 +229,7 @@ class BrokenPluginTest(ParityTest):
         self.assertIn("can be changed by any user of this machine", done.stderr)
 
     def test_broken_file_that_the_config_names_stops_the_program(self):
-        folder = self.folder()
+        folder = self.workspace.new_folder()
         build("broken.cpp", folder / "broken.so", "-DFAILING_INIT")
         config = self.workspace.write_config(
             {
@@ -235,7 +244,7 @@ class BrokenPluginTest(ParityTest):
         self.assertIn("it is named in [plugins] files", done.stderr)
 
     def test_refused_plugin_is_named_again_where_its_type_is_missed(self):
-        folder = self.folder()
+        folder = self.workspace.new_folder()
         build("broken.cpp", folder / "broken.so", "-DFAILING_INIT")
         model = self.workspace.new_path(".pt2")
         models.export_to(model, models.example("my_scale"))
@@ -278,8 +287,7 @@ class DispatchTest(ParityTest):
         return self.workspace.write_config(config)
 
     def test_users_linear_wins_over_the_built_in_one_and_says_so(self):
-        folder = self.workspace.new_path()
-        folder.mkdir()
+        folder = self.workspace.new_folder()
         self.library(folder, "mine", "acme.linear", "acme.my-linear")
         done = self.workspace.tenon_ok(
             "plan", self.config(), "--json", "-v", "--plugin-dir", folder
@@ -291,8 +299,7 @@ class DispatchTest(ParityTest):
         self.assertEqual(listed["shadowed"][0]["id"], "tenon.lora-linear")
 
     def test_tie_names_both_files_and_the_line_that_settles_it(self):
-        folder = self.workspace.new_path()
-        folder.mkdir()
+        folder = self.workspace.new_folder()
         self.library(folder, "one", "acme.one", "acme.layer-one")
         self.library(folder, "two", "acme.two", "acme.layer-two")
         done = self.workspace.tenon("plan", self.config(), "--plugin-dir", folder)
@@ -307,39 +314,28 @@ class DispatchTest(ParityTest):
         """--plugin-dir, [plugins] directories, TENON_PLUGIN_PATH, the user's folder, built-in."""
         folders = {}
         for name in ("command", "config", "path"):
-            folders[name] = self.workspace.new_path()
-            folders[name].mkdir()
+            folders[name] = self.workspace.new_folder()
             self.library(folders[name], name, f"acme.{name}", f"acme.layer-{name}")
         home = self.workspace.new_path()
         user = home / "tenon" / "plugins"
         user.mkdir(parents=True)
         self.library(user, "user", "acme.user", "acme.layer-user")
-        environment = {"TENON_PLUGIN_PATH": str(folders["path"]), "XDG_DATA_HOME": str(home)}
-        previous = {key: os.environ.get(key) for key in environment}
-        os.environ.update(environment)
-        try:
-            config = self.config(directories=[folders["config"]])
-            for arguments, winner in (
-                (("--plugin-dir", folders["command"]), "acme.command"),
-                ((), "acme.config"),
-            ):
-                plan = self.workspace.tenon_json("plan", config, *arguments)
-                self.assertEqual(plan["layers"][0]["plugin"], winner)
-            plain = self.config()
-            plan = self.workspace.tenon_json("plan", plain)
-            self.assertEqual(plan["layers"][0]["plugin"], "acme.path")
-            del os.environ["TENON_PLUGIN_PATH"]
-            plan = self.workspace.tenon_json("plan", plain)
-            self.assertEqual(plan["layers"][0]["plugin"], "acme.user")
-        finally:
-            for key, value in previous.items():
-                os.environ.pop(key, None)
-                if value is not None:
-                    os.environ[key] = value
+        def winner(config, *arguments, **variables):
+            unset = {"TENON_PLUGIN_PATH": "", "XDG_DATA_HOME": str(home)}
+            environment = {**os.environ, **unset, **variables}
+            plan = self.workspace.tenon_json("plan", config, *arguments, env=environment)
+            return plan["layers"][0]["plugin"]
+
+        path = {"TENON_PLUGIN_PATH": str(folders["path"])}
+        config = self.config(directories=[folders["config"]])
+        command = ("--plugin-dir", folders["command"])
+        self.assertEqual(winner(config, *command, **path), "acme.command")
+        self.assertEqual(winner(config, **path), "acme.config")
+        self.assertEqual(winner(self.config(), **path), "acme.path")
+        self.assertEqual(winner(self.config()), "acme.user")
 
     def test_pinned_hash_that_differs_refuses_the_file(self):
-        folder = self.workspace.new_path()
-        folder.mkdir()
+        folder = self.workspace.new_folder()
         shutil.copy(SOURCES / "my_scale.cpp", folder / "s.cpp")
         build(folder / "s.cpp", folder / "s.so")
         config = self.config(directories=[folder], sha256={"acme.scale": "0" * 64})

@@ -49,6 +49,11 @@ class Workspace:
         self._count += 1
         return self.folder / f"{self._count:03d}{suffix}"
 
+    def new_folder(self):
+        path = self.new_path()
+        path.mkdir()
+        return path
+
     def write_config(self, config, path=None):
         path = path or self.new_path(".toml")
         path.write_text(to_toml(config))
@@ -59,13 +64,18 @@ class Workspace:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
         return path
 
-    def tenon(self, *arguments):
-        """Runs tenon and returns the finished process, whatever its exit status."""
-        command = [str(_executable), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    @staticmethod
+    def command(*arguments):
+        return [str(_executable), *map(str, arguments)]
 
-    def tenon_ok(self, *arguments):
-        done = self.tenon(*arguments)
+    def tenon(self, *arguments, **process):
+        """Runs tenon and returns the finished process, whatever its exit status; `process` are
+        further arguments of subprocess.run."""
+        command = self.command(*arguments)
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, **process)
+
+    def tenon_ok(self, *arguments, **process):
+        done = self.tenon(*arguments, **process)
         if done.returncode != 0:
             raise AssertionError(
                 f"tenon {' '.join(map(str, arguments))}: exit status {done.returncode}\n"
@@ -73,8 +83,8 @@ class Workspace:
             )
         return done
 
-    def tenon_json(self, *arguments):
-        return json.loads(self.tenon_ok(*arguments, "--json").stdout)
+    def tenon_json(self, *arguments, **process):
+        return json.loads(self.tenon_ok(*arguments, "--json", **process).stdout)
 
     def predict(self, model, inputs, adapter=None):
         """The first output of `tenon predict` for a [model] table."""
