@@ -1,5 +1,8 @@
 #include "model/model_loader.h"
 
+#include <ATen/ops/tanh.h>
+#include <ATen/ops/zeros.h>
+
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
 
@@ -31,6 +34,11 @@ void check_device(const ModelConfig& config) {
                .hint = "set device = \"cpu\"",
                .location = config.location});
 }
+
+// The vector maths library behind tanh, erf and their like picks its kernels at its first call. Two
+// threads that make that call together can take different kernels, and the result of one run in
+// some hundreds differed from the others; a first call on one thread settles it for the process.
+void settle_vector_math() { at::tanh(at::zeros({1})); }
 
 }  // namespace
 
@@ -80,6 +88,7 @@ void load_weights(ModelData& model, const std::filesystem::path& file) {
 }
 
 ModelData load_model(const ModelConfig& config) {
+  settle_vector_math();
   check_device(config);
   ModelData model = config.path ? read_pt2_program(*config.path) : build_declared_model(config);
   if (config.weights) load_weights(model, *config.weights);

@@ -68,6 +68,11 @@ std::string id_and_path(const LayerType& layer_type) {
   return layer_type.id() + " (" + layer_type.plugin().path.string() + ")";
 }
 
+// The key of a line of [plugins.prefer].
+std::string preference_key(const std::string& method, const std::string& type) {
+  return method + ":" + type;
+}
+
 std::string describe_tie(const std::string& method, const std::string& type,
                          const LayerType& winner, const LayerType& other) {
   return id_and_path(winner) + " and " + id_and_path(other) + " both serve " + method + " on " +
@@ -195,7 +200,7 @@ void PluginRegistry::build_dispatch(const PluginsConfig& config) {
   std::set<std::string> used_preferences;
   for (auto& [key, types] : candidates) {
     const auto& [method, type] = key;
-    const auto preferred = config.prefer.find(method + ":" + type);
+    const auto preferred = config.prefer.find(preference_key(method, type));
     const auto rank = [&](const LayerType* candidate) {
       const bool is_wanted =
           preferred != config.prefer.end() && preferred->second == candidate->id();
