@@ -1,5 +1,7 @@
 #include "model/region.h"
 
+#include <ATen/core/dispatch/Dispatcher.h>
+
 #include <algorithm>
 #include <set>
 
@@ -26,6 +28,24 @@ bool nested_graph_runs(const Graph& graph, ModuleId module) {
              return nested != nullptr && nested_graph_runs(**nested, module);
            });
   });
+}
+
+// The operator's arguments that are plain values, those left out with the schema's default.
+void add_constants(const Node& node, std::map<std::string, c10::IValue>& attributes) {
+  std::set<std::string> given;
+  for (const NamedArgument& argument : node.arguments) {
+    given.insert(argument.name);
+    if (const auto* constant = std::get_if<c10::IValue>(&argument.value.value)) {
+      attributes.emplace(argument.name, *constant);
+    }
+  }
+  const auto handle = c10::Dispatcher::singleton().findSchema({node.target, node.overload});
+  if (!handle) return;
+  for (const c10::Argument& declared : handle->schema().arguments()) {
+    if (declared.default_value() && !given.contains(declared.name())) {
+      attributes.emplace(declared.name(), *declared.default_value());
+    }
+  }
 }
 
 }  // namespace
@@ -102,19 +122,19 @@ std::string single_operator(const ModelData& model, const Region& region) {
 std::map<std::string, c10::IValue> operator_attributes(const ModelData& model,
                                                        const Region& region) {
   std::map<std::string, c10::IValue> attributes;
+  std::set<ValueId> weights;  // the region's tensors and what is detached from them
   for (const std::int32_t index : region.nodes) {
     const Node& node = model.graph.nodes[static_cast<std::size_t>(index)];
     bool uses_weight = false;
     for_each_read(node, [&](ValueId id) {
-      uses_weight = uses_weight || model.graph.values[static_cast<std::size_t>(id)].tensor >= 0;
+      uses_weight = uses_weight || weights.contains(id) ||
+                    model.graph.values[static_cast<std::size_t>(id)].tensor >= 0;
     });
     if (!uses_weight) continue;
-    for (const NamedArgument& argument : node.arguments) {
-      if (const auto* constant = std::get_if<c10::IValue>(&argument.value.value)) {
-        attributes.emplace(argument.name, *constant);
-      }
+    if (node.target == "aten::detach") {
+      for_each_write(node, [&](ValueId id) { weights.insert(id); });
     }
-    break;
+    add_constants(node, attributes);
   }
   return attributes;
 }

@@ -42,7 +42,8 @@ class RegionFinder {
 // "aten::linear" if the region is exactly one operator on the region's inputs and tensors.
 std::string single_operator(const ModelData& model, const Region& region);
 
-// The constant arguments of the operator in the region that first uses one of its tensors.
+// The constant arguments, defaults included, of the operators in the region that use its tensors;
+// of several operators with an argument of one name, the first counts.
 std::map<std::string, c10::IValue> operator_attributes(const ModelData& model,
                                                        const Region& region);
 

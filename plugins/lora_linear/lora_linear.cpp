@@ -4,35 +4,15 @@
 
 #include <tenon/sdk.hpp>
 
+#include "lora_common/lora.hpp"
+
 namespace {
 
-constexpr std::uint32_t kLoraA = 0;
-constexpr std::uint32_t kLoraB = 1;
-
-// PEFT's init_lora_weights: true is "default", false is "random".
-tenon::Init initial_a(const tenon::Setup& setup) {
-  if (setup.option<std::string>("init_lora_weights") == "gaussian") {
-    return tenon::Init::normal(0, 1.0 / static_cast<double>(setup.r()));
-  }
-  return tenon::Init::kaiming_uniform();
-}
-
-tenon::Init initial_b(const tenon::Setup& setup) {
-  if (setup.option<std::string>("init_lora_weights") == "random") {
-    return tenon::Init::kaiming_uniform();
-  }
-  return tenon::Init::zeros();
-}
-
-// y + s * B A x by plain operators: for bases that are not one aten::linear, for second adapters,
-// and for adapters kept in another precision than the base, computed in theirs.
-tenon::Tensor add_delta(const tenon::Tensor& y, const tenon::Tensor& x,
-                        const tenon::Adapter& adapter) {
-  const tenon::Tensor a = adapter.parameter(kLoraA);
-  const tenon::Tensor input = x.dtype() == a.dtype() ? x : to_dtype(x, a.dtype());
-  const tenon::Tensor sum =
-      add(y, linear(linear(input, a), adapter.parameter(kLoraB)), adapter.scaling());
-  return sum.dtype() == y.dtype() ? sum : to_dtype(sum, y.dtype());
+// B A x by plain operators: for bases that are not one aten::linear, for second adapters, and for
+// adapters kept in another precision than the base, computed in theirs.
+tenon::Tensor term(const tenon::Call& call, const tenon::Adapter& adapter) {
+  const tenon::Tensor x = lora::low_rank_input(call, adapter, call.input());
+  return linear(linear(x, adapter.parameter(lora::kA)), adapter.parameter(lora::kB));
 }
 
 struct LoraLinear : tenon::Layer<LoraLinear> {
@@ -54,18 +34,17 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
 
   static void add_adapter(Setup& setup) {
     const tenon::Shape shape = setup.base().weight("weight").shape;
-    setup.parameter("lora_A.weight", {setup.r(), shape[1]}, initial_a(setup));
-    setup.parameter("lora_B.weight", {shape[0], setup.r()}, initial_b(setup));
+    lora::add_pair(setup, {setup.r(), shape[1]}, {shape[0], setup.r()});
   }
 
   static Outputs forward(Call& call) {
     const Tensor input = call.input();
     const bool can_fuse = call.base_info().operator_name() == "aten::linear" &&
-                          call.adapter(0).parameter(kLoraA).dtype() == input.dtype();
+                          call.adapter(0).parameter(lora::kA).dtype() == input.dtype();
     Tensor y = can_fuse ? fused(call, input) : call.base()[0];
     for (std::uint32_t i = can_fuse ? 1 : 0; i < call.n_adapters(); ++i) {
       const tenon::Adapter adapter = call.adapter(i);
-      y = add_delta(y, dropped(call, adapter, input), adapter);
+      y = lora::add_term(y, term(call, adapter), adapter.scaling());
     }
     return y;
   }
@@ -74,8 +53,8 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
     if (weight.name != "weight") return {};
     Tensor merged = call.weight(weight);
     for (const tenon::Adapter& adapter : call.adapters()) {
-      const Tensor delta = matmul(adapter.parameter(kLoraB), adapter.parameter(kLoraA));
-      merged = add(merged, delta, adapter.scaling());
+      const Tensor delta = matmul(adapter.parameter(lora::kB), adapter.parameter(lora::kA));
+      merged = lora::add_term(merged, delta, adapter.scaling());
     }
     return merged;
   }
@@ -87,14 +66,9 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
     static const tenon::Operator lora_linear("tenon::lora_linear");
     const tenon::Adapter adapter = call.adapter(0);
     const bool has_bias = call.base_info().find_weight("bias").has_value();
-    return lora_linear(input, dropped(call, adapter, input), call.weight("weight"),
-                       has_bias ? call.weight("bias") : Tensor(), adapter.parameter(kLoraA),
-                       adapter.parameter(kLoraB), adapter.scaling());
-  }
-
-  static Tensor dropped(const Call& call, const tenon::Adapter& adapter, const Tensor& input) {
-    if (!call.training() || adapter.dropout() == 0) return input;
-    return dropout(input, adapter.dropout(), true);
+    return lora_linear(input, lora::low_rank_input(call, adapter, input), call.weight("weight"),
+                       has_bias ? call.weight("bias") : Tensor(), adapter.parameter(lora::kA),
+                       adapter.parameter(lora::kB), adapter.scaling());
   }
 };
 

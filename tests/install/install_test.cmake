@@ -27,9 +27,9 @@ endforeach()
 
 # The installed host finds LibTorch and its plugins from any working directory.
 run("${PREFIX}/elsewhere" "${PREFIX}/bin/tenon" plugins --json)
-string(JSON path GET "${output}" plugins 0 path)
-if(NOT path STREQUAL "${PREFIX}/lib/tenon/plugins/lora_linear.so")
-  message(FATAL_ERROR "the installed host took its plugin from ${path}")
+string(FIND "${output}" "\"${PREFIX}/lib/tenon/plugins/lora_linear.so\"" position)
+if(position EQUAL -1)
+  message(FATAL_ERROR "the installed host lists other plugins than the installed ones:\n${output}")
 endif()
 
 # An author with the installed SDK alone builds a plugin that the installed host loads.

@@ -17,7 +17,9 @@ from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "export"))
 
-import models  # noqa: E402,F401  (the tests take it from here, once its folder is on the path)
+# The tests take these from here, once their folder is on the path.
+import layers  # noqa: E402,F401
+import models  # noqa: E402,F401
 
 _executable = None
 

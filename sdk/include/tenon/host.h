@@ -43,9 +43,10 @@ typedef struct tenon_host {
   tenon_status (*add_parameter)(tenon_setup *, const tenon_parameter *, uint32_t *index,
                                 tenon_error *);
 
-  /* An attribute of the base, read off the operator that uses its weights: an argument of that
-   * operator by its name in the operator's schema ("stride", "padding", "num_layers").
-   * TENON_INVALID_ARGUMENT if there is none. Lists are valid until exit. since 0.1 */
+  /* An attribute of the base, read off the operators that use its weights: an argument of such an
+   * operator by its name in the operator's schema ("stride", "padding", "num_layers"), whether
+   * given or left at its default; the first operator that has it counts. TENON_INVALID_ARGUMENT if
+   * there is none. Lists are valid until exit. since 0.1 */
   tenon_status (*attribute)(const tenon_base *, const char *name, tenon_value *out, tenon_error *);
 
   /* A further owned handle on the same tensor. since 0.1 */

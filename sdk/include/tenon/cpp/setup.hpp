@@ -86,7 +86,14 @@ namespace tenon __attribute__((visibility("hidden"))) {
       return {i, facts.name, Shape(facts.shape, facts.shape + facts.ndim), facts.dtype,
               (facts.flags & TENON_WEIGHT_IS_BUFFER) != 0};
     }
-    // An argument of the operator that uses the weights, by its schema's name:
+    // The attribute if the base has it.
+    template <typename T>
+    std::optional<T> find_attribute(const char* name) const {
+      tenon_value value{};
+      if (detail::host->attribute(&base_, name, &value, nullptr) != TENON_OK) return std::nullopt;
+      return detail::from_value<T>(value, name);
+    }
+    // An argument of an operator that uses the weights, by its schema's name:
     // attribute<Shape>("stride").
     template <typename T>
     T attribute(const char* name) const {

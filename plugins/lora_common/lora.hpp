@@ -1,0 +1,71 @@
+// What the layers of the LoRA family share: how A and B start, dropout before A, precisions, and
+// adding the low-rank term s * B A x to an output or s * B A to a weight (Hu et al. 2021,
+// arXiv:2106.09685; PEFT: tuners/lora/layer.py).
+#pragma once
+
+#include <string>
+
+#include <tenon/sdk.hpp>
+
+namespace lora {
+
+// Places of the two matrices among an adapter's parameters, where there is one pair.
+constexpr std::uint32_t kA = 0;
+constexpr std::uint32_t kB = 1;
+
+// PEFT's init_lora_weights: true is "default", false is "random".
+inline tenon::Init initial_a(const tenon::Setup& setup) {
+  if (setup.option<std::string>("init_lora_weights") == "gaussian") {
+    return tenon::Init::normal(0, 1.0 / static_cast<double>(setup.r()));
+  }
+  return tenon::Init::kaiming_uniform();
+}
+inline tenon::Init initial_b(const tenon::Setup& setup) {
+  if (setup.option<std::string>("init_lora_weights") == "random") {
+    return tenon::Init::kaiming_uniform();
+  }
+  return tenon::Init::zeros();
+}
+
+// Declares a pair under PEFT's names, `prefix` before them: "lora_A.weight" and "lora_B.weight".
+inline void add_pair(tenon::Setup& setup, const tenon::Shape& a, const tenon::Shape& b,
+                     const std::string& prefix = "") {
+  setup.parameter(prefix + "lora_A.weight", a, initial_a(setup));
+  setup.parameter(prefix + "lora_B.weight", b, initial_b(setup));
+}
+
+inline tenon::Tensor with_dtype(const tenon::Tensor& x, std::int32_t dtype) {
+  return x.dtype() == dtype ? x : tenon::to_dtype(x, dtype);
+}
+
+// The layer's input as the low-rank path takes it: in A's precision, after dropout.
+inline tenon::Tensor low_rank_input(const tenon::Call& call, const tenon::Adapter& adapter,
+                                    const tenon::Tensor& x) {
+  const tenon::Tensor input = with_dtype(x, adapter.parameter(kA).dtype());
+  if (!call.training() || adapter.dropout() == 0) return input;
+  return dropout(input, adapter.dropout(), true);
+}
+
+// y + scaling * term, computed in the wider of the two precisions and returned in y's.
+inline tenon::Tensor add_term(const tenon::Tensor& y, const tenon::Tensor& term, double scaling) {
+  return with_dtype(add(y, term, scaling), y.dtype());
+}
+
+inline tenon::Tensor zeros_like(const tenon::Tensor& like, const tenon::Shape& shape) {
+  static const tenon::Operator new_zeros("aten::new_zeros");
+  return new_zeros(like, shape);
+}
+
+// The base without its own bias, so that only the term comes out: `weight` in place of its weight,
+// zeros of `size` in place of its bias.
+inline std::vector<tenon::Replaced> without_bias(const tenon::Call& call,
+                                                 const tenon::Tensor& weight, std::int64_t size) {
+  const tenon::Base& base = call.base_info();
+  std::vector<tenon::Replaced> replaced{{base.weight("weight"), weight}};
+  if (base.find_weight("bias")) {
+    replaced.emplace_back(base.weight("bias"), zeros_like(weight, {size}));
+  }
+  return replaced;
+}
+
+}  // namespace lora

@@ -1,0 +1,130 @@
+// LoRA on convolutions: y = conv(x, W) + b + s * B conv(dropout(x), A)   (PEFT:
+// tuners/lora/layer.py, _ConvNd). W (out, in / groups, k...); A (r, in, k...), of one group; B
+// (out, r / groups, 1...), of the base's groups. The convolution by A is the base itself run on A
+// for its weight, so that it has the base's stride, dilation and padding of whatever mode.
+#include <string>
+
+#include <tenon/sdk.hpp>
+
+#include "lora_common/lora.hpp"
+
+namespace {
+
+using tenon::Shape;
+using tenon::Tensor;
+
+Tensor sum(const Tensor& x, std::int64_t dimension) {
+  static const tenon::Operator op("aten::sum", "dim_IntList");
+  return op(x, Shape{dimension});
+}
+
+// h (batch, r, ...) or (r, ...) by the pointwise convolution B.
+Tensor pointwise(const Tensor& h, const Tensor& b, std::int64_t groups) {
+  static const tenon::Operator conv1d("aten::conv1d");
+  static const tenon::Operator conv2d("aten::conv2d");
+  static const tenon::Operator conv3d("aten::conv3d");
+  const std::size_t dimensions = b.shape().size() - 2;
+  const tenon::Operator& conv = dimensions == 1 ? conv1d : dimensions == 2 ? conv2d : conv3d;
+  const Shape ones(dimensions, 1);
+  const Shape zeros(dimensions, 0);
+  return conv(h, b, tenon::None{}, ones, zeros, ones, groups);
+}
+
+// The kernel of one group as one for `groups`: block g holds what A applies to the channels of
+// group g, so that the sum over the blocks of the output is the convolution by A.
+Tensor in_blocks(const Tensor& a, std::int64_t groups) {
+  Shape shape = a.shape();
+  const std::int64_t r = shape[0];
+  shape[1] /= groups;
+  Shape split = shape;
+  split.insert(split.begin() + 1, groups);
+  shape[0] = groups * r;
+  return reshape(transpose(reshape(a, split), 0, 1), shape);
+}
+
+// out (batch, groups * r, ...) -> (batch, r, ...); without the batch's dimension as well.
+Tensor sum_blocks(const Tensor& out, std::int64_t groups, std::size_t kernel_dimensions) {
+  Shape shape = out.shape();
+  const std::size_t channels = shape.size() - kernel_dimensions - 1;
+  shape[channels] /= groups;
+  shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(channels), groups);
+  return sum(reshape(out, shape), static_cast<std::int64_t>(channels));
+}
+
+struct LoraConv : tenon::Layer<LoraConv> {
+  static constexpr tenon::layer_type kType{
+      .id = "tenon.lora-conv",
+      .method = "lora",
+      .base = "torch.nn.Conv1d;torch.nn.Conv2d;torch.nn.Conv3d",
+      .title = "lora.Conv",
+      .doc = "Low-rank update of a convolution, merged exactly unless it has groups."};
+
+  static void validate(const Setup& setup) {
+    const std::size_t dimensions = setup.base().weight("weight").shape.size();
+    if (dimensions < 3 || dimensions > 5) {
+      throw tenon::Failure(TENON_UNSUPPORTED, "the weight is not a kernel of 1 to 3 dimensions");
+    }
+    if (setup.base().n_inputs() != 1 || setup.base().n_outputs() != 1) {
+      throw tenon::Failure(TENON_UNSUPPORTED, "the layer does not map one tensor to one tensor");
+    }
+    const auto groups = setup.base().attribute<std::int64_t>("groups");
+    if (setup.r() % groups != 0) {
+      throw tenon::Failure(TENON_UNSUPPORTED,
+                           "r = " + std::to_string(setup.r()) + " is not a multiple of groups = " +
+                               std::to_string(groups) + "; give it a rank in rank_pattern");
+    }
+  }
+
+  static void add_adapter(Setup& setup) {
+    const auto groups = setup.base().attribute<std::int64_t>("groups");
+    Shape a = setup.base().weight("weight").shape;
+    Shape b(a.size(), 1);
+    b[0] = a[0];
+    b[1] = setup.r() / groups;
+    a[0] = setup.r();
+    a[1] *= groups;
+    lora::add_pair(setup, a, b);
+  }
+
+  static Outputs forward(Call& call) {
+    Tensor y = call.base()[0];
+    for (const tenon::Adapter& adapter : call.adapters()) {
+      y = lora::add_term(y, term(call, adapter), adapter.scaling());
+    }
+    return y;
+  }
+
+  static Tensor merged_weight(Call& call, const Weight& weight) {
+    if (weight.name != "weight") return {};
+    Tensor merged = call.weight(weight);
+    for (const tenon::Adapter& adapter : call.adapters()) {
+      const Tensor a = adapter.parameter(lora::kA);
+      const Tensor b = adapter.parameter(lora::kB);
+      const std::int64_t groups = a.size(1) / weight.shape[1];
+      if (groups > 1) {
+        throw tenon::Failure(TENON_UNSUPPORTED,
+                             "the update cannot be merged: lora_A sees all input channels, a "
+                             "kernel of " +
+                                 std::to_string(groups) + " groups only those of its group");
+      }
+      const Tensor delta = matmul(reshape(b, {b.size(0), -1}), reshape(a, {a.size(0), -1}));
+      merged = lora::add_term(merged, reshape(delta, weight.shape), adapter.scaling());
+    }
+    return merged;
+  }
+
+ private:
+  static Tensor term(const Call& call, const tenon::Adapter& adapter) {
+    const Tensor a = adapter.parameter(lora::kA);
+    const std::int64_t groups = a.size(1) / call.base_info().weight("weight").shape[1];
+    const Tensor kernel = groups == 1 ? a : in_blocks(a, groups);
+    const Tensor input = lora::low_rank_input(call, adapter, call.input());
+    Tensor h = call.base({input}, lora::without_bias(call, kernel, kernel.size(0)))[0];
+    if (groups > 1) h = sum_blocks(h, groups, a.shape().size() - 2);
+    return pointwise(h, adapter.parameter(lora::kB), groups);
+  }
+};
+
+}  // namespace
+
+TENON_PLUGIN("tenon.lora-conv", "0.1.0", LoraConv)

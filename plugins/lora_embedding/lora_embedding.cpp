@@ -1,0 +1,100 @@
+// LoRA on embeddings: y = W[ids] + s * A^T[ids] B^T   (PEFT: tuners/lora/layer.py, Embedding).
+// W (rows, size); A (r, rows); B (size, r). The look-up in A^T is the base itself run on A^T for
+// its weight, so that it has the base's padding_idx, max_norm and whatever else its forward does.
+//
+// EmbeddingBag, which PEFT does not have: the same with the mean or sum of each bag. What is not
+// linear in the weight, the mode "max" and max_norm, runs on W + s * (B A)^T instead.
+#include <string>
+
+#include <tenon/sdk.hpp>
+
+#include "lora_common/lora.hpp"
+
+namespace {
+
+using tenon::Tensor;
+
+// PEFT starts embeddings the other way round: A at zero, B normal; false is normal for both.
+void add_pair(tenon::Setup& setup) {
+  const tenon::Shape shape = setup.base().weight("weight").shape;
+  if (shape.size() != 2) {
+    throw tenon::Failure(TENON_UNSUPPORTED, "the weight is not a matrix");
+  }
+  const bool random = setup.option<std::string>("init_lora_weights") == "random";
+  setup.parameter("lora_embedding_A", {setup.r(), shape[0]},
+                  random ? tenon::Init::normal(0, 1) : tenon::Init::zeros());
+  setup.parameter("lora_embedding_B", {shape[1], setup.r()}, tenon::Init::normal(0, 1));
+}
+
+bool renormalises(const tenon::Base& base) {
+  return base.find_attribute<double>("max_norm").has_value();
+}
+
+Tensor updated_weight(const tenon::Call& call, const tenon::Weight& weight) {
+  Tensor merged = call.weight(weight);
+  for (const tenon::Adapter& adapter : call.adapters()) {
+    const Tensor delta = matmul(adapter.parameter(lora::kB), adapter.parameter(lora::kA));
+    merged = lora::add_term(merged, transpose(delta, 0, 1), adapter.scaling());
+  }
+  return merged;
+}
+
+// The base plus the low-rank look-up of each adapter.
+Tensor looked_up(const tenon::Call& call) {
+  const tenon::Weight weight = call.base_info().weight("weight");
+  Tensor y = call.base()[0];
+  for (const tenon::Adapter& adapter : call.adapters()) {
+    const Tensor rows = transpose(adapter.parameter(lora::kA), 0, 1);
+    const Tensor h = call.base(call.inputs(), {{weight, rows}})[0];
+    y = lora::add_term(y, linear(h, adapter.parameter(lora::kB)), adapter.scaling());
+  }
+  return y;
+}
+
+struct LoraEmbedding : tenon::Layer<LoraEmbedding> {
+  static constexpr tenon::layer_type kType{.id = "tenon.lora-embedding",
+                                           .method = "lora",
+                                           .base = "torch.nn.Embedding",
+                                           .title = "lora.Embedding",
+                                           .doc = "Low-rank update of an embedding's rows."};
+
+  static void add_adapter(Setup& setup) { add_pair(setup); }
+  static Outputs forward(Call& call) { return looked_up(call); }
+
+  static Tensor merged_weight(Call& call, const Weight& weight) {
+    if (weight.name != "weight") return {};
+    if (renormalises(call.base_info())) {
+      throw tenon::Failure(TENON_UNSUPPORTED,
+                           "the update cannot be merged: with max_norm the embedding would scale "
+                           "down the merged rows, not each of the two as while training");
+    }
+    return updated_weight(call, weight);
+  }
+};
+
+struct LoraEmbeddingBag : tenon::Layer<LoraEmbeddingBag> {
+  static constexpr tenon::layer_type kType{.id = "tenon.lora-embedding-bag",
+                                           .method = "lora",
+                                           .base = "torch.nn.EmbeddingBag",
+                                           .title = "lora.EmbeddingBag",
+                                           .doc = "Low-rank update of the rows of bags."};
+
+  static void add_adapter(Setup& setup) { add_pair(setup); }
+
+  static Outputs forward(Call& call) {
+    constexpr std::int64_t kMax = 2;  // EmbeddingBag's mode as aten::embedding_bag counts it
+    const bool is_linear =
+        call.base_info().attribute<std::int64_t>("mode") != kMax && !renormalises(call.base_info());
+    if (is_linear) return looked_up(call);
+    const Weight weight = call.base_info().weight("weight");
+    return call.base(call.inputs(), {{weight, updated_weight(call, weight)}});
+  }
+
+  static Tensor merged_weight(Call& call, const Weight& weight) {
+    return weight.name == "weight" ? updated_weight(call, weight) : Tensor();
+  }
+};
+
+}  // namespace
+
+TENON_PLUGIN("tenon.lora-embedding", "0.1.0", LoraEmbedding, LoraEmbeddingBag)

@@ -1,0 +1,51 @@
+"""Models that hold many layers of one kind, each in all the ways its type can be set up.
+
+Every layer works on the same input, and the outputs stand side by side in one tensor, so that one
+export and a few runs of tenon serve the whole kind.
+"""
+
+import torch
+from torch import nn
+
+
+class Convolutions(nn.Module):
+    """Conv1d, Conv2d and Conv3d by stride, padding, dilation, groups and kernel."""
+
+    def __init__(self):
+        super().__init__()
+        self.plain1 = nn.Conv1d(4, 6, 3)
+        self.same1 = nn.Conv1d(4, 6, 4, padding="same", dilation=2)
+        self.circular1 = nn.Conv1d(4, 6, 3, padding=2, padding_mode="circular", bias=False)
+        self.replicate1 = nn.Conv1d(4, 6, 4, padding="same", padding_mode="replicate")
+        self.pointwise1 = nn.Conv1d(4, 6, 1)
+        self.grouped1 = nn.Conv1d(4, 6, 3, groups=2)
+        self.strided2 = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.reflect2 = nn.Conv2d(3, 4, (3, 2), stride=(1, 2), padding=1, padding_mode="reflect")
+        self.dilated2 = nn.Conv2d(3, 4, 3, padding="valid", dilation=(1, 2), bias=False)
+        self.pointwise2 = nn.Conv2d(3, 5, 1)
+        self.depthwise2 = nn.Conv2d(3, 6, 3, padding=1, padding_mode="circular", groups=3)
+        self.plain3 = nn.Conv3d(3, 4, 2, padding=1)
+        self.flat3 = nn.Conv3d(3, 4, (1, 1, 3), stride=(1, 1, 2))
+        self.pointwise3 = nn.Conv3d(3, 4, 1)
+
+    def forward(self, x):
+        shapes = {"1": (4, 48), "2": (3, 8, 8), "3": (3, 4, 4, 4)}
+        parts = [
+            layer(x.reshape(-1, *shapes[name[-1]])).flatten(1)
+            for name, layer in self.named_children()
+        ]
+        return torch.cat(parts, dim=1)
+
+
+class Embeddings(nn.Module):
+    """Embedding by its arguments that change forward or backward."""
+
+    def __init__(self):
+        super().__init__()
+        self.plain = nn.Embedding(11, 5)
+        self.padded = nn.Embedding(11, 4, padding_idx=2)
+        self.by_frequency = nn.Embedding(11, 3, scale_grad_by_freq=True)
+        self.normed = nn.Embedding(11, 4, max_norm=1.5, norm_type=1.0)
+
+    def forward(self, ids):
+        return torch.cat([layer(ids).flatten(1) for layer in self.children()], dim=1)

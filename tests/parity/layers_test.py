@@ -1,0 +1,111 @@
+"""Every layer type as PEFT has it: outputs, merging, exchange of files, 20 steps of training."""
+
+import warnings
+
+import torch
+import zoo as zoos
+from safetensors.torch import load_file
+from support import ParityTest, layers, main, models, relative_norm
+from zoo import Zoo
+
+BATCH = {0: torch.export.Dim("batch")}
+
+# A rank is a multiple of the groups.
+GROUPS = {"r": 2, "lora_alpha": 3, "rank_pattern": {"depthwise2": 3}}
+
+ZOOS = (
+    Zoo("convolutions", layers.Convolutions, lambda rows: {"x": torch.randn(rows, 192)}, GROUPS),
+    Zoo("embeddings", layers.Embeddings, lambda rows: {"ids": torch.randint(0, 11, (rows, 6))}),
+)
+
+
+def for_each_zoo(check):
+    """A test that runs `check` for each kind of layers."""
+
+    def test(self):
+        for zoo in ZOOS:
+            with self.subTest(layers=zoo.name):
+                check(self, zoo, self.programs[zoo.name])
+
+    return test
+
+
+class LayersTest(ParityTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        warnings.simplefilter("ignore")
+        cls.programs = {}
+        for zoo in ZOOS:
+            path = cls.workspace.folder / f"{zoo.name}.pt2"
+            example = models.Example(zoo.build(), zoo.data(3), {next(iter(zoo.data(3))): BATCH})
+            models.export_to(path, example)
+            cls.programs[zoo.name] = {"path": path}
+
+    @for_each_zoo
+    def test_tenon_applies_what_peft_saved(self, zoo, table):
+        adapter = self.workspace.new_path()
+        peft_model = zoos.peft_model(zoo)
+        peft_model.save_pretrained(adapter)
+        inputs = zoo.data(5)
+        expected = zoos.predict(peft_model, inputs)
+        self.assertGreater((expected - zoos.predict(zoo.build(), inputs)).abs().max(), 1e-2)
+        self.assert_within(self.workspace.predict(table, inputs, adapter), expected, 1e-5)
+
+    @for_each_zoo
+    def test_an_adapter_changes_nothing_before_it_is_trained(self, zoo, table):
+        adapter = self.train(zoo, table, steps=1, learning_rate=1e-30)
+        inputs = zoo.data(5)
+        base = self.workspace.predict(table, inputs)
+        self.assert_within(self.workspace.predict(table, inputs, adapter), base, 0)
+
+    @for_each_zoo
+    def test_twenty_steps_give_the_same_adapter_and_peft_loads_it(self, zoo, table):
+        start = self.workspace.new_path()
+        zoos.peft_model(zoo).save_pretrained(start)
+        inputs, target = self.training_data(zoo)
+        expected = zoos.train_by_peft(zoo, start, inputs, target)
+        adapter = self.train(zoo, table, init_from=start)
+        trained = load_file(adapter / "adapter_model.safetensors")
+        self.assertEqual(trained.keys(), expected.keys())
+        before = load_file(start / "adapter_model.safetensors")
+        for name, tensor in expected.items():
+            self.assertLessEqual(relative_norm(trained[name], tensor), 1e-4, name)
+            moved = relative_norm(trained[name] - before[name], tensor - before[name])
+            self.assertLessEqual(moved, 2e-3, name)
+
+        inputs = zoo.data(5)
+        predicted = self.workspace.predict(table, inputs, adapter)
+        loaded = zoos.load_by_peft(zoo, adapter)
+        self.assert_within(predicted, zoos.predict(loaded, inputs), 1e-5)
+
+    def training_data(self, zoo):
+        inputs = zoo.data(zoos.ROWS, seed=2)
+        outputs = zoos.predict(zoo.build(), inputs)
+        return inputs, torch.randn_like(outputs)
+
+    def train(self, zoo, table, init_from=None, steps=zoos.STEPS, learning_rate=None):
+        """Trains by tenon and returns the adapter's folder."""
+        output = self.workspace.new_path()
+        inputs, target = self.training_data(zoo)
+        start = {"init_from": init_from} if init_from else {}
+        config = {
+            "model": table,
+            "adapter": {"method": "lora", **zoo.config(**start)},
+            "data": {"train": self.workspace.write_tensors({**inputs, "labels": target})},
+            "train": {
+                "loss": "mse",
+                "optimizer": "sgd",
+                "learning_rate": learning_rate or zoos.LEARNING_RATE,
+                "momentum": 0.9,
+                "steps": steps,
+                "batch_size": zoos.BATCH_SIZE,
+                "shuffle": False,
+            },
+            "output": {"directory": output},
+        }
+        self.workspace.tenon_ok("run", self.workspace.write_config(config))
+        return output
+
+if __name__ == "__main__":
+    main()

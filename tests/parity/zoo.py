@@ -1,0 +1,89 @@
+"""One kind of layers for layers_test.py: the model, the adapter, and PEFT on the same model."""
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.tuners.lora.layer import _ConvNd
+from torch import nn
+
+STEPS = 20
+ROWS = 40
+BATCH_SIZE = 8
+LEARNING_RATE = 0.02
+
+
+@dataclass
+class Zoo:
+    name: str
+    make: type  # of tests/export/layers.py
+    inputs: object  # rows -> named tensors
+    lora: dict = field(default_factory=lambda: {"r": 2, "lora_alpha": 3})
+    target: str = "target_modules"
+    targets: list | None = None  # default: all children
+    mergeable: bool = True
+
+    def build(self):
+        torch.manual_seed(0)
+        model = self.make()
+        with torch.no_grad():  # away from starts that hide a mistake, such as zero biases
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
+        return model.eval()
+
+    def data(self, rows, seed=1):
+        torch.manual_seed(seed)
+        return self.inputs(rows)
+
+    def config(self, **changes):
+        names = self.targets or [name for name, _ in self.build().named_children()]
+        return {**self.lora, self.target: names, **changes}
+
+
+def peft_model(zoo, **changes):
+    """A random adapter, as after some training."""
+    torch.manual_seed(3)
+    config = LoraConfig(**zoo.config(init_lora_weights=False, **changes))
+    return corrected(get_peft_model(zoo.build(), config)).eval()
+
+
+def load_by_peft(zoo, folder, trainable=False):
+    return corrected(PeftModel.from_pretrained(zoo.build(), folder, is_trainable=trainable))
+
+
+def corrected(model):
+    """PEFT 0.21.2 gives lora_A of a convolution neither the base's dilation, without which it
+    crashes, nor its padding_mode, without which merging changes the output; here it gets both."""
+    for module in model.modules():
+        if isinstance(module, _ConvNd):
+            base = module.get_base_layer()
+            for conv in module.lora_A.values():
+                for name in ("dilation", "padding_mode", "_reversed_padding_repeated_twice"):
+                    setattr(conv, name, getattr(base, name))
+    return model
+
+
+def merged(model):
+    """The base with the adapter merged by PEFT."""
+    return deepcopy(model).merge_and_unload()
+
+
+def predict(model, inputs):
+    with torch.no_grad():
+        return model(*inputs.values())
+
+
+def train_by_peft(zoo, start, inputs, target):
+    """Trains an adapter and returns its tensors as PEFT saves them."""
+    model = load_by_peft(zoo, start, trainable=True).train()
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(trainable, lr=LEARNING_RATE, momentum=0.9)
+    for step in range(STEPS):
+        rows = slice(step * BATCH_SIZE % ROWS, step * BATCH_SIZE % ROWS + BATCH_SIZE)
+        outputs = model(*(tensor[rows] for tensor in inputs.values()))
+        optimizer.zero_grad()
+        F.mse_loss(outputs, target[rows]).backward()
+        optimizer.step()
+    return get_peft_model_state_dict(model)
