@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
+#include <torch/csrc/autograd/autograd.h>
 
 namespace tenon {
 namespace {
@@ -82,6 +83,24 @@ INSTANTIATE_TEST_SUITE_P(Rows, FusedLoraLinear,
                          [](const auto& test) {
                            return std::to_string(test.param.size() + 1) + "dimensions";
                          });
+
+// The gradient of the squared norm of all gradients.
+std::vector<at::Tensor> second_gradients(const at::Tensor& y, const Tensors& t) {
+  const std::vector<at::Tensor> first =
+      torch::autograd::grad({y.square().sum()}, t.all(), {}, std::nullopt, /*create_graph=*/true);
+  at::Tensor norm = at::zeros({}, at::kDouble);
+  for (const at::Tensor& gradient : first) norm = norm + gradient.square().sum();
+  return torch::autograd::grad({norm}, t.all());
+}
+
+TEST(FusedOperators, SecondGradientsAreThoseOfPlainOperators) {
+  const Tensors t = make({2, 3});
+  const std::vector<at::Tensor> got = second_gradients(fused(t.x, t.x, t), t);
+  const std::vector<at::Tensor> wanted = second_gradients(oracle(t.x, t.x, t), t);
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    EXPECT_TRUE(at::allclose(got[i], wanted[i], 1e-9, 1e-9)) << "tensor " << i;
+  }
+}
 
 TEST(FusedOperators, FrozenBaseGetsNoGradient) {
   const Tensors t = make({4});
