@@ -239,7 +239,9 @@ const std::array<ConfigReader::KeyReader, 13> ConfigReader::kReaders = {
 AdapterConfig read_peft_config(std::string_view json, const std::string& file) {
   const OrderedJson parsed = parse(json, file);
   AdapterConfig config = ConfigReader(parsed).read(file);
-  config.allow_unmatched_saved = true;  // their tensors, if there are any, are missed when assigned
+  // Tensors of what does not match are missed when they are assigned.
+  config.lenient_keys = {"target_modules", "exclude_modules", "modules_to_save", "rank_pattern",
+                         "alpha_pattern"};
   return config;
 }
 

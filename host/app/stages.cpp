@@ -43,10 +43,8 @@ AdapterConfig effective_adapter_config(const AdapterConfig& config) {
   }
   if (config.given.contains("target_modules")) loaded.target_modules = config.target_modules;
   if (config.given.contains("exclude_modules")) loaded.exclude_modules = config.exclude_modules;
-  if (config.given.contains("modules_to_save")) {
-    loaded.modules_to_save = config.modules_to_save;
-    loaded.allow_unmatched_saved = false;
-  }
+  if (config.given.contains("modules_to_save")) loaded.modules_to_save = config.modules_to_save;
+  for (const std::string& key : config.given) loaded.lenient_keys.erase(key);
   if (config.given.contains("lora_dropout")) loaded.lora_dropout = config.lora_dropout;
   loaded.name = config.name;
   loaded.options = config.options;

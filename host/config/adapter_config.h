@@ -51,8 +51,9 @@ struct AdapterConfig {
 
   OptionTable options;           // a plugin's own
   bool allow_unmatched = false;  // a list entry that matches nothing is then only a warning
-  // PEFT lists names that a model may lack ("classifier", "score" for sequence classification).
-  bool allow_unmatched_saved = false;
+  // Keys read from a saved adapter: what they name need not all be there, since the tensors tell
+  // what was adapted. PEFT lists both "classifier" and "score" for sequence classification.
+  std::set<std::string> lenient_keys;
   bool skip_unsupported = false;  // layers that no plugin supports are left out and listed
   std::optional<std::filesystem::path> init_from;  // an adapter folder to start from
 

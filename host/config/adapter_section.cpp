@@ -93,10 +93,6 @@ void check_layer_filter(const SectionReader& section, const AdapterConfig& adapt
 }
 
 void check_targets(const SectionReader& section, const AdapterConfig& adapter) {
-  // An adapter to start from brings its own targets.
-  if (!section.has("init_from")) {
-    section.require("target_modules", "the layers to adapt, such as [\"q_proj\", \"v_proj\"]");
-  }
   const auto* names = std::get_if<std::vector<std::string>>(&adapter.target_modules);
   if (names != nullptr && names->empty()) {
     section.fail_at("target_modules", "names no layer");

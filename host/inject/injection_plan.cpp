@@ -9,7 +9,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/suggest.h"
+#include "inject/name_patterns.h"
 #include "inject/reachability.h"
+#include "inject/resolved_targets.h"
 #include "inject/target_matcher.h"
 
 namespace tenon {
@@ -29,10 +31,10 @@ const char* init_name(LoraInit init) {
 
 // What tenon_host.option answers for this layer: PEFT's keys after the patterns, then the plugin's
 // own.
-OptionTable layer_options(const AdapterConfig& config, const std::string& path,
-                          OptionTable options) {
-  options["r"] = pattern_value(config.rank_pattern, path).value_or(config.r);
-  options["lora_alpha"] = pattern_value(config.alpha_pattern, path).value_or(config.lora_alpha);
+OptionTable layer_options(const AdapterConfig& config, std::optional<std::int64_t> rank,
+                          std::optional<double> alpha, OptionTable options) {
+  options["r"] = rank.value_or(config.r);
+  options["lora_alpha"] = alpha.value_or(config.lora_alpha);
   options["lora_dropout"] = config.lora_dropout;
   options["use_rslora"] = config.use_rslora;
   options["init_lora_weights"] = std::string(init_name(config.init_lora_weights));
@@ -87,6 +89,8 @@ class LayerPlanner {
       : model_(model),
         finder_(finder),
         config_(config),
+        ranks_("rank_pattern", config.rank_pattern),
+        alphas_("alpha_pattern", config.alpha_pattern),
         plugins_(plugins),
         reachable_(reachable_nodes(model.graph)) {
     for (const RecordedLayer& layer : recorded) recorded_.emplace(layer.name, &layer);
@@ -107,7 +111,8 @@ class LayerPlanner {
     layer.tensors = owned_tensors(model_, module.path, names);
     check_weights_run(module, layer);
     layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names));
-    layer.options = layer_options(config_, module.path, layer.own_options);
+    layer.options = layer_options(config_, ranks_.value(module.path), alphas_.value(module.path),
+                                  layer.own_options);
     layer.scaling = config_.method == "lora" ? lora_scaling(layer.options) : 1;
     layer.parameters = layer.layer_type->declare(*layer.facts, layer.options);
     return layer;
@@ -200,10 +205,18 @@ class LayerPlanner {
   const ModelData& model_;
   const RegionFinder& finder_;
   const AdapterConfig& config_;
+  NamePatterns<std::int64_t> ranks_;
+  NamePatterns<double> alphas_;
   const PluginRegistry& plugins_;
   std::map<std::string_view, const RecordedLayer*> recorded_;  // by module path
   std::vector<bool> reachable_;
 };
+
+std::vector<std::string> paths_of(const std::vector<PlannedLayer>& layers) {
+  std::vector<std::string> paths;
+  for (const PlannedLayer& layer : layers) paths.push_back(layer.facts->description().module_path);
+  return paths;
+}
 
 bool is_pytorch_type(const std::string& type) { return type.starts_with("torch.nn."); }
 
@@ -230,16 +243,19 @@ void check_saved(const ModelData& model, const RegionFinder& finder, ModuleId id
 
 }  // namespace
 
-InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config,
+InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted,
                              const PluginRegistry& plugins,
                              const std::vector<RecordedLayer>& recorded) {
   std::vector<std::string> paths;
   for (const Module& module : model.tree.modules) {
     if (!module.path.empty()) paths.push_back(module.path);
   }
+  ResolvedTargets resolved = resolve_targets(wanted, model);
+  const AdapterConfig& config = resolved.config;
   const TargetMatch match = match_targets(config, paths);
 
-  InjectionPlan plan{config, {}, {}, match.notes};
+  InjectionPlan plan{config, {}, {}, std::move(resolved.notes)};
+  plan.notes.insert(plan.notes.end(), match.notes.begin(), match.notes.end());
   std::vector<std::string> problems;
   std::vector<std::string> hints;
   std::set<std::string> noticed;
@@ -250,7 +266,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config
     try {
       plan.layers.push_back(planner.plan(id, plan.notes));
     } catch (const Error& error) {
-      if (config.skip_unsupported) {
+      if (config.skip_unsupported || resolved.all_linear) {
         plan.notes.push_back("skipped: " + error.failure().message);
       } else {
         problems.push_back(error.failure().message);
@@ -264,6 +280,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config
                            plan.layers.back().layer_type->id() + ": proceed with care");
     }
   }
+  if (resolved.all_linear) plan.config.target_modules = paths_of(plan.layers);
   for (const std::string& path : match.saved) {
     plan.saved.push_back(model.tree.find(path));
     check_saved(model, finder, plan.saved.back(), problems);
@@ -274,7 +291,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config
     }
   }
   if (problems.empty() && plan.layers.empty()) {
-    problems = {"no targeted layer can be adapted; skip_unsupported left nothing"};
+    problems = {"no targeted layer can be adapted:\n  - " + join(plan.notes, "\n  - ")};
   }
   if (problems.empty()) return plan;
   throw Error({.stage = Stage::kInjection,

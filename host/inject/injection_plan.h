@@ -37,7 +37,7 @@ struct InjectionPlan {
 // declare its parameters. Layers of a saved adapter go to the plugin that made them, with its
 // options, unless [plugins.prefer] says otherwise. Throws Error{kInjection} with every layer that
 // cannot be adapted and why.
-InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& config,
+InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted,
                              const PluginRegistry& plugins,
                              const std::vector<RecordedLayer>& recorded = {});
 

@@ -1,9 +1,6 @@
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "config/adapter_config.h"
@@ -17,19 +14,12 @@ namespace tenon {
 struct TargetMatch {
   std::vector<std::string> targeted;  // in model order
   std::vector<std::string> saved;     // modules_to_save, in model order
-  std::vector<std::string> notes;     // unmatched entries that allow_unmatched lets pass
+  std::vector<std::string> notes;     // what matched nothing and may
 };
 
 // `paths`: all module paths of the model in model order, without the root. Throws
 // Error{kInjection}: a bad regex, nothing matched, an entry or pattern that matches nothing, with
 // the nearest names; all problems at once.
 TargetMatch match_targets(const AdapterConfig& config, const std::vector<std::string>& paths);
-
-// The value of the first pattern that fits the module's path (PEFT: get_pattern_key: the pattern
-// matches the whole path or a suffix after a dot).
-std::optional<double> pattern_value(const std::vector<std::pair<std::string, double>>& patterns,
-                                    const std::string& path);
-std::optional<std::int64_t> pattern_value(
-    const std::vector<std::pair<std::string, std::int64_t>>& patterns, const std::string& path);
 
 }  // namespace tenon

@@ -100,9 +100,6 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"UnknownKeyWithoutNeighbour", kModel + "[plugins]\nuse_dora = true\n",
                   ":4:1: unknown key `use_dora` in [plugins]; known here: directories, files, "
                   "prefer, sha256"},
-        BadConfig{"NoTargets", kModel + "[adapter]\n",
-                  ":3:1: `adapter.target_modules` is missing: the layers to adapt, such as "
-                  "[\"q_proj\", \"v_proj\"]"},
         BadConfig{"EmptyTargets", kModel + "[adapter]\ntarget_modules = []\n",
                   ":4:18: `adapter.target_modules` names no layer"},
         BadConfig{"EmptyTarget", kModel + "[adapter]\ntarget_modules = [\"a\", \"\"]\n",

@@ -31,8 +31,8 @@ function(check_doors)
     "toml++ stays in host/config, the rest of the host sees plain structs")
   door("^boost/dll" "^host/plugin/plugin_library\\.cpp$"
     "Boost.DLL stays in plugin/plugin_library.cpp, which alone opens libraries")
-  door("^boost/regex" "^host/inject/target_matcher\\.cpp$"
-    "Boost.Regex stays in inject/target_matcher.cpp, which alone matches names")
+  door("^boost/regex" "^host/inject/python_regex\\.cpp$"
+    "Boost.Regex stays in inject/python_regex.cpp, which alone compiles expressions")
   door("^(spdlog|fmt)/" "^host/base/log\\.cpp$"
     "spdlog stays in base/log.cpp, since its fmt is not the one that LibTorch bundles")
   door("^CLI/" "^host/app/" "CLI11 stays in host/app, which alone reads a command line")
@@ -42,7 +42,7 @@ function(check_doors)
     "the schema's header takes 13 seconds to compile, so only the schema's reader pays for it")
   door("^torch/(torch|all)\\.h$" "^$" "LibTorch's umbrella headers compile slowly, include what is used")
   if(header MATCHES "^(torch|ATen|c10|caffe2)/" AND
-     file MATCHES "^(sdk|plugins|host/base|host/config)/|^host/adapter/peft_|^host/inject/target_matcher\\.")
+     file MATCHES "^(sdk|plugins|host/base|host/config)/|^host/adapter/peft_|^host/inject/(target_matcher|rule_matcher|name_patterns|python_regex|perl_form|default_targets)\\.")
     breach("includes ${header}" "this part works without LibTorch, so it builds in seconds")
   endif()
 endfunction()

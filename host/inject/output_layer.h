@@ -1,0 +1,11 @@
+#pragma once
+
+#include "model/graph.h"
+
+namespace tenon {
+
+// The module that computes the model's first output as one product with a weight: lm_head, a
+// classifier. Views, casts and elementwise functions may follow it. kNoModule if there is none.
+ModuleId output_layer(const ModelData& model);
+
+}  // namespace tenon

@@ -1,0 +1,88 @@
+#include "inject/resolved_targets.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "base/error.h"
+#include "base/suggest.h"
+#include "inject/default_targets.h"
+#include "inject/output_layer.h"
+
+namespace tenon {
+namespace {
+
+// PEFT: INCLUDE_LINEAR_LAYERS_SHORTHAND, in any case.
+bool is_all_linear(const ModuleRule& rule) {
+  const auto* regex = std::get_if<Regex>(&rule);
+  if (regex == nullptr) return false;
+  std::string text = regex->pattern;
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text == "all-linear";
+}
+
+bool is_linear(const Module& module) {
+  return module.type == "torch.nn.Linear" || module.type == "transformers.pytorch_utils.Conv1D";
+}
+
+std::string rule_text(const ModuleRule& rule) {
+  if (const auto* regex = std::get_if<Regex>(&rule)) return regex->pattern;
+  return join(std::get<std::vector<std::string>>(rule));
+}
+
+void expand_all_linear(const ModelData& model, ResolvedTargets& resolved) {
+  const ModuleId output = output_layer(model);
+  std::vector<std::string> names;
+  for (std::size_t id = 0; id < model.tree.modules.size(); ++id) {
+    const Module& module = model.tree.modules[id];
+    if (!is_linear(module)) continue;
+    if (static_cast<ModuleId>(id) != output) {
+      names.push_back(module.path);
+    } else {
+      resolved.notes.push_back("all-linear leaves out `" + module.path +
+                               "`, the model's output layer");
+    }
+  }
+  if (names.empty()) {
+    throw Error({.stage = Stage::kInjection,
+                 .message = "target_modules = \"all-linear\" finds no fully connected layer" +
+                            std::string(resolved.notes.empty() ? "" : " but the output layer"),
+                 .hint = "`tenon tree` lists the model's modules; name those to adapt",
+                 .location = resolved.config.location});
+  }
+  resolved.config.target_modules = std::move(names);
+  resolved.all_linear = true;
+}
+
+void take_default(const ModelData& model, ResolvedTargets& resolved) {
+  const std::string& root = model.tree.modules.front().type;
+  const std::string type = model_type_of(root);
+  const auto rule = default_targets(type);
+  if (!rule) {
+    throw Error({.stage = Stage::kInjection,
+                 .message = "target_modules is missing, and there is no custom for " +
+                            (type.empty() ? "a model of class " + (root.empty() ? "?" : root)
+                                          : "models of type " + type),
+                 .hint = "name the layers to adapt, such as [\"q_proj\", \"v_proj\"]; `tenon tree` "
+                         "lists the model's modules",
+                 .location = resolved.config.location});
+  }
+  resolved.config.target_modules = *rule;
+  resolved.notes.push_back("target_modules is not given; taken for models of type " + type + ": " +
+                           rule_text(*rule));
+}
+
+}  // namespace
+
+ResolvedTargets resolve_targets(const AdapterConfig& config, const ModelData& model) {
+  ResolvedTargets resolved{config, false, {}};
+  if (is_all_linear(config.target_modules)) {
+    expand_all_linear(model, resolved);
+  } else if (std::holds_alternative<std::monostate>(config.target_modules) &&
+             config.method == "lora") {
+    take_default(model, resolved);
+  }
+  return resolved;
+}
+
+}  // namespace tenon

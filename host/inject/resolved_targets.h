@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/adapter_config.h"
+#include "model/graph.h"
+
+namespace tenon {
+
+// A config whose target_modules names layers, and what was decided on the way there.
+struct ResolvedTargets {
+  AdapterConfig config;
+  bool all_linear = false;  // target_modules was "all-linear": what cannot be adapted is left out
+  std::vector<std::string> notes;
+};
+
+// Replaces "all-linear" by the model's fully connected layers without its output layer, and a
+// missing target_modules by the custom for the model's type. Throws Error{kInjection} where there
+// is no such custom.
+ResolvedTargets resolve_targets(const AdapterConfig& config, const ModelData& model);
+
+}  // namespace tenon
