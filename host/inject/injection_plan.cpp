@@ -18,15 +18,8 @@ namespace tenon {
 namespace {
 
 const char* init_name(LoraInit init) {
-  switch (init) {
-    case LoraInit::kRandom:
-      return "random";
-    case LoraInit::kGaussian:
-      return "gaussian";
-    case LoraInit::kDefault:
-      break;
-  }
-  return "default";
+  if (init == LoraInit::kRandom) return "random";
+  return init == LoraInit::kGaussian ? "gaussian" : "default";
 }
 
 // What tenon_host.option answers for this layer: PEFT's keys after the patterns, then the plugin's
@@ -212,12 +205,6 @@ class LayerPlanner {
   std::vector<bool> reachable_;
 };
 
-std::vector<std::string> paths_of(const std::vector<PlannedLayer>& layers) {
-  std::vector<std::string> paths;
-  for (const PlannedLayer& layer : layers) paths.push_back(layer.facts->description().module_path);
-  return paths;
-}
-
 bool is_pytorch_type(const std::string& type) { return type.starts_with("torch.nn."); }
 
 // Modules to save must run too: what is trained and never used is a fault.
@@ -259,12 +246,14 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
   std::vector<std::string> problems;
   std::vector<std::string> hints;
   std::set<std::string> noticed;
+  std::vector<std::string> adapted;
   const RegionFinder finder(model);
   const LayerPlanner planner(model, finder, config, plugins, recorded);
   for (const std::string& path : match.targeted) {
     const ModuleId id = model.tree.find(path);
     try {
       plan.layers.push_back(planner.plan(id, plan.notes));
+      adapted.push_back(path);
     } catch (const Error& error) {
       if (config.skip_unsupported || resolved.all_linear) {
         plan.notes.push_back("skipped: " + error.failure().message);
@@ -280,7 +269,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
                            plan.layers.back().layer_type->id() + ": proceed with care");
     }
   }
-  if (resolved.all_linear) plan.config.target_modules = paths_of(plan.layers);
+  if (resolved.all_linear) plan.config.target_modules = std::move(adapted);
   for (const std::string& path : match.saved) {
     plan.saved.push_back(model.tree.find(path));
     check_saved(model, finder, plan.saved.back(), problems);
