@@ -8,6 +8,12 @@
 namespace tenon {
 namespace {
 
+void add_output_flags(CLI::App& verb, CommandLine& line) {
+  verb.add_flag("--json", line.json, "Print the answer as JSON on standard output");
+  verb.add_flag("-q,--quiet", line.quiet, "Log errors only");
+  verb.add_flag("-v,--verbose", line.verbose, "Log more");
+}
+
 void add_common(CLI::App& verb, CommandLine& line) {
   verb.add_option("--set", line.overrides,
                   "Override a config key: section.key=VALUE (TOML, else a string); repeatable")
@@ -15,9 +21,22 @@ void add_common(CLI::App& verb, CommandLine& line) {
   verb.add_option("--plugin-dir", line.plugin_directories,
                   "A folder of plugins, before all other places; repeatable")
       ->allow_extra_args(false);
-  verb.add_flag("--json", line.json, "Print the answer as JSON on standard output");
-  verb.add_flag("-q,--quiet", line.quiet, "Log errors only");
-  verb.add_flag("-v,--verbose", line.verbose, "Log more");
+  add_output_flags(verb, line);
+}
+
+// `tenon plugin check` and `tenon plugin new`: for authors of plugins.
+void add_plugin_verbs(CLI::App& app, CommandLine& line) {
+  CLI::App* plugin = app.add_subcommand("plugin", "Check a plugin, or start one");
+  plugin->require_subcommand(1);
+  CLI::App* check = plugin->add_subcommand(
+      "check", "Try a plugin by every rule, each test in a process of its own");
+  check->add_option("file", line.target, "The plugin (.so)")->option_text(" ")->required();
+  check->add_option("--model", line.plugin_check.model,
+                    "An exported program (.pt2) with a layer of the plugin's type");
+  check->add_option("--layer", line.plugin_check.layer, "The path of that layer in the model");
+  check->add_option("--time-limit", line.plugin_check.seconds, "Seconds for each test; default: 20")
+      ->check(CLI::PositiveNumber);
+  add_output_flags(*check, line);
 }
 
 CLI::App* add_verb(CLI::App& app, CommandLine& line, const std::string& name,
@@ -62,6 +81,8 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
   add_verb(app, line, "doctor", "Print versions, threads, libraries and search paths",
            "A config (.toml), for its [plugins]", false);
 
+  add_plugin_verbs(app, line);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& stop) {
@@ -73,7 +94,11 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
                  .message = stop.what(),
                  .hint = "`tenon --help` lists the verbs, `tenon VERB --help` their options"});
   }
-  line.verb = app.get_subcommands().front()->get_name();
+  const CLI::App* verb = app.get_subcommands().front();
+  line.verb = verb->get_name();
+  if (!verb->get_subcommands().empty()) {
+    line.verb += " " + verb->get_subcommands().front()->get_name();
+  }
   return line;
 }
 

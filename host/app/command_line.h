@@ -7,9 +7,16 @@
 
 namespace tenon {
 
+// Of `tenon plugin check`.
+struct PluginCheckArguments {
+  std::filesystem::path model;
+  std::string layer;
+  double seconds = 20;
+};
+
 // What the user typed, checked for form only.
 struct CommandLine {
-  std::string verb;              // run plan tree plugins predict doctor
+  std::string verb;              // "run", "plan", ..., "plugin check"
   std::filesystem::path target;  // a config, or a .pt2 for tree; may be empty for plugins
   std::vector<std::string> overrides;
   std::vector<std::filesystem::path> plugin_directories;
@@ -20,6 +27,7 @@ struct CommandLine {
   std::optional<std::filesystem::path> adapter;
   std::filesystem::path inputs;
   std::filesystem::path outputs;
+  PluginCheckArguments plugin_check;
   std::int64_t batch_size = 0;  // of predict; 0: the whole file at once
 };
 

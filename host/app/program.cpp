@@ -26,7 +26,8 @@ extern "C" void request_stop(int) {
   std::signal(SIGTERM, SIG_DFL);
 }
 
-void run_verb(const CommandLine& line) {
+// The exit status.
+int run_verb(const CommandLine& line) {
   log::configure(line.quiet     ? log::Level::kError
                  : line.verbose ? log::Level::kDebug
                                 : log::Level::kInfo);
@@ -36,6 +37,8 @@ void run_verb(const CommandLine& line) {
   if (line.verb == "plugins") plugins_command(line);
   if (line.verb == "predict") predict_command(line);
   if (line.verb == "doctor") doctor_command(line);
+  if (line.verb == "plugin check") return plugin_check_command(line) ? 0 : 1;
+  return 0;
 }
 
 int report(const Error& error, bool json) {
@@ -68,8 +71,7 @@ int run_program(int argc, const char* const* argv) {
   log::configure(log::Level::kInfo);
   try {
     const auto line = parse_command_line(argc, argv);
-    if (line) run_verb(*line);
-    return 0;
+    return line ? run_verb(*line) : 0;
   } catch (const Error& error) {
     return report(error, json);
   } catch (const c10::Error& error) {

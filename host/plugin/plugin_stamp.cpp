@@ -1,35 +1,15 @@
 #include "plugin/plugin_stamp.h"
 
-#include <elf.h>
 #include <tenon/version.h>
 
 #include <algorithm>
 #include <cstring>
-#include <string_view>
+#include <variant>
+
+#include "plugin/elf_library.h"
 
 namespace tenon {
 namespace {
-
-#if defined(__x86_64__)
-constexpr Elf64_Half kMachine = EM_X86_64;
-#elif defined(__aarch64__)
-constexpr Elf64_Half kMachine = EM_AARCH64;
-#else
-#error "the stamp's reader knows x86-64 and AArch64"
-#endif
-
-// A struct at an offset of the file; nullopt if it does not lie inside.
-template <typename T>
-std::optional<T> read_at(std::span<const std::byte> file, std::uint64_t offset) {
-  if (offset > file.size() || file.size() - offset < sizeof(T)) return std::nullopt;
-  T value;
-  std::memcpy(&value, file.data() + offset, sizeof(T));
-  return value;
-}
-
-PluginRefusal not_a_library(const std::string& why) {
-  return {"not-a-library", "it is not a shared library: " + why};
-}
 
 bool is_terminated(std::span<const char> text) {
   return std::find(text.begin(), text.end(), '\0') != text.end();
@@ -81,44 +61,19 @@ std::optional<PluginRefusal> check_stamp(const tenon_stamp& stamp) {
 }  // namespace
 
 std::optional<PluginRefusal> read_stamp(std::span<const std::byte> library, tenon_stamp& stamp) {
-  const auto header = read_at<Elf64_Ehdr>(library, 0);
-  if (!header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) {
-    return not_a_library("it does not start as an ELF file");
+  const auto read = ElfLibrary::read(library);
+  if (const auto* refusal = std::get_if<PluginRefusal>(&read)) return *refusal;
+  const ElfSection* section = std::get<ElfLibrary>(read).find(TENON_STAMP_SECTION);
+  if (section == nullptr) {
+    return PluginRefusal{"no-entry",
+                         "it is a shared library but no Tenon plugin: it has no stamp "
+                         "(a plugin ends with TENON_PLUGIN(id, version, layers...))"};
   }
-  if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
-      header->e_machine != kMachine) {
-    return PluginRefusal{"architecture", "it was built for another processor architecture"};
+  if (section->bytes.size() < sizeof(tenon_stamp)) {
+    return PluginRefusal{"bad-stamp", "its stamp is cut off; build the plugin again"};
   }
-  if (header->e_type != ET_DYN) return not_a_library("it is an object file or a program");
-  if (header->e_shentsize != sizeof(Elf64_Shdr)) {
-    return not_a_library("its section table is damaged");
-  }
-  const auto section_at = [&](std::uint64_t index) -> std::optional<Elf64_Shdr> {
-    return read_at<Elf64_Shdr>(library, header->e_shoff + index * sizeof(Elf64_Shdr));
-  };
-  const auto names = section_at(header->e_shstrndx);
-  if (!names || names->sh_offset > library.size() ||
-      library.size() - names->sh_offset < names->sh_size) {
-    return not_a_library("its section table is damaged or cut off");
-  }
-  const std::string_view name_table(
-      reinterpret_cast<const char*>(library.data()) + names->sh_offset, names->sh_size);
-  for (std::uint64_t i = 0; i < header->e_shnum; ++i) {
-    const auto section = section_at(i);
-    if (!section) return not_a_library("its section table is cut off");
-    if (section->sh_name >= name_table.size()) continue;
-    const std::string_view rest = name_table.substr(section->sh_name);
-    if (rest.substr(0, rest.find('\0')) != TENON_STAMP_SECTION) continue;
-    const auto found = read_at<tenon_stamp>(library, section->sh_offset);
-    if (!found || section->sh_size < sizeof(tenon_stamp)) {
-      return PluginRefusal{"bad-stamp", "its stamp is cut off; build the plugin again"};
-    }
-    stamp = *found;
-    return check_stamp(stamp);
-  }
-  return PluginRefusal{"no-entry",
-                       "it is a shared library but no Tenon plugin: it has no stamp "
-                       "(a plugin ends with TENON_PLUGIN(id, version, layers...))"};
+  std::memcpy(&stamp, section->bytes.data(), sizeof stamp);
+  return check_stamp(stamp);
 }
 
 }  // namespace tenon

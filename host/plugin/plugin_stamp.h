@@ -5,16 +5,10 @@
 #include <cstddef>
 #include <optional>
 #include <span>
-#include <string>
+
+#include "plugin/plugin_refusal.h"
 
 namespace tenon {
-
-// Why a file is not taken as a plugin. `rule` is a short id for programs ("no-entry"), `reason` a
-// sentence that names what was found, what was wanted, and which side to change.
-struct PluginRefusal {
-  std::string rule;
-  std::string reason;
-};
 
 // Finds the stamp in a shared library's bytes without running any of it: 64-bit ELF of this
 // machine's architecture, the section TENON_STAMP_SECTION, its magic and size; every offset

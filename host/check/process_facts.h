@@ -1,0 +1,10 @@
+#pragma once
+
+#include <cstddef>
+
+namespace tenon {
+
+// Threads of this process.
+std::size_t thread_count();
+
+}  // namespace tenon

@@ -1,0 +1,11 @@
+/* no-crash: ends the program where it should return a status. */
+#include <stdlib.h>
+
+#define INIT init
+#include "additive.h"
+
+static tenon_status init(const tenon_host *host, tenon_error *error) {
+  (void)host;
+  (void)error;
+  exit(3);
+}

@@ -1,0 +1,9 @@
+/* init: fails and does not say why. */
+#define INIT init
+#include "additive.h"
+
+static tenon_status init(const tenon_host *host, tenon_error *error) {
+  (void)host;
+  (void)error;
+  return TENON_INTERNAL;
+}

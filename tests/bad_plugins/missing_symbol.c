@@ -1,0 +1,10 @@
+/* loads: calls a function that is nowhere. */
+#define INIT init
+#include "additive.h"
+
+int of_another_library(void);
+static tenon_status init(const tenon_host *host, tenon_error *error) {
+  (void)host;
+  (void)error;
+  return of_another_library();
+}

@@ -1,0 +1,111 @@
+#include "check/plugin_check.h"
+
+#include <algorithm>
+
+#include "support/error_matchers.h"
+#include "support/temp_dir.h"
+
+namespace tenon {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+CheckReport check(const std::filesystem::path& file) {
+  // Two seconds are much for these layers, and short for one that never returns.
+  return check_plugin(file, {.model = {}, .layer = {}, .time_limit = std::chrono::seconds(2)});
+}
+
+std::filesystem::path bad_plugin(const std::string& name) {
+  return std::filesystem::path(BAD_PLUGINS) / (name + ".so");
+}
+
+std::vector<std::string> failed_rules(const CheckReport& report) {
+  std::vector<std::string> rules;
+  for (const Finding& finding : report.findings) {
+    if (finding.status == RuleStatus::kFailed) rules.push_back(finding.rule);
+  }
+  return rules;
+}
+
+TEST(PluginCheck, SoundPluginFailsNoRule) {
+  const CheckReport report = check(bad_plugin("sound"));
+  EXPECT_THAT(failed_rules(report), IsEmpty());
+  EXPECT_TRUE(report.ok());
+  EXPECT_EQ(report.facts.id, "acme.additive");
+  EXPECT_EQ(report.facts.version, "1.0.0");
+}
+
+struct Fault {
+  std::string plugin;
+  std::string rule;
+  std::string detail;
+};
+
+std::string fault_name(const ::testing::TestParamInfo<Fault>& fault) { return fault.param.plugin; }
+
+class BadPlugin : public ::testing::TestWithParam<Fault> {};
+
+// Exactly that rule: a check that blames others too would send the author looking elsewhere.
+TEST_P(BadPlugin, IsCaughtByTheRuleMadeForIt) {
+  const CheckReport report = check(bad_plugin(GetParam().plugin));
+  EXPECT_THAT(failed_rules(report), ::testing::ElementsAre(GetParam().rule));
+  for (const Finding& finding : report.findings) {
+    if (finding.status == RuleStatus::kFailed) {
+      EXPECT_THAT(finding.detail, HasSubstr(GetParam().detail));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    OfTheFile, BadPlugin,
+    ::testing::Values(
+        Fault{"extra_export", "exports", "it exports additive_helper too"},
+        Fault{"shared_static", "exports", "it exports _ZZ7countervE5count too"},
+        Fault{"libtorch_symbol", "no-libtorch", "it needs _ZN2at15set_num_threadsEi; call"},
+        Fault{"static_constructor", "no-static-constructors", "1 constructors run"},
+        Fault{"missing_symbol", "loads", "of_another_library"},
+        Fault{"other_version", "table", "its version is 1.0.0 in the table and 0.9.0 in the stamp"},
+        Fault{"comma_in_types", "table", "`torch.nn.Linear, torch.nn.Bilinear` is no type name"},
+        Fault{"init_fails_silently", "init", "plugin bug: init failed without a message"},
+        Fault{"init_starts_thread", "no-threads", "opening it started a thread"},
+        Fault{"init_hangs", "in-time", "it did not return while it was opened and initialised"},
+        Fault{"init_exits", "no-crash", "it ended the process (exit status 3)"},
+        Fault{"init_prints", "quiet", "it wrote to standard output"}),
+    fault_name);
+
+TEST(PluginCheck, TextFileFailsAsALibraryAndNothingElseIsTried) {
+  const testing::TempDir folder;
+  const CheckReport report = check(folder.write("notes.so", "not a library\n"));
+  EXPECT_THAT(failed_rules(report), ::testing::ElementsAre("library"));
+  for (const Finding& finding : report.findings) {
+    if (finding.status != RuleStatus::kNotTried) continue;
+    EXPECT_EQ(finding.detail, "the host would not open the file");
+  }
+}
+
+TEST(PluginCheck, FileThatOthersCanChangeIsNotTrusted) {
+  const testing::TempDir folder;
+  std::filesystem::copy(bad_plugin("sound"), folder / "sound.so");
+  std::filesystem::permissions(folder / "sound.so", std::filesystem::perms::all);
+  EXPECT_THAT(failed_rules(check(folder / "sound.so")), ::testing::ElementsAre("trust"));
+}
+
+TEST(PluginCheck, MissingFileIsAnError) {
+  EXPECT_THAT(testing::error_text([] { check("nowhere.so"); }), HasSubstr("nowhere.so"));
+}
+
+TEST(Rules, AreToldApartByIdAndEachSaysWhy) {
+  std::vector<std::string> ids;
+  for (const Rule& rule : all_rules()) {
+    ids.emplace_back(rule.id);
+    EXPECT_NE(std::string(rule.sentence), "");
+    EXPECT_NE(std::string(rule.why), "");
+    EXPECT_EQ(&find_rule(rule.id), &rule);
+  }
+  std::sort(ids.begin(), ids.end());
+  EXPECT_EQ(std::unique(ids.begin(), ids.end()), ids.end());
+}
+
+}  // namespace
+}  // namespace tenon
