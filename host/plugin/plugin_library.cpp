@@ -1,5 +1,6 @@
 #include "plugin/plugin_library.h"
 
+#include <dlfcn.h>
 #include <sys/stat.h>
 #include <tenon/version.h>
 #include <unistd.h>
@@ -20,6 +21,12 @@ namespace {
 // Code that ran must stay mapped: threads, exit handlers and tensors' deleters may point into it.
 void keep_until_exit(boost::dll::shared_library library) {
   new boost::dll::shared_library(std::move(library));  // never freed, never unloaded
+}
+
+// What the dynamic linker says of the last failure, which Boost leaves out.
+std::string loader_message(const std::string& otherwise) {
+  const char* text = ::dlerror();
+  return text != nullptr ? text : otherwise;
 }
 
 std::optional<PluginRefusal> check_layer_type(const tenon_layer_type* type) {
@@ -131,7 +138,7 @@ std::variant<LoadedLibrary, PluginRefusal> load_library(
   boost::dll::shared_library library(
       path, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local, failed);
   if (failed || !library.is_loaded()) {
-    return PluginRefusal{"cannot-load", "it cannot be loaded: " + failed.message()};
+    return PluginRefusal{"cannot-load", "it cannot be loaded: " + loader_message(failed.message())};
   }
   const std::string entry = "tenon_plugin_v" + std::to_string(TENON_ABI_MAJOR);
   const bool has_entry = library.has(entry);
