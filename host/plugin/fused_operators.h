@@ -16,10 +16,16 @@ struct FusedOperator {
 
 // nullptr if the host has no operator of that name.
 //
-// tenon::lora_linear(Tensor x, Tensor x_lora, Tensor weight, Tensor? bias, Tensor a, Tensor b,
-//                    float scaling) -> Tensor
-//   y = x weight^T + bias + scaling * (x_lora a^T) b^T;  x, x_lora (..., in); weight (out, in);
-//   a (r, in); b (out, r); y (..., out). x_lora is x itself, or x after dropout.
+// tenon::lora_linear(Tensor x, Tensor weight, Tensor? bias, Tensor a, Tensor b, float scaling,
+//                    float dropout=0.) -> Tensor
+//   y = x weight^T + bias + scaling * (drop(x) a^T) b^T;  x (..., in); weight (out, in);
+//   a (r, in); b (out, r); y (..., out).
+// tenon::lora_linears(Tensor x, Tensor[] weight, Tensor?[] bias, Tensor[] a, Tensor[] b,
+//                     float[] scaling, float dropout=0.) -> Tensor[]
+//   The same for layers that read one x, in fewer passes over x and its gradient; each drops out
+//   by a mask of its own.
+// tenon::dropout(Tensor x, float p) -> Tensor
+//   aten::dropout in training, without storing its mask.
 const FusedOperator* find_fused_operator(std::string_view name);
 
 }  // namespace tenon

@@ -43,7 +43,8 @@ inline tenon::Tensor low_rank_input(const tenon::Call& call, const tenon::Adapte
                                     const tenon::Tensor& x) {
   const tenon::Tensor input = with_dtype(x, adapter.parameter(kA).dtype());
   if (!call.training() || adapter.dropout() == 0) return input;
-  return dropout(input, adapter.dropout(), true);
+  static const tenon::Operator dropout("tenon::dropout");  // keeps no mask for the gradient
+  return dropout(input, adapter.dropout());
 }
 
 // y + scaling * term, computed in the wider of the two precisions and returned in y's.

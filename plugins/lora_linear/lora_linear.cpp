@@ -66,9 +66,9 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
     static const tenon::Operator lora_linear("tenon::lora_linear");
     const tenon::Adapter adapter = call.adapter(0);
     const bool has_bias = call.base_info().find_weight("bias").has_value();
-    return lora_linear(input, lora::low_rank_input(call, adapter, input), call.weight("weight"),
-                       has_bias ? call.weight("bias") : Tensor(), adapter.parameter(lora::kA),
-                       adapter.parameter(lora::kB), adapter.scaling());
+    return lora_linear(input, call.weight("weight"), has_bias ? call.weight("bias") : Tensor(),
+                       adapter.parameter(lora::kA), adapter.parameter(lora::kB), adapter.scaling(),
+                       call.training() ? adapter.dropout() : 0.0);
   }
 };
 

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "plugin/dropout_mask.h"
+
 namespace tenon {
 namespace {
 
@@ -28,15 +30,15 @@ Tensors make(at::IntArrayRef rows, at::ScalarType dtype = at::kDouble) {
   return t;
 }
 
-at::Tensor fused(const at::Tensor& x, const at::Tensor& x_lora, const Tensors& t) {
-  torch::jit::Stack stack{x, x_lora, t.weight, t.bias, t.a, t.b, kScaling};
+at::Tensor fused(const Tensors& t, double dropout = 0) {
+  torch::jit::Stack stack{t.x, t.weight, t.bias, t.a, t.b, kScaling, dropout};
   find_fused_operator("tenon::lora_linear")->kernel(stack);
   return stack.at(0).toTensor();
 }
 
-// The same by plain operators.
-at::Tensor oracle(const at::Tensor& x, const at::Tensor& x_lora, const Tensors& t) {
-  return at::linear(x, t.weight, t.bias) + kScaling * at::linear(at::linear(x_lora, t.a), t.b);
+// The same by plain operators, `dropped` going to the low-rank part.
+at::Tensor oracle(const Tensors& t, const at::Tensor& dropped) {
+  return at::linear(t.x, t.weight, t.bias) + kScaling * at::linear(at::linear(dropped, t.a), t.b);
 }
 
 std::vector<at::Tensor> gradients(const at::Tensor& y, const Tensors& t) {
@@ -49,15 +51,8 @@ std::vector<at::Tensor> gradients(const at::Tensor& y, const Tensors& t) {
   return out;
 }
 
-// Output and all gradients of both; `x_lora()` makes what goes to the low-rank part, anew for each,
-// since a backward frees its graph.
-template <typename MakeInput>
-void expect_equal_to_oracle(const Tensors& t, const MakeInput& x_lora) {
-  const at::Tensor y = fused(t.x, x_lora(), t);
-  const at::Tensor expected = oracle(t.x, x_lora(), t);
-  EXPECT_TRUE(at::allclose(y, expected, 1e-12, 1e-12));
-  const std::vector<at::Tensor> got = gradients(y, t);
-  const std::vector<at::Tensor> wanted = gradients(expected, t);
+void expect_equal(const std::vector<at::Tensor>& got, const std::vector<at::Tensor>& wanted) {
+  ASSERT_EQ(got.size(), wanted.size());
   for (std::size_t i = 0; i < got.size(); ++i) {
     EXPECT_TRUE(at::allclose(got[i], wanted[i], 1e-10, 1e-10)) << "tensor " << i;
   }
@@ -67,13 +62,21 @@ class FusedLoraLinear : public ::testing::TestWithParam<std::vector<std::int64_t
 
 TEST_P(FusedLoraLinear, OutputAndGradientsAreThoseOfPlainOperators) {
   const Tensors t = make(GetParam());
-  expect_equal_to_oracle(t, [&] { return t.x; });
+  const at::Tensor y = fused(t);
+  const at::Tensor expected = oracle(t, t.x);
+  EXPECT_TRUE(at::allclose(y, expected, 1e-12, 1e-12));
+  expect_equal(gradients(y, t), gradients(expected, t));
 }
 
 TEST_P(FusedLoraLinear, DroppedOutInputGoesToTheLowRankPartOnly) {
   const Tensors t = make(GetParam());
-  const at::Tensor mask = (at::rand(t.x.sizes(), t.x.options()) > 0.5).to(at::kDouble) * 2;
-  expect_equal_to_oracle(t, [&] { return t.x * mask; });
+  at::manual_seed(5);
+  const at::Tensor y = fused(t, 0.4);
+  at::manual_seed(5);  // the same draw again
+  const at::Tensor mask = DropoutMask::draw(0.4).tensor_like(t.x.reshape({-1, 6}));
+  const at::Tensor expected = oracle(t, t.x * mask.view_as(t.x));
+  EXPECT_TRUE(at::allclose(y, expected, 1e-12, 1e-12));
+  expect_equal(gradients(y, t), gradients(expected, t));
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, FusedLoraLinear,
@@ -95,11 +98,74 @@ std::vector<at::Tensor> second_gradients(const at::Tensor& y, const Tensors& t) 
 
 TEST(FusedOperators, SecondGradientsAreThoseOfPlainOperators) {
   const Tensors t = make({2, 3});
-  const std::vector<at::Tensor> got = second_gradients(fused(t.x, t.x, t), t);
-  const std::vector<at::Tensor> wanted = second_gradients(oracle(t.x, t.x, t), t);
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    EXPECT_TRUE(at::allclose(got[i], wanted[i], 1e-9, 1e-9)) << "tensor " << i;
+  expect_equal(second_gradients(fused(t), t), second_gradients(oracle(t, t.x), t));
+}
+
+// Two layers of other widths and ranks on one input, the second without a bias.
+struct Pair {
+  Tensors first = make({2, 3});
+  at::Tensor weight = at::randn({4, 6}, at::kDouble).requires_grad_();
+  at::Tensor a = at::randn({2, 6}, at::kDouble).requires_grad_();
+  at::Tensor b = at::randn({4, 2}, at::kDouble).requires_grad_();
+
+  Tensors as_second() const { return {first.x, weight, at::zeros({4}, at::kDouble), a, b}; }
+  std::vector<at::Tensor> all() const {
+    return {first.x, first.weight, first.bias, first.a, first.b, weight, a, b};
   }
+  std::vector<at::Tensor> fused() const {
+    const c10::List<std::optional<at::Tensor>> bias({first.bias, std::nullopt});
+    torch::jit::Stack stack{first.x,
+                            std::vector<at::Tensor>{first.weight, weight},
+                            bias,
+                            std::vector<at::Tensor>{first.a, a},
+                            std::vector<at::Tensor>{first.b, b},
+                            std::vector<double>{kScaling, kScaling},
+                            0.0};
+    find_fused_operator("tenon::lora_linears")->kernel(stack);
+    return stack.at(0).toTensorVector();
+  }
+};
+
+TEST(FusedOperators, AGroupOfLayersEqualsEachAlone) {
+  const Pair pair;
+  const std::vector<at::Tensor> got = pair.fused();
+  const std::vector<at::Tensor> wanted{oracle(pair.first, pair.first.x),
+                                       oracle(pair.as_second(), pair.first.x)};
+  ASSERT_EQ(got.size(), 2);
+  expect_equal(got, wanted);
+  const auto loss = [](const std::vector<at::Tensor>& y) {
+    return y[0].square().sum() + y[1].pow(3).sum();
+  };
+  expect_equal(torch::autograd::grad({loss(got)}, pair.all()),
+               torch::autograd::grad({loss(wanted)}, pair.all()));
+}
+
+TEST(FusedOperators, AGroupWhoseOutputIsNotUsedGivesTheOthersGradients) {
+  const Pair pair;
+  const std::vector<at::Tensor> some{pair.first.x, pair.first.a, pair.first.b};
+  expect_equal(torch::autograd::grad({pair.fused()[0].square().sum()}, some),
+               torch::autograd::grad({oracle(pair.first, pair.first.x).square().sum()}, some));
+}
+
+TEST(FusedOperators, ListsOfDifferentLengthsAreRefused) {
+  torch::jit::Stack stack{at::zeros({1, 2}),
+                          std::vector<at::Tensor>{at::zeros({1, 2})},
+                          c10::List<std::optional<at::Tensor>>(),
+                          std::vector<at::Tensor>(),
+                          std::vector<at::Tensor>(),
+                          std::vector<double>(),
+                          0.0};
+  EXPECT_THROW(find_fused_operator("tenon::lora_linears")->kernel(stack), c10::Error);
+}
+
+TEST(FusedOperators, DropoutAndItsGradientHaveOneMask) {
+  const at::Tensor x = at::ones({50, 7}, at::kDouble).requires_grad_();
+  torch::jit::Stack stack{x, 0.25};
+  find_fused_operator("tenon::dropout")->kernel(stack);
+  const at::Tensor y = stack.at(0).toTensor();
+  y.sum().backward();
+  EXPECT_TRUE(at::equal(y, x.grad()));
+  EXPECT_GT(at::count_nonzero(y == 0).item<std::int64_t>(), 0);
 }
 
 TEST(FusedOperators, FrozenBaseGetsNoGradient) {
@@ -107,7 +173,7 @@ TEST(FusedOperators, FrozenBaseGetsNoGradient) {
   t.weight.set_requires_grad(false);
   t.bias.set_requires_grad(false);
   t.x.set_requires_grad(false);
-  fused(t.x, t.x, t).sum().backward();
+  fused(t).sum().backward();
   EXPECT_TRUE(t.a.grad().defined());
   EXPECT_TRUE(t.b.grad().defined());
   EXPECT_FALSE(t.weight.grad().defined());
