@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "adapter/json_problems.h"
+#include "adapter/method_config_json.h"
 #include "base/json.h"
 
 namespace tenon {
@@ -34,6 +35,18 @@ OrderedJson parse(std::string_view text, const std::string& file) {
                .location = file});
 }
 
+// Other types than "LORA" are those of plugins' methods.
+std::string peft_type(const OrderedJson& json, const std::string& file) {
+  const auto type = json.find("peft_type");
+  if (type != json.end() && type->is_string()) return type->get<std::string>();
+  throw Error({.stage = Stage::kAdapter,
+               .message = type == json.end()
+                              ? "the adapter's config has no `peft_type`"
+                              : "`peft_type` " + json_excerpt(*type) + " is not a text",
+               .hint = "save the adapter again",
+               .location = file});
+}
+
 bool is_empty_text(const OrderedJson& value) {
   return value.is_string() && value.get_ref<const std::string&>().empty();
 }
@@ -54,7 +67,6 @@ class ConfigReader {
 
   AdapterConfig read(const std::string& file) {
     config_.location = file;
-    check_peft_type(file);
     for (const auto& [key, value] : json_.items()) read_key(key, value);
     problems_.throw_if_any(
         {.stage = Stage::kAdapter,
@@ -71,18 +83,6 @@ class ConfigReader {
     void (ConfigReader::*read)(const std::string& key, const OrderedJson& value);
   };
   static const std::array<KeyReader, 13> kReaders;
-
-  // Alone and first: the keys of other methods would only be reported as unknown.
-  void check_peft_type(const std::string& file) const {
-    const auto type = json_.find("peft_type");
-    if (type != json_.end() && *type == "LORA") return;
-    throw Error({.stage = Stage::kAdapter,
-                 .message = type == json_.end()
-                                ? "the adapter's config has no `peft_type`"
-                                : "`peft_type` " + json_excerpt(*type) + " is not supported",
-                 .hint = "only \"LORA\" adapters can be loaded",
-                 .location = file});
-  }
 
   void read_key(const std::string& key, const OrderedJson& value) {
     const auto* reader =
@@ -238,7 +238,8 @@ const std::array<ConfigReader::KeyReader, 13> ConfigReader::kReaders = {
 
 AdapterConfig read_peft_config(std::string_view json, const std::string& file) {
   const OrderedJson parsed = parse(json, file);
-  AdapterConfig config = ConfigReader(parsed).read(file);
+  AdapterConfig config = peft_type(parsed, file) == "LORA" ? ConfigReader(parsed).read(file)
+                                                           : read_method_config(parsed, file);
   // Tensors of what does not match are missed when they are assigned.
   config.lenient_keys = {"target_modules", "exclude_modules", "modules_to_save", "rank_pattern",
                          "alpha_pattern"};

@@ -1,9 +1,8 @@
-#include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
 
+#include "adapter/method_config_json.h"
 #include "adapter/peft_config.h"
 #include "base/json.h"
 
@@ -56,17 +55,19 @@ OrderedJson auto_mapping_to_json(const std::string& base_model_class,
   return {{"base_model_class", base_model_class}, {"parent_library", parent_library}};
 }
 
-std::string peft_type(const std::string& method) {
-  std::string type = method;
-  std::transform(type.begin(), type.end(), type.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return type;
+// Python's json.dumps escapes what is not ASCII.
+std::string dump(const OrderedJson& json) {
+  return json.dump(2, ' ', true, OrderedJson::error_handler_t::replace);
 }
 
 }  // namespace
 
 std::string write_peft_config(const AdapterConfig& config, const std::string& base_model_class,
                               const std::string& parent_library) {
+  if (config.method != "lora") {
+    return dump(write_method_config(config, auto_mapping_to_json(base_model_class, parent_library),
+                                    kPeftVersion));
+  }
   const OrderedJson off = nullptr;
   const OrderedJson json = {
       {"alora_invocation_tokens", off},
@@ -95,7 +96,7 @@ std::string write_peft_config(const AdapterConfig& config, const std::string& ba
       {"megatron_core", "megatron.core"},
       {"modules_to_save", list_or_null(config.modules_to_save)},
       {"monteclora_config", off},
-      {"peft_type", peft_type(config.method)},
+      {"peft_type", "LORA"},
       {"peft_version", kPeftVersion},
       {"qalora_group_size", 16},
       {"r", config.r},
@@ -111,8 +112,7 @@ std::string write_peft_config(const AdapterConfig& config, const std::string& ba
       {"use_rslora", config.use_rslora},
       {"velora_config", off},
   };
-  // Python's json.dumps escapes what is not ASCII.
-  return json.dump(2, ' ', true, OrderedJson::error_handler_t::replace);
+  return dump(json);
 }
 
 }  // namespace tenon

@@ -4,12 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <limits>
 #include <set>
-#include <type_traits>
 
 #include "adapter/json_problems.h"
+#include "adapter/option_json.h"
 #include "base/json.h"
 
 namespace tenon {
@@ -28,61 +26,6 @@ constexpr std::array kTextMembers = std::to_array<TextMember>({{"name", &Recorde
                                                                {"version", &RecordedLayer::version},
                                                                {"sha256", &RecordedLayer::sha256}});
 
-// JSON has no infinity and no NaN: {"float": "inf"}.
-OrderedJson number_to_json(double value) {
-  if (std::isfinite(value)) return value;
-  if (std::isnan(value)) return {{"float", "nan"}};
-  return {{"float", value > 0 ? "inf" : "-inf"}};
-}
-
-OrderedJson option_to_json(const OptionValue& value) {
-  return std::visit(
-      [](const auto& held) -> OrderedJson {
-        using Held = std::decay_t<decltype(held)>;
-        if constexpr (std::is_same_v<Held, double>) {
-          return number_to_json(held);
-        } else if constexpr (std::is_same_v<Held, std::vector<double>>) {
-          OrderedJson list = OrderedJson::array();
-          for (const double item : held) list.push_back(number_to_json(item));
-          return list;
-        } else {
-          return held;
-        }
-      },
-      value);
-}
-
-std::optional<double> number_from_json(const OrderedJson& json) {
-  if (json.is_number()) return json.get<double>();
-  if (json == OrderedJson{{"float", "nan"}}) return std::numeric_limits<double>::quiet_NaN();
-  if (json == OrderedJson{{"float", "inf"}}) return std::numeric_limits<double>::infinity();
-  if (json == OrderedJson{{"float", "-inf"}}) return -std::numeric_limits<double>::infinity();
-  return std::nullopt;
-}
-
-std::optional<OptionValue> list_from_json(const OrderedJson& json) {
-  if (std::all_of(json.begin(), json.end(), is_integer)) {
-    return json.get<std::vector<std::int64_t>>();
-  }
-  std::vector<double> numbers;
-  for (const OrderedJson& item : json) {
-    const std::optional<double> number = number_from_json(item);
-    if (!number) return std::nullopt;
-    numbers.push_back(*number);
-  }
-  return numbers;
-}
-
-std::optional<OptionValue> option_from_json(const OrderedJson& json) {
-  if (json.is_boolean()) return json.get<bool>();
-  if (json.is_string()) return json.get<std::string>();
-  if (json.is_array()) return list_from_json(json);
-  if (is_integer(json)) return json.get<std::int64_t>();
-  const std::optional<double> number = number_from_json(json);
-  if (!number) return std::nullopt;
-  return *number;
-}
-
 OrderedJson layer_to_json(const RecordedLayer& layer) {
   OrderedJson json;
   for (const TextMember& text : kTextMembers) json[text.key] = layer.*text.member;
@@ -99,7 +42,7 @@ void read_options(const OrderedJson& json, const std::string& place, OptionTable
       options[key] = *option;
     } else {
       problems.wrong_type(std::string(place).append(".").append(key),
-                          "true or false, a number, a string or numbers", value);
+                          "true or false, a number, a string or a list of one of them", value);
     }
   }
 }

@@ -34,6 +34,10 @@ AdapterConfig effective_adapter_config(const AdapterConfig& config) {
   compare(config, "use_rslora", config.use_rslora, loaded.use_rslora, differing);
   compare(config, "rank_pattern", config.rank_pattern, loaded.rank_pattern, differing);
   compare(config, "alpha_pattern", config.alpha_pattern, loaded.alpha_pattern, differing);
+  for (const auto& [key, value] : config.method_keys) {
+    const auto own = loaded.method_keys.find(key);
+    if (own == loaded.method_keys.end() || own->second != value) differing.push_back(key);
+  }
   if (!differing.empty()) {
     throw Error({.stage = Stage::kConfig,
                  .message = "[adapter] " + join(differing) +
@@ -47,6 +51,9 @@ AdapterConfig effective_adapter_config(const AdapterConfig& config) {
   for (const std::string& key : config.given) loaded.lenient_keys.erase(key);
   if (config.given.contains("lora_dropout")) loaded.lora_dropout = config.lora_dropout;
   loaded.name = config.name;
+  // PEFT's type is known, the method that a config names must be the one of that type.
+  if (config.given.contains("method")) loaded.method = config.method;
+  loaded.option_places = config.option_places;
   loaded.options = config.options;
   loaded.allow_unmatched = config.allow_unmatched;
   loaded.skip_unsupported = config.skip_unsupported;

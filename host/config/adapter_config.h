@@ -10,12 +10,21 @@
 #include <variant>
 #include <vector>
 
+#include "config/problems.h"
+
 namespace tenon {
 
+// Several truth values, as bytes, so that plugins can be handed the array.
+struct TruthList {
+  std::vector<std::uint8_t> items;
+  bool operator==(const TruthList&) const = default;
+};
+
 // A value that a config hands through without knowing its meaning: a layer's constructor argument,
-// a plugin's own option.
-using OptionValue = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>,
-                                 std::vector<double>>;
+// a key of a plugin's method, a plugin's own option. monostate is absent (JSON's null).
+using OptionValue =
+    std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>,
+                 std::vector<double>, std::vector<std::string>, TruthList, std::monostate>;
 using OptionTable = std::map<std::string, OptionValue>;
 
 // Which modules a rule names: nothing, one regular expression over the whole dotted path, or a list
@@ -32,7 +41,8 @@ enum class LoraInit { kDefault, kRandom, kGaussian };  // true, false, "gaussian
 // One adapter, in PEFT's own names; read from TOML ([adapter]) and from adapter_config.json.
 struct AdapterConfig {
   std::string name = "default";
-  std::string method = "lora";
+  std::string method = "lora";  // "" while only peft_type is known
+  std::string peft_type = {};   // PEFT's name of the method; "" until the method is known
 
   ModuleRule target_modules;
   ModuleRule exclude_modules;
@@ -49,7 +59,10 @@ struct AdapterConfig {
   std::vector<std::pair<std::string, std::int64_t>> rank_pattern;
   std::vector<std::pair<std::string, double>> alpha_pattern;
 
-  OptionTable options;           // a plugin's own
+  OptionTable method_keys;                     // what a plugin's method declares, by key
+  OptionTable options;                         // a layer type's own
+  std::map<std::string, Place> key_places;     // where a config has each of method_keys
+  std::map<std::string, Place> option_places;  // and each of options
   bool allow_unmatched = false;  // a list entry that matches nothing is then only a warning
   // Keys read from a saved adapter: what they name need not all be there, since the tensors tell
   // what was adapted. PEFT lists both "classifier" and "score" for sequence classification.

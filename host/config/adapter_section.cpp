@@ -75,6 +75,15 @@ void read_patterns(SectionReader& section, AdapterConfig& adapter) {
   }
 }
 
+void read_lora_keys(SectionReader& section, AdapterConfig& adapter) {
+  section.integer("r", adapter.r, at_least(1));
+  section.number("lora_alpha", adapter.lora_alpha);
+  section.number("lora_dropout", adapter.lora_dropout, half_open(0, 1));
+  section.boolean("use_rslora", adapter.use_rslora);
+  read_init(section, adapter.init_lora_weights);
+  read_patterns(section, adapter);
+}
+
 // What PEFT's LoraConfig refuses (lora/config.py, __post_init__).
 void check_layer_filter(const SectionReader& section, const AdapterConfig& adapter) {
   if (std::holds_alternative<Regex>(adapter.target_modules)) {
@@ -112,16 +121,16 @@ void read_adapter_section(SectionReader& section, RunConfig& config) {
   section.strings("modules_to_save", adapter.modules_to_save);
   read_layers_to_transform(section, adapter.layers_to_transform);
   read_layers_pattern(section, adapter.layers_pattern);
-  section.integer("r", adapter.r, at_least(1));
-  section.number("lora_alpha", adapter.lora_alpha);
-  section.number("lora_dropout", adapter.lora_dropout, half_open(0, 1));
-  section.boolean("use_rslora", adapter.use_rslora);
-  read_init(section, adapter.init_lora_weights);
-  read_patterns(section, adapter);
   section.path("init_from", adapter.init_from);
-  section.options("options", adapter.options);
+  section.options("options", adapter.options, &adapter.option_places);
   section.boolean("skip_unsupported", adapter.skip_unsupported);
   section.boolean("allow_unmatched", adapter.allow_unmatched);
+  if (adapter.method == "lora") {
+    read_lora_keys(section, adapter);
+  } else {
+    // A plugin's method declares them; they are checked once it is known.
+    section.take_others(adapter.method_keys, adapter.key_places);
+  }
 
   check_targets(section, adapter);
   check_layer_filter(section, adapter);

@@ -39,14 +39,22 @@ std::string choices_text(const std::vector<std::string>& choices) {
   return all_but_last.empty() ? choices.back() : join(all_but_last) + " or " + choices.back();
 }
 
+template <typename T>
+std::vector<T> items_of(const toml::array& array) {
+  std::vector<T> items;
+  for (const toml::node& item : array) items.push_back(*item.value_exact<T>());
+  return items;
+}
+
 // Integers stay integers only if all of them are.
-std::optional<OptionValue> number_list(const toml::array& array) {
+std::optional<OptionValue> plain_list(const toml::array& array) {
   if (array.empty()) return std::vector<std::int64_t>{};
-  if (array.is_homogeneous<std::int64_t>()) {
-    std::vector<std::int64_t> integers;
-    for (const toml::node& item : array) integers.push_back(*item.value_exact<std::int64_t>());
-    return integers;
+  if (array.is_homogeneous<std::string>()) return items_of<std::string>(array);
+  if (array.is_homogeneous<bool>()) {
+    const std::vector<bool> truths = items_of<bool>(array);
+    return TruthList{{truths.begin(), truths.end()}};
   }
+  if (array.is_homogeneous<std::int64_t>()) return items_of<std::int64_t>(array);
   std::vector<double> numbers;
   for (const toml::node& item : array) {
     if (!item.is_number()) return std::nullopt;
@@ -160,11 +168,11 @@ std::optional<OptionValue> ConfigValue::as_option() const {
   if (const auto value = node_->value_exact<double>()) return *value;
   if (const auto value = node_->value_exact<std::string>()) return *value;
   if (const toml::array* array = node_->as_array()) {
-    if (auto list = number_list(*array)) return list;
-    fail("must be a list of numbers");
+    if (auto list = plain_list(*array)) return list;
+    fail("must be a list of numbers, of strings or of truth values");
     return std::nullopt;
   }
-  fail_type("a boolean, a number, a string or a list of numbers");
+  fail_type("a boolean, a number, a string or a list of one of them");
   return std::nullopt;
 }
 

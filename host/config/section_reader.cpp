@@ -58,11 +58,21 @@ void SectionReader::paths(std::string_view key, std::vector<std::filesystem::pat
   assign(out, take(key, "list of paths", ""), &ConfigValue::as_paths);
 }
 
-void SectionReader::options(std::string_view key, OptionTable& out) {
+void SectionReader::options(std::string_view key, OptionTable& out,
+                            std::map<std::string, Place>* places) {
   const auto value = take(key, "table", "");
   if (!value) return;
   for (const ConfigValue& entry : value->entries("a plain value")) {
     if (auto option = entry.as_option()) out[entry.key()] = *std::move(option);
+    if (places != nullptr) places->emplace(entry.key(), entry.place());
+  }
+}
+
+void SectionReader::take_others(OptionTable& out, std::map<std::string, Place>& places) {
+  for (const ConfigValue& value : others()) {
+    take(value.key(), "plain value", "");
+    if (auto option = value.as_option()) out[value.key()] = *std::move(option);
+    places.emplace(value.key(), value.place());
   }
 }
 

@@ -58,7 +58,9 @@ class SectionReader {
   void choice(std::string_view key, std::string& out, const std::vector<std::string>& choices);
   void strings(std::string_view key, std::vector<std::string>& out);
   void paths(std::string_view key, std::vector<std::filesystem::path>& out);
-  void options(std::string_view key, OptionTable& out);
+  void options(std::string_view key, OptionTable& out, std::map<std::string, Place>* places = {});
+  // All keys that no method asked for, as plain values; none of them is unknown afterwards.
+  void take_others(OptionTable& out, std::map<std::string, Place>& places);
 
   bool has(std::string_view key) const { return table_->contains(key); }
   std::set<std::string> given() const;

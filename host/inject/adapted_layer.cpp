@@ -68,22 +68,24 @@ class BaseContext : public tenon_call_context {
 }  // namespace
 
 AdaptedLayer::AdaptedLayer(const LayerType& layer_type, std::shared_ptr<const LayerFacts> facts,
-                           std::vector<at::Tensor> weights, std::vector<at::Tensor> parameters,
+                           std::vector<at::Tensor> weights, AdapterStart start,
                            std::string adapter_name, double scaling, double dropout)
     : layer_type_(&layer_type),
       facts_(std::move(facts)),
       weights_(std::move(weights)),
-      parameters_(std::move(parameters)),
+      start_(std::move(start)),
       adapter_name_(std::move(adapter_name)),
       weight_handles_(handles_of(weights_)),
-      parameter_handles_(handles_of(parameters_)),
+      parameter_handles_(handles_of(start_.parameters)),
       adapters_{&adapter_} {
+  for (const auto& [number, residual] : start_.residuals) weights_[number] = residual;
   adapter_.struct_size = sizeof adapter_;
-  adapter_.n_params = static_cast<std::uint32_t>(parameters_.size());
+  adapter_.n_params = static_cast<std::uint32_t>(start_.parameters.size());
   adapter_.name = adapter_name_.c_str();
   adapter_.params = parameter_handles_.data();
   adapter_.scaling = scaling;
   adapter_.dropout = dropout;
+  adapter_.state = start_.state.get();
 }
 
 std::vector<c10::IValue> AdaptedLayer::run(const RegionProgram& region,

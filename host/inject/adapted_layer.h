@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "inject/adapter_start.h"
 #include "inject/injection_plan.h"
 #include "model/interpreter.h"
 
@@ -24,14 +25,14 @@ struct RegionProgram {
 // threads.
 class AdaptedLayer {
  public:
-  // `weights`: the base's, in the order of the facts; `parameters` in the plugin's order.
+  // `weights`: the base's, in the order of the facts.
   AdaptedLayer(const LayerType& layer_type, std::shared_ptr<const LayerFacts> facts,
-               std::vector<at::Tensor> weights, std::vector<at::Tensor> parameters,
-               std::string adapter_name, double scaling, double dropout);
+               std::vector<at::Tensor> weights, AdapterStart start, std::string adapter_name,
+               double scaling, double dropout);
   AdaptedLayer(const AdaptedLayer&) = delete;
   AdaptedLayer& operator=(const AdaptedLayer&) = delete;
 
-  const std::vector<at::Tensor>& parameters() const { return parameters_; }
+  const std::vector<at::Tensor>& parameters() const { return start_.parameters; }
   const std::vector<at::Tensor>& weights() const { return weights_; }
 
   // One call: `values` are the region's inputs, then its numbers.
@@ -44,7 +45,7 @@ class AdaptedLayer {
   const LayerType* layer_type_;
   std::shared_ptr<const LayerFacts> facts_;
   std::vector<at::Tensor> weights_;
-  std::vector<at::Tensor> parameters_;
+  AdapterStart start_;
   std::string adapter_name_;
   std::vector<tenon_tensor> weight_handles_;
   std::vector<tenon_tensor> parameter_handles_;

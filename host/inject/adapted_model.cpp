@@ -15,30 +15,6 @@
 namespace tenon {
 namespace {
 
-// PEFT keeps adapters of a half-precision base in float32 (autocast_adapter_dtype).
-at::ScalarType adapter_dtype(const ParameterSpec& spec, const LayerFacts& facts) {
-  if (spec.dtype >= 0) return static_cast<at::ScalarType>(spec.dtype);
-  for (const WeightFacts& weight : facts.description().weights) {
-    const auto dtype = static_cast<at::ScalarType>(weight.dtype);
-    if (dtype == at::kDouble) return at::kDouble;
-  }
-  return at::kFloat;
-}
-
-at::Tensor make_parameter(const ParameterSpec& spec, const LayerFacts& facts,
-                          const at::Generator& generator) {
-  at::Tensor tensor = at::empty(spec.shape, adapter_dtype(spec, facts));
-  try {
-    initialise(tensor, spec.init, spec.init_a, spec.init_b, generator);
-  } catch (const std::invalid_argument& misfit) {
-    throw Error({.stage = Stage::kInjection,
-                 .message = facts.description().type + " at `" + facts.description().module_path +
-                            "`: plugin bug: parameter " + spec.name + ": " + misfit.what()});
-  }
-  if (spec.trainable()) tensor.requires_grad_(true);
-  return tensor;
-}
-
 std::string with_commas(std::int64_t number) {
   std::string digits = std::to_string(number);
   for (auto i = static_cast<std::ptrdiff_t>(digits.size()) - 3; i > 0; i -= 3) {
@@ -60,18 +36,18 @@ AdaptedModel::AdaptedModel(ModelData model, const InjectionPlan& plan, std::uint
   std::vector<Replacement> replacements;
   for (const PlannedLayer& planned : plan.layers) {
     const std::string& path = planned.facts->description().module_path;
-    std::vector<at::Tensor> parameters;
-    for (const ParameterSpec& spec : planned.parameters) {
-      parameters.push_back(make_parameter(spec, *planned.facts, generator));
-      added_.push_back({path, spec.name, parameters.back(), spec.trainable()});
-    }
     std::vector<at::Tensor> weights;
     for (const std::int32_t tensor : planned.tensors) {
       weights.push_back(model_.tensors[static_cast<std::size_t>(tensor)].tensor);
     }
+    AdapterStart start = start_adapter(planned, weights, generator);
+    for (std::size_t i = 0; i < planned.parameters.size(); ++i) {
+      const ParameterSpec& spec = planned.parameters[i];
+      added_.push_back({path, spec.name, start.parameters[i], spec.trainable()});
+    }
     const auto layer = std::make_shared<const AdaptedLayer>(
-        *planned.layer_type, planned.facts, std::move(weights), std::move(parameters),
-        plan.config.name, planned.scaling, plan.config.lora_dropout);
+        *planned.layer_type, planned.facts, std::move(weights), std::move(start), plan.config.name,
+        planned.scaling, plan.config.lora_dropout);
     for (const Region& region : planned.regions) {
       replacements.push_back(make_replacement(planned, region, layer));
     }

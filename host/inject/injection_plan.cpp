@@ -1,7 +1,6 @@
 #include "inject/injection_plan.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <set>
 #include <string_view>
@@ -9,37 +8,15 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/suggest.h"
-#include "inject/name_patterns.h"
+#include "inject/layer_attributes.h"
+#include "inject/layer_options.h"
+#include "inject/method_config.h"
 #include "inject/reachability.h"
 #include "inject/resolved_targets.h"
 #include "inject/target_matcher.h"
 
 namespace tenon {
 namespace {
-
-const char* init_name(LoraInit init) {
-  if (init == LoraInit::kRandom) return "random";
-  return init == LoraInit::kGaussian ? "gaussian" : "default";
-}
-
-// What tenon_host.option answers for this layer: PEFT's keys after the patterns, then the plugin's
-// own.
-OptionTable layer_options(const AdapterConfig& config, std::optional<std::int64_t> rank,
-                          std::optional<double> alpha, OptionTable options) {
-  options["r"] = rank.value_or(config.r);
-  options["lora_alpha"] = alpha.value_or(config.lora_alpha);
-  options["lora_dropout"] = config.lora_dropout;
-  options["use_rslora"] = config.use_rslora;
-  options["init_lora_weights"] = std::string(init_name(config.init_lora_weights));
-  return options;
-}
-
-// PEFT: lora/layer.py, update_layer.
-double lora_scaling(const OptionTable& options) {
-  const double alpha = std::get<double>(options.at("lora_alpha"));
-  const auto r = static_cast<double>(std::get<std::int64_t>(options.at("r")));
-  return std::get<bool>(options.at("use_rslora")) ? alpha / std::sqrt(r) : alpha / r;
-}
 
 // The tensors that a module and its descendants own, by name or alias, in model order.
 std::vector<std::int32_t> owned_tensors(const ModelData& model, const std::string& path,
@@ -54,36 +31,17 @@ std::vector<std::int32_t> owned_tensors(const ModelData& model, const std::strin
   return owned;
 }
 
-OptionTable attribute_table(const ModelData& model, const Region& region) {
-  OptionTable table;
-  for (const auto& [name, value] : operator_attributes(model, region)) {
-    if (value.isBool()) {
-      table[name] = value.toBool();
-    } else if (value.isInt()) {
-      table[name] = value.toInt();
-    } else if (value.isDouble()) {
-      table[name] = value.toDouble();
-    } else if (value.isString()) {
-      table[name] = value.toStringRef();
-    } else if (value.isIntList()) {
-      table[name] = value.toIntVector();
-    } else if (value.isDoubleList()) {
-      table[name] = value.toDoubleVector();
-    }
-  }
-  return table;
-}
-
 // One planned layer, or the reason why it cannot be.
 class LayerPlanner {
  public:
-  LayerPlanner(const ModelData& model, const RegionFinder& finder, const AdapterConfig& config,
-               const PluginRegistry& plugins, const std::vector<RecordedLayer>& recorded)
+  LayerPlanner(const ModelData& model, const RegionFinder& finder, const MethodConfig& method,
+               LayerOptions& options, const PluginRegistry& plugins,
+               const std::vector<RecordedLayer>& recorded)
       : model_(model),
         finder_(finder),
-        config_(config),
-        ranks_("rank_pattern", config.rank_pattern),
-        alphas_("alpha_pattern", config.alpha_pattern),
+        method_(*method.method),
+        config_(method.config),
+        options_(options),
         plugins_(plugins),
         reachable_(reachable_nodes(model.graph)) {
     for (const RecordedLayer& layer : recorded) recorded_.emplace(layer.name, &layer);
@@ -98,16 +56,18 @@ class LayerPlanner {
     layer.layer_type = recorded == nullptr
                            ? dispatch(module)
                            : &find_recorded(*recorded, config_.method, plugins_, notes);
-    layer.own_options = recorded == nullptr ? config_.options : recorded->options;
+    layer.own_options = recorded == nullptr ? options_.own(*layer.layer_type)
+                                            : options_.recorded(*layer.layer_type, *recorded);
     layer.regions = live_regions(module, id);
     std::vector<std::string> names;
     layer.tensors = owned_tensors(model_, module.path, names);
     check_weights_run(module, layer);
     layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names));
-    layer.options = layer_options(config_, ranks_.value(module.path), alphas_.value(module.path),
-                                  layer.own_options);
-    layer.scaling = config_.method == "lora" ? lora_scaling(layer.options) : 1;
-    layer.parameters = layer.layer_type->declare(*layer.facts, layer.options);
+    layer.options = options_.method_keys(module.path);
+    layer.options.insert(layer.own_options.begin(), layer.own_options.end());
+    tenon_setup setup{layer.options, {}, {}};
+    layer.parameters = layer.layer_type->declare(*layer.facts, setup);
+    layer.scaling = method_.scaling(*layer.facts, setup);
     return layer;
   }
 
@@ -183,7 +143,7 @@ class LayerPlanner {
     const bool only_own = std::all_of(region.tensors.begin(), region.tensors.end(),
                                       [&](std::int32_t tensor) { return own.contains(tensor); });
     if (only_own) facts.operator_name = single_operator(model_, region);
-    facts.attributes = attribute_table(model_, region);
+    facts.attributes = layer_attributes(model_, region);
     facts.n_inputs = static_cast<std::uint32_t>(region.inputs.size());
     facts.n_outputs = static_cast<std::uint32_t>(region.outputs.size());
     return facts;
@@ -197,9 +157,9 @@ class LayerPlanner {
 
   const ModelData& model_;
   const RegionFinder& finder_;
+  const Method& method_;
   const AdapterConfig& config_;
-  NamePatterns<std::int64_t> ranks_;
-  NamePatterns<double> alphas_;
+  LayerOptions& options_;
   const PluginRegistry& plugins_;
   std::map<std::string_view, const RecordedLayer*> recorded_;  // by module path
   std::vector<bool> reachable_;
@@ -238,17 +198,19 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
     if (!module.path.empty()) paths.push_back(module.path);
   }
   ResolvedTargets resolved = resolve_targets(wanted, model);
-  const AdapterConfig& config = resolved.config;
+  const MethodConfig method = with_method(resolved.config, plugins.methods());
+  const AdapterConfig& config = method.config;
   const TargetMatch match = match_targets(config, paths);
+  LayerOptions options(method, match.targeted);
 
-  InjectionPlan plan{config, {}, {}, std::move(resolved.notes)};
+  InjectionPlan plan{config, method.method, {}, {}, std::move(resolved.notes)};
   plan.notes.insert(plan.notes.end(), match.notes.begin(), match.notes.end());
   std::vector<std::string> problems;
   std::vector<std::string> hints;
   std::set<std::string> noticed;
   std::vector<std::string> adapted;
   const RegionFinder finder(model);
-  const LayerPlanner planner(model, finder, config, plugins, recorded);
+  const LayerPlanner planner(model, finder, method, options, plugins, recorded);
   for (const std::string& path : match.targeted) {
     const ModuleId id = model.tree.find(path);
     try {
@@ -270,6 +232,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
     }
   }
   if (resolved.all_linear) plan.config.target_modules = std::move(adapted);
+  options.throw_problems();
   for (const std::string& path : match.saved) {
     plan.saved.push_back(model.tree.find(path));
     check_saved(model, finder, plan.saved.back(), problems);

@@ -27,7 +27,8 @@ struct PlannedLayer {
 
 // The whole of one adapter's injection, planned before anything is committed.
 struct InjectionPlan {
-  AdapterConfig config;
+  AdapterConfig config;  // with its method known
+  const Method* method = nullptr;
   std::vector<PlannedLayer> layers;
   std::vector<ModuleId> saved;
   std::vector<std::string> notes;

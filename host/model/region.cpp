@@ -30,21 +30,36 @@ bool nested_graph_runs(const Graph& graph, ModuleId module) {
   });
 }
 
-// The operator's arguments that are plain values, those left out with the schema's default.
+// An argument as the schema's type: the exporter writes 1 for 1.0, and one number for a list.
+c10::IValue as_declared(const c10::IValue& value, c10::TypePtr type) {
+  if (const auto optional = type->cast<c10::OptionalType>()) type = optional->getElementType();
+  if (type->kind() == c10::TypeKind::FloatType && value.isInt()) {
+    return static_cast<double>(value.toInt());
+  }
+  if (type->kind() == c10::TypeKind::ListType && value.isInt()) {
+    return c10::List<std::int64_t>({value.toInt()});
+  }
+  return value;
+}
+
 void add_constants(const Node& node, std::map<std::string, c10::IValue>& attributes) {
+  const auto schema = c10::Dispatcher::singleton().findSchema({node.target, node.overload});
+  if (!schema) return;
   std::set<std::string> given;
   for (const NamedArgument& argument : node.arguments) {
     given.insert(argument.name);
+    const auto index = schema->schema().argumentIndexWithName(argument.name);
+    if (!index) continue;
+    const c10::TypePtr type = schema->schema().arguments()[static_cast<std::size_t>(*index)].type();
     if (const auto* constant = std::get_if<c10::IValue>(&argument.value.value)) {
-      attributes.emplace(argument.name, *constant);
+      attributes.emplace(argument.name, as_declared(*constant, type));
+    } else if (std::holds_alternative<Argument::None>(argument.value.value)) {
+      attributes.emplace(argument.name, c10::IValue());
     }
   }
-  const auto handle = c10::Dispatcher::singleton().findSchema({node.target, node.overload});
-  if (!handle) return;
-  for (const c10::Argument& declared : handle->schema().arguments()) {
-    if (declared.default_value() && !given.contains(declared.name())) {
-      attributes.emplace(declared.name(), *declared.default_value());
-    }
+  for (const c10::Argument& argument : schema->schema().arguments()) {
+    if (given.contains(argument.name()) || !argument.default_value()) continue;
+    attributes.emplace(argument.name(), as_declared(*argument.default_value(), argument.type()));
   }
 }
 

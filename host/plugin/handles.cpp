@@ -16,6 +16,9 @@ LayerFacts::LayerFacts(Description description)
     infos_.push_back(info);
     info_pointers_.push_back(&infos_.back());
   }
+  for (const auto& [name, value] : description_.attributes) {
+    attribute_values_.emplace(name, to_value(value, views_));
+  }
   struct_size = sizeof(tenon_base);
   n_weights = static_cast<std::uint32_t>(infos_.size());
   type = description_.type.c_str();

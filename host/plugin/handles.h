@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 #include <tenon/host.h>
 
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "config/adapter_config.h"
+#include "plugin/option_values.h"
 
 // The host's side of the opaque types of the C boundary.
 
@@ -89,8 +91,13 @@ class LayerFacts : public tenon_base {
 
   const Description& description() const { return description_; }
 
+  // The attributes as plugins see them, for tenon_host.attribute.
+  const std::map<std::string, tenon_value>& attribute_values() const { return attribute_values_; }
+
  private:
   Description description_;
+  std::map<std::string, tenon_value> attribute_values_;
+  StringViews views_;
   std::vector<tenon_weight_info> infos_;
   std::vector<const tenon_weight_info*> info_pointers_;
 };
@@ -101,4 +108,10 @@ class LayerFacts : public tenon_base {
 struct tenon_setup {
   tenon::OptionTable options;
   std::vector<tenon::ParameterSpec> parameters;
+  mutable tenon::StringViews views;
+};
+
+// The host's seeded source of random numbers.
+struct tenon_generator {
+  at::Generator generator;
 };

@@ -63,55 +63,28 @@ void log_line(std::int32_t level, const char* origin, tenon_str text) {
   }
 }
 
-// Strings and lists of the result point into `option`.
-tenon_value option_value(const OptionValue& option) {
-  tenon_value out{};
-  if (const auto* truth = std::get_if<bool>(&option)) {
-    out.tag = TENON_TRUTH;
-    out.u.i = *truth ? 1 : 0;
-  } else if (const auto* integer = std::get_if<std::int64_t>(&option)) {
-    out.tag = TENON_INT;
-    out.u.i = *integer;
-  } else if (const auto* real = std::get_if<double>(&option)) {
-    out.tag = TENON_DOUBLE;
-    out.u.d = *real;
-  } else if (const auto* text = std::get_if<std::string>(&option)) {
-    out.tag = TENON_STRING;
-    out.n = static_cast<std::uint32_t>(text->size());
-    out.u.s = text->data();
-  } else if (const auto* integers = std::get_if<std::vector<std::int64_t>>(&option)) {
-    out.tag = TENON_INT_LIST;
-    out.n = static_cast<std::uint32_t>(integers->size());
-    out.u.is = integers->data();
-  } else if (const auto* reals = std::get_if<std::vector<double>>(&option)) {
-    out.tag = TENON_DOUBLE_LIST;
-    out.n = static_cast<std::uint32_t>(reals->size());
-    out.u.ds = reals->data();
-  }
-  return out;
-}
-
-tenon_status look_up(const OptionTable& table, const char* key, const char* what, tenon_value* out,
-                     tenon_error* error) {
-  const auto found = table.find(key);
-  if (found == table.end()) {
-    return fail(error, TENON_INVALID_ARGUMENT,
-                std::string("there is no ") + what + " `" + key + "`");
-  }
-  *out = option_value(found->second);
-  return TENON_OK;
+tenon_status unknown(tenon_error* error, const char* what, const char* key) {
+  return fail(error, TENON_INVALID_ARGUMENT, std::string("there is no ") + what + " `" + key + "`");
 }
 
 tenon_status option(const tenon_setup* setup, const char* key, tenon_value* out,
                     tenon_error* error) {
-  return fenced(error, [&] { return look_up(setup->options, key, "option", out, error); });
+  return fenced(error, [&] {
+    const auto found = setup->options.find(key);
+    if (found == setup->options.end()) return unknown(error, "option", key);
+    *out = to_value(found->second, setup->views);
+    return static_cast<tenon_status>(TENON_OK);
+  });
 }
 
 tenon_status attribute(const tenon_base* base, const char* name, tenon_value* out,
                        tenon_error* error) {
   return fenced(error, [&] {
-    const auto& attributes = static_cast<const LayerFacts*>(base)->description().attributes;
-    return look_up(attributes, name, "attribute", out, error);
+    const auto& attributes = static_cast<const LayerFacts*>(base)->attribute_values();
+    const auto found = attributes.find(name);
+    if (found == attributes.end()) return unknown(error, "attribute", name);
+    *out = found->second;
+    return static_cast<tenon_status>(TENON_OK);
   });
 }
 
@@ -165,7 +138,10 @@ tenon_status describe(tenon_tensor handle, tenon_tensor_info* out, tenon_error* 
     info.device_index = tensor.device().index();
     info.requires_grad = tensor.requires_grad() ? 1 : 0;
     info.elements = tensor.numel();
-    info.data = tensor.const_data_ptr();
+    info.data = tensor.has_storage() ? tensor.const_data_ptr() : nullptr;
+    info.storage_offset = tensor.storage_offset();
+    info.is_contiguous = tensor.is_contiguous() ? 1 : 0;
+    info.is_leaf = tensor.is_leaf() ? 1 : 0;
     // A plugin built with a newer SDK has a larger struct: fill what this host knows.
     std::memcpy(out, &info, std::min<std::size_t>(out->struct_size, sizeof info));
     return TENON_OK;
@@ -233,6 +209,16 @@ tenon_status set_grad_enabled(std::int32_t enabled, std::int32_t* previous, teno
   return TENON_OK;
 }
 
+tenon_status argument_index(const tenon_op* op, const char* name, std::uint32_t* index,
+                            tenon_error* error) {
+  return fenced(error, [&] {
+    const std::optional<int> found = op->schema.argumentIndexWithName(name);
+    if (!found) return unknown(error, "argument", name);
+    *index = static_cast<std::uint32_t>(*found);
+    return static_cast<tenon_status>(TENON_OK);
+  });
+}
+
 tenon_host make_table() {
   tenon_host table{};
   table.struct_size = sizeof table;
@@ -254,6 +240,7 @@ tenon_host make_table() {
   table.release_results = release_values;
   table.run_base = run_base;
   table.set_grad_enabled = set_grad_enabled;
+  table.argument_index = argument_index;
   return table;
 }
 

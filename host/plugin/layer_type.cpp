@@ -2,53 +2,69 @@
 
 #include <sstream>
 
-#include "base/error.h"
 #include "plugin/host_table.h"
 #include "plugin/plugin_registry.h"
+#include "plugin/sized_struct.h"
 
 namespace tenon {
 
+LayerType::LayerType(const tenon_layer_type& table, const PluginInfo& plugin)
+    : table_(read_sized(table)),
+      plugin_(&plugin),
+      options_(read_declarations(table_.options, table_.n_options)) {}
+
 std::vector<std::string> LayerType::base_types() const {
   std::vector<std::string> types;
-  std::istringstream list(table_->base_types);
+  std::istringstream list(table_.base_types);
   for (std::string type; std::getline(list, type, ';');) {
     if (!type.empty()) types.push_back(type);
   }
   return types;
 }
 
-void LayerType::fail(Stage stage, const LayerFacts& base, const char* function,
-                     const tenon_error& error) const {
-  const std::string reason =
-      error.text.empty() ? std::string("plugin bug: ") + function + " failed without a message"
-                         : error.text;
-  throw Error({.stage = stage,
-               .message = base.description().type + " at `" + base.description().module_path +
-                          "`: " + reason,
-               .hint = "the layer comes from plugin " + plugin_->id + " " + plugin_->version +
-                       " (" + plugin_->path.string() + ")"});
-}
-
-void LayerType::validate(const LayerFacts& base, const tenon_setup& setup) const {
-  if (table_->validate == nullptr) return;
+std::vector<ParameterSpec> LayerType::declare(const LayerFacts& base, tenon_setup& setup) const {
   tenon_error error;
-  if (table_->validate(&host_table(), &base, &setup, &error) != TENON_OK) {
-    fail(Stage::kInjection, base, "validate", error);
+  if (table_.validate != nullptr &&
+      table_.validate(&host_table(), &base, &setup, &error) != TENON_OK) {
+    throw_failure(at(Stage::kInjection, base, "validate"), error);
   }
-}
-
-std::vector<ParameterSpec> LayerType::declare(const LayerFacts& base, OptionTable options) const {
-  tenon_setup setup{std::move(options), {}};
-  validate(base, setup);
-  tenon_error error;
-  if (table_->add_adapter(&host_table(), &base, &setup, &error) != TENON_OK) {
-    fail(Stage::kInjection, base, "add_adapter", error);
+  if (table_.add_adapter(&host_table(), &base, &setup, &error) != TENON_OK) {
+    throw_failure(at(Stage::kInjection, base, "add_adapter"), error);
   }
   if (setup.parameters.empty()) {
-    error.text = "plugin bug: add_adapter declared no parameter";
-    fail(Stage::kInjection, base, "add_adapter", error);
+    throw_bug(at(Stage::kInjection, base, "add_adapter"), "add_adapter declared no parameter");
   }
-  return std::move(setup.parameters);
+  return setup.parameters;
+}
+
+std::shared_ptr<void> LayerType::prepare(std::shared_ptr<const LayerFacts> base,
+                                         const tenon_setup& setup) const {
+  if (table_.prepare == nullptr) return nullptr;
+  tenon_error error;
+  void* state = nullptr;
+  if (table_.prepare(&host_table(), base.get(), &setup, &state, &error) != TENON_OK) {
+    throw_failure(at(Stage::kInjection, *base, "prepare"), error);
+  }
+  return {state, [release = table_.release, base = std::move(base)](void* made) {
+            if (made != nullptr && release != nullptr) release(&host_table(), base.get(), made);
+          }};
+}
+
+LayerType::Started LayerType::initialise(const LayerFacts& base, const tenon_setup& setup,
+                                         tenon_start start) const {
+  Started started;
+  if (table_.initialise == nullptr) return started;
+  std::vector<tenon_tensor> parameters(start.n_params);
+  std::vector<tenon_tensor> weights(start.n_weights);
+  start.struct_size = sizeof start;
+  start.params_owned = parameters.data();
+  start.weights_owned = weights.data();
+  tenon_error error;
+  const tenon_status status = table_.initialise(&host_table(), &base, &setup, &start, &error);
+  for (const tenon_tensor handle : parameters) started.parameters.push_back(take_handle(handle));
+  for (const tenon_tensor handle : weights) started.weights.push_back(take_handle(handle));
+  if (status != TENON_OK) throw_failure(at(Stage::kInjection, base, "initialise"), error);
+  return started;
 }
 
 std::vector<at::Tensor> LayerType::forward(const LayerFacts& base, const tenon_call& call) const {
@@ -61,8 +77,8 @@ std::vector<at::Tensor> LayerType::forward(const LayerFacts& base, const tenon_c
     handles = many.data();
   }
   tenon_error error;
-  if (table_->forward(&host_table(), &base, &call, handles, &error) != TENON_OK) {
-    fail(Stage::kPlugins, base, "forward", error);
+  if (table_.forward(&host_table(), &base, &call, handles, &error) != TENON_OK) {
+    throw_failure(at(Stage::kPlugins, base, "forward"), error);
   }
   std::vector<at::Tensor> outputs(call.n_outputs);
   bool complete = true;
@@ -71,8 +87,7 @@ std::vector<at::Tensor> LayerType::forward(const LayerFacts& base, const tenon_c
     complete = complete && outputs[i].defined();
   }
   if (!complete) {
-    error.text = "plugin bug: forward left an output empty";
-    fail(Stage::kPlugins, base, "forward", error);
+    throw_bug(at(Stage::kPlugins, base, "forward"), "forward left an output empty");
   }
   return outputs;
 }
@@ -81,8 +96,8 @@ at::Tensor LayerType::merged_weight(const LayerFacts& base, const tenon_call& ca
                                     std::uint32_t weight) const {
   tenon_error error;
   tenon_tensor handle = nullptr;
-  if (table_->merged_weight(&host_table(), &base, &call, weight, &handle, &error) != TENON_OK) {
-    fail(Stage::kPlugins, base, "merged_weight", error);
+  if (table_.merged_weight(&host_table(), &base, &call, weight, &handle, &error) != TENON_OK) {
+    throw_failure(at(Stage::kPlugins, base, "merged_weight"), error);
   }
   return take_handle(handle);
 }

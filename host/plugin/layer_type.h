@@ -3,11 +3,13 @@
 #include <ATen/core/Tensor.h>
 #include <tenon/layer.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
+#include "plugin/declared_options.h"
 #include "plugin/handles.h"
+#include "plugin/plugin_failure.h"
 
 namespace tenon {
 
@@ -17,24 +19,32 @@ struct PluginInfo;
 // layer type, the function and the module.
 class LayerType {
  public:
-  LayerType(const tenon_layer_type& table, const PluginInfo& plugin)
-      : table_(&table), plugin_(&plugin) {}
+  LayerType(const tenon_layer_type& table, const PluginInfo& plugin);
 
-  std::string id() const { return table_->id; }
-  std::string method() const { return table_->method; }
+  std::string id() const { return table_.id; }
+  std::string method() const { return table_.method; }
   std::vector<std::string> base_types() const;  // base_types at ';'
-  std::string title() const { return table_->title != nullptr ? table_->title : table_->id; }
-  std::string doc() const { return table_->doc != nullptr ? table_->doc : ""; }
-  int priority() const { return table_->priority; }
+  std::string title() const { return table_.title != nullptr ? table_.title : table_.id; }
+  std::string doc() const { return table_.doc != nullptr ? table_.doc : ""; }
+  int priority() const { return table_.priority; }
   const PluginInfo& plugin() const { return *plugin_; }
+  const std::vector<DeclaredOption>& options() const { return options_; }
 
-  bool has_forward() const { return table_->forward != nullptr; }
-  bool can_merge() const { return table_->merged_weight != nullptr; }
+  bool has_forward() const { return table_.forward != nullptr; }
+  bool can_merge() const { return table_.merged_weight != nullptr; }
 
-  // Throws Error{kInjection} if the layer type refuses this base or these options.
-  void validate(const LayerFacts& base, const tenon_setup& setup) const;
-  // The parameters of one adapter, in the plugin's order.
-  std::vector<ParameterSpec> declare(const LayerFacts& base, OptionTable options) const;
+  // The parameters of one adapter, in the plugin's order. Throws Error{kInjection} if the layer
+  // type refuses this base or these options.
+  std::vector<ParameterSpec> declare(const LayerFacts& base, tenon_setup& setup) const;
+  // The plugin's own state for one adapter, released with the last copy; null if it has none.
+  std::shared_ptr<void> prepare(std::shared_ptr<const LayerFacts> base,
+                                const tenon_setup& setup) const;
+  // What the parameters and the base's weights are to start as; undefined where they stay.
+  struct Started {
+    std::vector<at::Tensor> parameters;
+    std::vector<at::Tensor> weights;
+  };
+  Started initialise(const LayerFacts& base, const tenon_setup& setup, tenon_start start) const;
   // n_outputs of the call, defined tensors. Throws Error{kPlugins}.
   std::vector<at::Tensor> forward(const LayerFacts& base, const tenon_call& call) const;
   // Undefined if the adapters do not touch that weight.
@@ -42,11 +52,13 @@ class LayerType {
                            std::uint32_t weight) const;
 
  private:
-  [[noreturn]] void fail(Stage stage, const LayerFacts& base, const char* function,
-                         const tenon_error& error) const;
+  PluginCall at(Stage stage, const LayerFacts& base, const char* function) const {
+    return {stage, base, *plugin_, function};
+  }
 
-  const tenon_layer_type* table_;
+  tenon_layer_type table_;
   const PluginInfo* plugin_;
+  std::vector<DeclaredOption> options_;
 };
 
 }  // namespace tenon

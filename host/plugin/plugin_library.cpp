@@ -12,8 +12,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "plugin/declared_options.h"
 #include "plugin/handles.h"
 #include "plugin/host_table.h"
+#include "plugin/sized_struct.h"
 
 namespace tenon {
 namespace {
@@ -29,13 +31,21 @@ std::string loader_message(const std::string& otherwise) {
   return text != nullptr ? text : otherwise;
 }
 
-std::optional<PluginRefusal> check_layer_type(const tenon_layer_type* type) {
-  const auto refuse = [&](const std::string& what) {
-    return PluginRefusal{"bad-table", "its table is wrong: " + what};
-  };
-  if (type == nullptr || type->struct_size < sizeof(tenon_layer_type)) {
+// What the structs of the first SDK had; a plugin's may be larger, or smaller than this host's.
+constexpr std::size_t kFirstLayerType = offsetof(tenon_layer_type, options);
+constexpr std::size_t kFirstPlugin = offsetof(tenon_plugin, methods);
+constexpr std::size_t kFirstMethod = sizeof(tenon_method);
+
+PluginRefusal refuse(const std::string& what) {
+  return {"bad-table", "its table is wrong: " + what};
+}
+
+std::optional<PluginRefusal> check_layer_type(const tenon_layer_type* table) {
+  if (table == nullptr || table->struct_size < kFirstLayerType) {
     return refuse("a layer type is missing or too small");
   }
+  const tenon_layer_type full = read_sized(*table);
+  const tenon_layer_type* const type = &full;
   if (type->id == nullptr || type->method == nullptr || type->base_types == nullptr ||
       *type->id == '\0' || *type->method == '\0' || *type->base_types == '\0') {
     return refuse("a layer type has no id, method or base types");
@@ -46,22 +56,36 @@ std::optional<PluginRefusal> check_layer_type(const tenon_layer_type* type) {
   if (type->forward == nullptr && type->merged_weight == nullptr) {
     return refuse(std::string(type->id) + " has neither forward nor merged_weight");
   }
+  if (const auto problem = check_declarations(type->options, type->n_options)) {
+    return refuse(std::string(type->id) + ": " + *problem);
+  }
   return std::nullopt;
 }
 
-std::optional<PluginRefusal> check_table(const tenon_plugin& plugin, const tenon_stamp& stamp) {
-  const auto refuse = [&](const std::string& what) {
-    return PluginRefusal{"bad-table", "its table is wrong: " + what};
-  };
-  if (plugin.struct_size < sizeof(tenon_plugin)) return refuse("it is too small");
+std::optional<PluginRefusal> check_method(const tenon_method* table) {
+  if (table == nullptr || table->struct_size < kFirstMethod || table->name == nullptr ||
+      *table->name == '\0') {
+    return refuse("a method is missing, too small or has no name");
+  }
+  if (const auto problem = check_declarations(table->keys, table->n_keys)) {
+    return refuse("method " + std::string(table->name) + ": " + *problem);
+  }
+  return std::nullopt;
+}
+
+std::optional<PluginRefusal> check_table(const tenon_plugin& table, const tenon_stamp& stamp) {
+  if (table.struct_size < kFirstPlugin) return refuse("it is too small");
+  const tenon_plugin plugin = read_sized(table);
   if (plugin.abi_major != stamp.abi_major || plugin.abi_minor != stamp.abi_minor) {
     return refuse("its version differs from its stamp's");
   }
   if (plugin.id == nullptr || std::string(plugin.id) != stamp.id || plugin.version == nullptr) {
     return refuse("its id differs from its stamp's");
   }
-  if (plugin.n_layer_types == 0 || plugin.layer_types == nullptr) {
-    return refuse("it offers no layer types");
+  if (plugin.n_layer_types + plugin.n_methods == 0 ||
+      (plugin.n_layer_types > 0 && plugin.layer_types == nullptr) ||
+      (plugin.n_methods > 0 && plugin.methods == nullptr)) {
+    return refuse("it offers no layer types and no methods");
   }
   std::set<std::string> ids;
   for (std::uint32_t i = 0; i < plugin.n_layer_types; ++i) {
@@ -69,6 +93,9 @@ std::optional<PluginRefusal> check_table(const tenon_plugin& plugin, const tenon
     if (!ids.insert(plugin.layer_types[i]->id).second) {
       return refuse(std::string("it has two layer types `") + plugin.layer_types[i]->id + "`");
     }
+  }
+  for (std::uint32_t i = 0; i < plugin.n_methods; ++i) {
+    if (auto refusal = check_method(plugin.methods[i])) return refusal;
   }
   return std::nullopt;
 }
@@ -142,13 +169,14 @@ std::variant<LoadedLibrary, PluginRefusal> load_library(
   }
   const std::string entry = "tenon_plugin_v" + std::to_string(TENON_ABI_MAJOR);
   const bool has_entry = library.has(entry);
-  loaded.plugin = has_entry ? &library.get<const tenon_plugin>(entry) : nullptr;
+  const tenon_plugin* table = has_entry ? &library.get<const tenon_plugin>(entry) : nullptr;
   keep_until_exit(std::move(library));
   if (!has_entry) {
     return PluginRefusal{"no-entry", "it has a stamp but does not export " + entry};
   }
-  if (auto refusal = check_table(*loaded.plugin, stamp)) return *refusal;
-  if (auto refusal = initialise(*loaded.plugin)) return *refusal;
+  if (auto refusal = check_table(*table, stamp)) return *refusal;
+  loaded.plugin = read_sized(*table);
+  if (auto refusal = initialise(loaded.plugin)) return *refusal;
   return loaded;
 }
 

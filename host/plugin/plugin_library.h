@@ -14,7 +14,7 @@ namespace tenon {
 
 // A plugin that was opened, checked and initialised; its code stays loaded until exit.
 struct LoadedLibrary {
-  const tenon_plugin* plugin = nullptr;
+  tenon_plugin plugin{};  // as this host knows it, whatever SDK it was built with
   std::string sha256;
 };
 

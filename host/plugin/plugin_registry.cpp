@@ -121,6 +121,7 @@ PluginRegistry::PluginRegistry(const PluginsConfig& config,
   int order = 0;
   for (const fs::path& file : config.files) load_file(file, "config", order, true, config);
   for (const PluginPlace& place : places_) load_place(place, ++order, config);
+  methods_.emplace(plugins_);
   build_dispatch(config);
 }
 
@@ -175,14 +176,17 @@ void PluginRegistry::load_file(const fs::path& file, const std::string& origin, 
 
   const LoadedLibrary& loaded = std::get<LoadedLibrary>(result);
   PluginInfo& info = plugins_.emplace_back();
-  info.id = loaded.plugin->id;
-  info.version = loaded.plugin->version;
+  info.id = loaded.plugin.id;
+  info.version = loaded.plugin.version;
   info.path = path;
   info.origin = origin;
   info.sha256 = loaded.sha256;
   info.place = order;
-  for (std::uint32_t i = 0; i < loaded.plugin->n_layer_types; ++i) {
-    info.layer_types.emplace_back(*loaded.plugin->layer_types[i], info);
+  for (std::uint32_t i = 0; i < loaded.plugin.n_layer_types; ++i) {
+    info.layer_types.emplace_back(*loaded.plugin.layer_types[i], info);
+  }
+  for (std::uint32_t i = 0; i < loaded.plugin.n_methods; ++i) {
+    info.methods.emplace_back(*loaded.plugin.methods[i], info);
   }
 }
 

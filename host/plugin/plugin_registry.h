@@ -8,6 +8,7 @@
 
 #include "config/run_config.h"
 #include "plugin/layer_type.h"
+#include "plugin/method.h"
 
 namespace tenon {
 
@@ -22,6 +23,7 @@ struct PluginInfo {
   std::string origin;  // "config", "environment", "user", "built-in", ...
   std::string sha256;
   std::vector<LayerType> layer_types;
+  std::vector<Method> methods;
   int place = 0;  // search order: a lower number wins
 
   // Its layer type for a public type name, an exact type before "*.Name"; nullptr if none.
@@ -71,6 +73,7 @@ class PluginRegistry {
   const LayerType* find(const std::string& method, const std::string& type) const;
   // Whether a line of [plugins.prefer] settles who serves the type.
   bool has_preference(const std::string& method, const std::string& type) const;
+  const MethodTable& methods() const { return *methods_; }
   // Where a user puts a plugin, for messages.
   std::string user_folder() const;
   // The type names that a method supports, sorted.
@@ -99,6 +102,7 @@ class PluginRegistry {
   std::vector<RefusedPlugin> refused_;
   std::vector<ShadowedLayerType> shadowed_;
   std::vector<Entry> dispatch_;
+  std::optional<MethodTable> methods_;
 };
 
 }  // namespace tenon

@@ -46,8 +46,10 @@ std::optional<PluginRefusal> check_stamp(const tenon_stamp& stamp) {
   if (stamp.pointer_bits != 64) {
     return PluginRefusal{"architecture", "it was not built for a 64-bit machine"};
   }
-  if ((stamp.kind & TENON_STAMP_LAYERS) == 0) {
-    return PluginRefusal{"kind", "it offers no layer types, which is all that this Tenon loads"};
+  if ((stamp.kind & (TENON_STAMP_LAYERS | TENON_STAMP_METHODS)) == 0) {
+    return PluginRefusal{"kind",
+                         "it offers neither layer types nor methods, which is all that this Tenon "
+                         "loads; update Tenon"};
   }
   if (stamp.torch_version[0] != '\0') {
     return PluginRefusal{"full-libtorch",

@@ -1,5 +1,6 @@
 // LoRA on torch.nn.Linear: y = W x + b + s * B A dropout(x)   (Hu et al. 2021, arXiv:2106.09685;
 // PEFT: tuners/lora/layer.py, Linear). W (out, in); A (r, in); B (out, r); s = lora_alpha / r.
+#include <cmath>
 #include <string>
 
 #include <tenon/sdk.hpp>
@@ -14,6 +15,20 @@ tenon::Tensor term(const tenon::Call& call, const tenon::Adapter& adapter) {
   const tenon::Tensor x = lora::low_rank_input(call, adapter, call.input());
   return linear(linear(x, adapter.parameter(lora::kA)), adapter.parameter(lora::kB));
 }
+
+// The method itself. Its keys (r, lora_alpha, ...) are the host's own, which reads PEFT's
+// LoraConfig.
+struct Lora : tenon::Method<Lora> {
+  static constexpr tenon::method_type kMethod{
+      .name = "lora", .peft_type = "LORA", .doc = "Low-rank adaptation."};
+
+  // PEFT: lora/layer.py, update_layer.
+  static double scaling(const Setup& setup) {
+    const auto alpha = setup.option<double>("lora_alpha");
+    const auto r = static_cast<double>(setup.r());
+    return setup.option<bool>("use_rslora") ? alpha / std::sqrt(r) : alpha / r;
+  }
+};
 
 struct LoraLinear : tenon::Layer<LoraLinear> {
   static constexpr tenon::layer_type kType{.id = "tenon.lora-linear",
@@ -74,4 +89,4 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
 
 }  // namespace
 
-TENON_PLUGIN("tenon.lora-linear", "0.1.0", LoraLinear)
+TENON_PLUGIN("tenon.lora-linear", "0.1.0", Lora, LoraLinear)

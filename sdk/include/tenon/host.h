@@ -32,11 +32,12 @@ typedef struct tenon_host {
   /* One line in the program's log. `origin` is the layer type's or plugin's id. since 0.1 */
   void (*log)(int32_t level, const char *origin, tenon_str text);
 
-  /* The value of a key of the adapter's configuration: a PEFT key ("r", "lora_alpha",
-   * "lora_dropout", "use_rslora", "init_lora_weights" as a string: "default", "random",
-   * "gaussian"), after patterns have been applied for this layer, or one of the plugin's own
-   * ([adapter.options]). TENON_INVALID_ARGUMENT if there is no such key. Strings and lists are
-   * valid as long as the setup. since 0.1 */
+  /* The value of a key of the adapter's configuration: a key of its method (for "lora": "r",
+   * "lora_alpha", "lora_dropout", "use_rslora", "init_lora_weights" as a string: "default",
+   * "random", "gaussian"), after patterns have been applied for this layer, or one that the layer
+   * type declares ([adapter.options]). Declared keys always have a value: what the config says,
+   * else their default. TENON_INVALID_ARGUMENT if there is no such key. Strings and lists are
+   * valid until the function that was given the setup returns. since 0.1 */
   tenon_status (*option)(const tenon_setup *, const char *key, tenon_value *out, tenon_error *);
 
   /* Declares a parameter; *index is its place in tenon_adapter.params. since 0.1 */
@@ -44,9 +45,12 @@ typedef struct tenon_host {
                                 tenon_error *);
 
   /* An attribute of the base, read off the operators that use its weights: an argument of such an
-   * operator by its name in the operator's schema ("stride", "padding", "num_layers"), whether
-   * given or left at its default; the first operator that has it counts. TENON_INVALID_ARGUMENT if
-   * there is none. Lists are valid until exit. since 0.1 */
+   * operator by its name in the operator's schema ("stride", "padding", "num_layers"); the first
+   * operator that has it counts. Of the schema's type: int and int[] are TENON_INT and TENON_INT_LIST, bool TENON_TRUTH, float and
+   * float[] TENON_DOUBLE and TENON_DOUBLE_LIST, bool[] TENON_TRUTH_LIST, str TENON_STRING, None
+   * TENON_NONE. An argument that the model leaves out has the schema's default.
+   * TENON_INVALID_ARGUMENT if there is none. Strings and lists are valid as long as the base.
+   * since 0.1 */
   tenon_status (*attribute)(const tenon_base *, const char *name, tenon_value *out, tenon_error *);
 
   /* A further owned handle on the same tensor. since 0.1 */
@@ -62,14 +66,17 @@ typedef struct tenon_host {
    * ("tenon::lora_linear"). Costs a look-up: do it once and keep the result. since 0.1 */
   tenon_status (*resolve)(const char *name, const char *overload, tenon_op **out, tenon_error *);
 
-  /* Calls an operator with its first n arguments; the rest take their defaults. Autograd records
-   * as usual. results: m slots, the operator's results in order; tensors in them are owned by the
-   * caller. Lists in results are freed with release_results. since 0.1 */
+  /* Calls an operator with its first n arguments; the rest take their defaults, as do those given
+   * as TENON_DEFAULT. Autograd records as usual. results: m slots, the operator's results in order.
+   * A tensor there is an owned handle (NULL where the operator returns none). The array of a list
+   * or string belongs to the host, and so do a tensor list's handles: release_results frees them;
+   * what shall live longer is retained one by one. On failure nothing is written. since 0.1 */
   tenon_status (*call)(tenon_op *, const tenon_value *args, uint32_t n, tenon_value *results,
                        uint32_t m, tenon_error *);
 
-  /* Frees the tensors and lists that `call` wrote. Not needed for results without lists whose
-   * tensors were released one by one. since 0.1 */
+  /* Frees all that one `call` wrote to `results`: tensors, lists, strings; the slots become
+   * TENON_NONE. Not needed where every result is a single tensor or number and the tensors were
+   * released or given away one by one. since 0.1 */
   void (*release_results)(tenon_value *results, uint32_t m);
 
   /* Runs the frozen base of the call: on the call's inputs (inputs NULL) or others, with some of
@@ -84,6 +91,11 @@ typedef struct tenon_host {
   /* Switches gradient recording for the calling thread; *previous gets the old state. Restore it
    * before returning. since 0.1 */
   tenon_status (*set_grad_enabled)(int32_t enabled, int32_t *previous, tenon_error *);
+
+  /* The place of an operator's argument by its name in the schema ("alpha"), for `call`: fill the
+   * places between with TENON_DEFAULT. TENON_INVALID_ARGUMENT if there is none. since 0.2 */
+  tenon_status (*argument_index)(const tenon_op *, const char *name, uint32_t *index,
+                                 tenon_error *);
 } tenon_host;
 
 #ifdef __cplusplus

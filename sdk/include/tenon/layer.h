@@ -4,16 +4,21 @@
  * The life of a layer of this type:
  *   1. the host finds a targeted module whose type the table names;
  *   2. validate       - may this base be adapted with these options? No tensor is touched.
- *   3. add_adapter    - declares the adapter's parameters; the host allocates and initialises them;
- *   4. forward        - many times, in training and in inference, once for each call site;
- *   5. merged_weight  - the base weight with the adapters folded in, for merging and export;
- *   6. nothing is destroyed: the host owns every tensor and every handle.
+ *   3. add_adapter    - declares the adapter's parameters; the host allocates and starts them;
+ *   4. prepare        - may make the layer's own state for this adapter: options it has read,
+ * numbers it has worked out; handed back with every later call;
+ *   5. initialise     - may start parameters from the base's weights, and change the weights that
+ *                       the base has under this adapter (a residual);
+ *   6. forward        - many times, in training and in inference, once for each call site;
+ *   7. merged_weight  - the base weight with the adapters folded in, for merging and export;
+ *   8. release        - frees the state when the adapter is deleted or the model goes.
  *
- * Layers keep no tensor of their own. Every function may be called from several threads at once
- * with different arguments. No function may let an exception out, keep a borrowed pointer, or write
- * to a borrowed tensor. */
+ * The host owns every tensor that lasts: a state holds no tensor handle. Every function may be
+ * called from several threads at once with different arguments. No function may let an exception
+ * out, keep a borrowed pointer, or write to a borrowed tensor. */
 #pragma once
 
+#include "tenon/option.h"
 #include "tenon/types.h"
 
 #ifdef __cplusplus
@@ -46,6 +51,8 @@ typedef struct tenon_parameter {
   const char *init;
   double init_a;
   double init_b;
+  /* since 0.2, reserved: NULL */
+  const char *shared_key;
 } tenon_parameter;
 
 /* tenon_weight_info.flags */
@@ -81,8 +88,10 @@ typedef struct tenon_adapter {
   uint32_t n_params;
   const char *name;
   const tenon_tensor *params; /* in the order of add_parameter */
-  double scaling;             /* lora_alpha / r, or lora_alpha / sqrt(r) with use_rslora */
+  double scaling;             /* what the method's `scaling` gave: lora_alpha / r */
   double dropout;             /* lora_dropout; act on it only while training */
+  /* since 0.2: */
+  void *state; /* what prepare made, or NULL */
 } tenon_adapter;
 
 /* tenon_call.flags */
@@ -94,13 +103,36 @@ typedef struct tenon_call {
   uint32_t flags;
   const tenon_tensor *inputs; /* forward only */
   const tenon_tensor *weights;
-  const tenon_adapter *const *adapters; /* active ones, at least one */
+  const tenon_adapter *const *adapters; /* active ones, at least one, of this layer type */
   uint32_t n_inputs;
   uint32_t n_weights;
   uint32_t n_adapters;
   uint32_t n_outputs;
   tenon_call_context *context; /* for tenon_host.run_base; NULL in merged_weight */
 } tenon_call;
+
+/* What initialise sees and gives. Everything in it is borrowed until the function returns, but for
+ * the two arrays of owned handles, which the host has filled with NULLs. since 0.2 */
+typedef struct tenon_start {
+  uint32_t struct_size;
+  uint32_t flags;              /* none yet: 0 */
+  const tenon_tensor *weights; /* the base's own, in the order of tenon_base.weights */
+  const tenon_tensor *params;  /* as their declared `init` left them */
+  uint32_t n_weights;
+  uint32_t n_params;
+  double scaling;
+  void *state;                /* what prepare made, or NULL */
+  tenon_generator *generator; /* the seeded one: pass it to operators that draw */
+  /* A tensor put here, of the parameter's shape, is copied into the parameter. */
+  tenon_tensor *params_owned;
+  /* A tensor put here, of the weight's shape and dtype, is the base's weight wherever this adapter
+   * is active (PiSSA: W - s B A). The model's own weight does not change: without the adapter, the
+   * base is what it was. Must not depend on a random draw, since it is made again on loading. */
+  tenon_tensor *weights_owned;
+} tenon_start;
+
+/* tenon_layer_type.flags */
+enum { TENON_LAYER_FLAGS_NONE = 0 };
 
 typedef struct tenon_layer_type {
   uint32_t struct_size;
@@ -140,6 +172,28 @@ typedef struct tenon_layer_type {
   /* Later additions by name; NULL or a function that returns NULL for what it does not know.
    * since 0.1 */
   const void *(*extension)(const char *id);
+
+  /* The layer type's own options, [adapter.options] of a config: validated, completed with their
+   * defaults, and answered by tenon_host.option. May be NULL. since 0.2 */
+  const tenon_option *const *options;
+  uint32_t n_options;
+  uint32_t reserved2;
+
+  /* Makes the layer's own state for one adapter: *state_owned is the layer's, handed back as
+   * tenon_adapter.state and given to release once. On failure nothing is kept. May be NULL.
+   * [injection thread; once for each adapter on each layer, after add_adapter] since 0.2 */
+  tenon_status (*prepare)(const struct tenon_host *, const tenon_base *, const tenon_setup *,
+                          void **state_owned, tenon_error *);
+
+  /* Frees a state. May be NULL if nothing has to be freed.
+   * [any thread; after the last call with this state] since 0.2 */
+  void (*release)(const struct tenon_host *, const tenon_base *, void *state);
+
+  /* Starts parameters from the base, or gives it other weights under this adapter. Gradients are
+   * off. May be NULL. [injection thread; once, after prepare; also before an adapter is loaded,
+   * whose tensors then overwrite the parameters] since 0.2 */
+  tenon_status (*initialise)(const struct tenon_host *, const tenon_base *, const tenon_setup *,
+                             const tenon_start *, tenon_error *);
 } tenon_layer_type;
 
 #ifdef __cplusplus

@@ -9,6 +9,7 @@
 
 #include "tenon/host.h"
 #include "tenon/layer.h"
+#include "tenon/method.h"
 #include "tenon/types.h"
 #include "tenon/version.h"
 
@@ -36,10 +37,14 @@ typedef struct tenon_plugin {
   /* Called once after loading, before anything else; a failure refuses the plugin. May be NULL.
    * [start-up thread] since 0.1 */
   tenon_status (*init)(const tenon_host *, tenon_error *);
+
+  const tenon_method *const *methods; /* since 0.2 */
+  uint32_t n_methods;
+  uint32_t reserved2;
 } tenon_plugin;
 
 /* tenon_stamp.kind */
-enum { TENON_STAMP_LAYERS = 1 };
+enum { TENON_STAMP_LAYERS = 1, TENON_STAMP_METHODS = 2 };
 
 /* Free of pointers, in a section of its own, so that a host can read it without running anything.
  */

@@ -3,7 +3,10 @@
 
 #include "tenon/cpp/call.hpp"
 #include "tenon/cpp/layer.hpp"
+#include "tenon/cpp/method.hpp"
+#include "tenon/cpp/options.hpp"
 #include "tenon/cpp/plugin.hpp"
 #include "tenon/cpp/setup.hpp"
+#include "tenon/cpp/start.hpp"
 #include "tenon/cpp/tensor.hpp"
 #include "tenon/tenon.h"

@@ -3,6 +3,8 @@
 
 #include "tenon/host.h"
 #include "tenon/layer.h"
+#include "tenon/method.h"
+#include "tenon/option.h"
 #include "tenon/plugin.h"
 #include "tenon/types.h"
 #include "tenon/version.h"

@@ -38,6 +38,7 @@ typedef struct tenon_error tenon_error;               /* host-owned sink for a f
 typedef struct tenon_op tenon_op;                     /* a resolved operator, valid until exit */
 typedef struct tenon_setup tenon_setup;               /* one adapter being added to one layer */
 typedef struct tenon_call_context tenon_call_context; /* one forward of one call site */
+typedef struct tenon_generator tenon_generator;       /* the host's source of random numbers */
 
 /* A borrowed string of n bytes, not necessarily zero-terminated. */
 typedef struct tenon_str {
@@ -71,10 +72,20 @@ enum {
   TENON_TENSOR_LIST = 7, /* ts, n items; NULL items where the operator takes optional tensors */
   TENON_STRING = 8,      /* s, n bytes */
   TENON_DTYPE = 9,       /* i, c10's number */
-  TENON_DEFAULT = 10     /* the operator's own default for this argument */
+  TENON_DEFAULT = 10,    /* the operator's own default for this argument */
+  /* since 0.2: */
+  TENON_TRUTH_LIST = 11,  /* bs, n items, each 0 or 1 */
+  TENON_STRING_LIST = 12, /* ss, n items */
+  TENON_VALUE_LIST = 13,  /* vs, n items: a list of Scalars, or of what may be absent */
+  TENON_GENERATOR = 14    /* g; where the operator takes an optional Generator */
 };
 
-/* An operator's argument or result, an option, an attribute: 16 bytes. */
+/* An operator's argument or result, an option, an attribute: 16 bytes, and so for ever. A device is
+ * a TENON_STRING ("cpu", "cuda:0"), a layout or memory format a TENON_INT of c10's number.
+ *
+ * Given to the host, everything that a value points to is borrowed until the function returns.
+ * Written by tenon_host.call, tensors in it are owned handles and lists belong to the host: see
+ * there. */
 typedef struct tenon_value {
   uint32_t tag;
   uint32_t n;
@@ -86,6 +97,10 @@ typedef struct tenon_value {
     const double *ds;
     const tenon_tensor *ts;
     const char *s;
+    const uint8_t *bs;
+    const tenon_str *ss;
+    const struct tenon_value *vs;
+    tenon_generator *g;
   } u;
 } tenon_value;
 
@@ -102,7 +117,11 @@ typedef struct tenon_tensor_info {
   int32_t device_index;
   int32_t requires_grad; /* 0 or 1 */
   int64_t elements;
-  const void *data; /* first element, in the device's memory */
+  const void *data; /* first element, in the device's memory; NULL if the tensor holds none */
+  /* since 0.2: */
+  int64_t storage_offset; /* of the first element in its storage, in elements */
+  int32_t is_contiguous;  /* 0 or 1 */
+  int32_t is_leaf;        /* 0 or 1: not the result of a recorded operator */
 } tenon_tensor_info;
 
 #ifdef __cplusplus

@@ -31,10 +31,15 @@ namespace tenon __attribute__((visibility("hidden"))) {
     explicit Adapter(const tenon_adapter& adapter) : adapter_(&adapter) {}
 
     std::string_view name() const { return adapter_->name; }
-    double scaling() const { return adapter_->scaling; }  // lora_alpha / r
+    double scaling() const { return adapter_->scaling; }  // lora_alpha / r for lora
     double dropout() const { return adapter_->dropout; }
     // In the order of Setup::parameter.
     Tensor parameter(std::uint32_t i) const { return Tensor::borrowed(adapter_->params[i]); }
+    // What the layer's `prepare` returned.
+    template <typename State>
+    const State& state() const {
+      return *static_cast<const State*>(adapter_->state);
+    }
 
    private:
     const tenon_adapter* adapter_;

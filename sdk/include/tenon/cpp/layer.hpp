@@ -3,8 +3,12 @@
 //
 //   struct LoraScale : tenon::Layer<LoraScale> {
 //     static constexpr tenon::layer_type kType{.id = "acme.lora-scale", .base = "*.MyScale"};
+//     static constexpr tenon_option kOptions[] = {tenon::option::integer(...)};  // optional
+//     struct State {...};                                                       // optional, with
+//     static State prepare(const tenon::Setup& setup);                          // this
 //     static void validate(const tenon::Setup& setup);                          // optional
 //     static void add_adapter(tenon::Setup& setup);
+//     static void initialise(const tenon::Setup& setup, tenon::Start& start);   // optional
 //     static tenon::Outputs forward(tenon::Call& call);                         // one of these two
 //     static tenon::Tensor merged_weight(tenon::Call& call, tenon::Weight w);   // at least
 //   };
@@ -17,7 +21,9 @@
 #include <utility>
 
 #include "tenon/cpp/call.hpp"
+#include "tenon/cpp/options.hpp"
 #include "tenon/cpp/setup.hpp"
+#include "tenon/cpp/start.hpp"
 #include "tenon/cpp/tensor.hpp"
 #include "tenon/layer.h"
 
@@ -78,12 +84,30 @@ namespace tenon __attribute__((visibility("hidden"))) {
   };
 
   template <typename T>
+  concept HasPrepare = requires(const Setup& setup) {
+    T::prepare(setup);
+  };
+  template <typename T>
+  concept HasInitialise = requires(const Setup& setup, Start& start) {
+    T::initialise(setup, start);
+  };
+  template <typename T>
+  concept HasOptions = requires {
+    T::kOptions;
+  };
+
+  // Functions that only look at the options get a const view of the setup, which reads through a
+  // non-const pointer.
+  inline Setup looking_at(const tenon_base& base, const tenon_setup* setup) {
+    return Setup(base, const_cast<tenon_setup*>(setup));
+  }
+
+  template <typename T>
   struct Trampolines {
     static tenon_status validate(const tenon_host*, const tenon_base* base,
                                  const tenon_setup* setup, tenon_error* error) {
       return fence(T::kType.id, "validate", error, [&] {
-        // Setup reads options through a non-const pointer; validate only ever sees it const.
-        const Setup view(*base, const_cast<tenon_setup*>(setup));
+        const Setup view = looking_at(*base, setup);
         T::validate(view);
       });
     }
@@ -93,6 +117,29 @@ namespace tenon __attribute__((visibility("hidden"))) {
       return fence(T::kType.id, "add_adapter", error, [&] {
         Setup view(*base, setup);
         T::add_adapter(view);
+      });
+    }
+
+    static tenon_status prepare(const tenon_host*, const tenon_base* base, const tenon_setup* setup,
+                                void** state, tenon_error* error) {
+      return fence(T::kType.id, "prepare", error, [&] {
+        const Setup view = looking_at(*base, setup);
+        *state = new auto(T::prepare(view));
+      });
+    }
+
+    static void release(const tenon_host*, const tenon_base*, void* state) {
+      delete static_cast<decltype(T::prepare(std::declval<const Setup&>()))*>(state);
+    }
+
+    static tenon_status initialise(const tenon_host*, const tenon_base* base,
+                                   const tenon_setup* setup, const tenon_start* start,
+                                   tenon_error* error) {
+      return fence(T::kType.id, "initialise", error, [&] {
+        const Setup view = looking_at(*base, setup);
+        Start started(*base, *start);
+        T::initialise(view, started);
+        started.give();
       });
     }
 
@@ -135,6 +182,15 @@ namespace tenon __attribute__((visibility("hidden"))) {
     table.add_adapter = Trampolines<T>::add_adapter;
     if constexpr (HasForward<T>) table.forward = Trampolines<T>::forward;
     if constexpr (HasMergedWeight<T>) table.merged_weight = Trampolines<T>::merged_weight;
+    if constexpr (HasOptions<T>) {
+      table.options = kOptionTable<T::kOptions>.data();
+      table.n_options = kOptionTable<T::kOptions>.size();
+    }
+    if constexpr (HasPrepare<T>) {
+      table.prepare = Trampolines<T>::prepare;
+      table.release = Trampolines<T>::release;
+    }
+    if constexpr (HasInitialise<T>) table.initialise = Trampolines<T>::initialise;
     return table;
   }
 
@@ -147,6 +203,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
     using Outputs = tenon::Outputs;
     using Tensor = tenon::Tensor;
     using Weight = tenon::Weight;
+    using Start = tenon::Start;
   };
 
 }  // namespace tenon

@@ -1,10 +1,13 @@
-// TENON_PLUGIN(id, version, Layers...): the two exported symbols, as constant data.
+// TENON_PLUGIN(id, version, Layers and Methods...): the two exported symbols, as constant data.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <string_view>
 
 #include "tenon/cpp/layer.hpp"
+#include "tenon/cpp/method.hpp"
 #include "tenon/plugin.h"
 
 namespace tenon __attribute__((visibility("hidden"))) {
@@ -12,9 +15,36 @@ namespace tenon __attribute__((visibility("hidden"))) {
 
   template <typename T>
   inline constexpr tenon_layer_type kLayerTable = make_table<T>();
+  template <typename T>
+  inline constexpr tenon_method kMethodTable = make_method<T>();
 
-  template <typename... Layers>
-  inline constexpr const tenon_layer_type* kLayerTables[] = {&kLayerTable<Layers>...};
+  // Of the parts of a plugin, the layers' tables and the methods' tables.
+  template <typename... Parts>
+  struct Tables {
+    static constexpr std::size_t kMethodCount = (0 + ... + (IsMethod<Parts> ? 1 : 0));
+    static constexpr std::size_t kLayerCount = sizeof...(Parts) - kMethodCount;
+
+    static constexpr auto kLayers = [] {
+      std::array<const tenon_layer_type*, std::max<std::size_t>(kLayerCount, 1)> tables{};
+      std::size_t n = 0;
+      const auto add = [&]<typename T>(const T*) {
+        if constexpr (!IsMethod<T>) tables[n++] = &kLayerTable<T>;
+      };
+      (add(static_cast<const Parts*>(nullptr)), ...);
+      return tables;
+    }();
+    static constexpr auto kMethods = [] {
+      std::array<const tenon_method*, std::max<std::size_t>(kMethodCount, 1)> tables{};
+      std::size_t n = 0;
+      const auto add = [&]<typename T>(const T*) {
+        if constexpr (IsMethod<T>) tables[n++] = &kMethodTable<T>;
+      };
+      (add(static_cast<const Parts*>(nullptr)), ...);
+      return tables;
+    }();
+    static constexpr std::uint32_t kStampKind =
+        (kLayerCount > 0 ? TENON_STAMP_LAYERS : 0) | (kMethodCount > 0 ? TENON_STAMP_METHODS : 0);
+  };
 
   inline tenon_status remember_host(const tenon_host* table, tenon_error*) {
     host = table;
@@ -26,31 +56,34 @@ namespace tenon __attribute__((visibility("hidden"))) {
     for (std::size_t i = 0; i < from.size() && i + 1 < N; ++i) to[i] = from[i];
   }
 
-  template <typename... Layers>
+  template <typename... Parts>
   constexpr tenon_plugin make_plugin(const char* id, const char* version) {
     tenon_plugin plugin{};
     plugin.struct_size = sizeof(tenon_plugin);
     plugin.abi_major = TENON_ABI_MAJOR;
     plugin.abi_minor = TENON_ABI_MINOR;
-    plugin.min_host_minor = 1;
+    plugin.min_host_minor = 2;
     plugin.id = id;
     plugin.version = version;
     plugin.compiler = __VERSION__;
     plugin.sdk_version = TENON_SDK_VERSION;
-    plugin.n_layer_types = sizeof...(Layers);
-    plugin.layer_types = kLayerTables<Layers...>;
+    plugin.n_layer_types = Tables<Parts...>::kLayerCount;
+    plugin.layer_types = Tables<Parts...>::kLayers.data();
     plugin.init = remember_host;
+    plugin.methods = Tables<Parts...>::kMethods.data();
+    plugin.n_methods = Tables<Parts...>::kMethodCount;
     return plugin;
   }
 
+  template <typename... Parts>
   constexpr tenon_stamp make_stamp(std::string_view id, std::string_view version) {
     tenon_stamp stamp{};
     for (std::size_t i = 0; i < sizeof stamp.magic; ++i) stamp.magic[i] = TENON_STAMP_MAGIC[i];
     stamp.struct_size = sizeof(tenon_stamp);
-    stamp.kind = TENON_STAMP_LAYERS;
+    stamp.kind = Tables<Parts...>::kStampKind;
     stamp.abi_major = TENON_ABI_MAJOR;
     stamp.abi_minor = TENON_ABI_MINOR;
-    stamp.min_host_minor = 1;
+    stamp.min_host_minor = 2;
     stamp.pointer_bits = 8 * sizeof(void*);
     copy_text(stamp.id, id);
     copy_text(stamp.version, version);
@@ -61,10 +94,11 @@ namespace tenon __attribute__((visibility("hidden"))) {
   }  // namespace detail
 }  // namespace tenon
 
-#define TENON_PLUGIN(plugin_id, plugin_version, ...)                                           \
-  static_assert(sizeof(plugin_id) <= sizeof(tenon_stamp::id), "the id is too long");           \
-  extern "C" {                                                                                 \
-  constexpr tenon_plugin tenon_plugin_v0 =                                                     \
-      tenon::detail::make_plugin<__VA_ARGS__>(plugin_id, plugin_version);                      \
-  constexpr tenon_stamp tenon_stamp_v0 = tenon::detail::make_stamp(plugin_id, plugin_version); \
+#define TENON_PLUGIN(plugin_id, plugin_version, ...)                                 \
+  static_assert(sizeof(plugin_id) <= sizeof(tenon_stamp::id), "the id is too long"); \
+  extern "C" {                                                                       \
+  constexpr tenon_plugin tenon_plugin_v0 =                                           \
+      tenon::detail::make_plugin<__VA_ARGS__>(plugin_id, plugin_version);            \
+  constexpr tenon_stamp tenon_stamp_v0 =                                             \
+      tenon::detail::make_stamp<__VA_ARGS__>(plugin_id, plugin_version);             \
   }

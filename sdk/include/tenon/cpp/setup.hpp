@@ -25,11 +25,19 @@ namespace tenon __attribute__((visibility("hidden"))) {
   namespace detail {
 
   template <typename T>
+  inline constexpr bool kIsOptional = false;
+  template <typename T>
+  inline constexpr bool kIsOptional<std::optional<T>> = true;
+
+  template <typename T>
   T from_value(const tenon_value& value, std::string_view key) {
     const auto wrong = [&](const char* wanted) -> Failure {
       return Failure(TENON_INVALID_ARGUMENT, "`" + std::string(key) + "` is not " + wanted);
     };
-    if constexpr (std::is_same_v<T, bool>) {
+    if constexpr (kIsOptional<T>) {
+      if (value.tag == TENON_NONE) return std::nullopt;
+      return from_value<typename T::value_type>(value, key);
+    } else if constexpr (std::is_same_v<T, bool>) {
       if (value.tag != TENON_TRUTH) throw wrong("true or false");
       return value.u.i != 0;
     } else if constexpr (std::is_integral_v<T>) {
@@ -42,8 +50,24 @@ namespace tenon __attribute__((visibility("hidden"))) {
     } else if constexpr (std::is_same_v<T, std::string>) {
       if (value.tag != TENON_STRING) throw wrong("a string");
       return std::string(value.u.s, value.n);
+    } else if constexpr (std::is_same_v<T, std::vector<double>>) {
+      if (value.tag == TENON_DOUBLE_LIST) return T(value.u.ds, value.u.ds + value.n);
+      if (value.tag != TENON_INT_LIST) throw wrong("a list of numbers");
+      return T(value.u.is, value.u.is + value.n);
+    } else if constexpr (std::is_same_v<T, std::vector<bool>>) {
+      if (value.tag != TENON_TRUTH_LIST) throw wrong("a list of true or false");
+      return T(value.u.bs, value.u.bs + value.n);
+    } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+      if (value.tag != TENON_STRING_LIST) throw wrong("a list of strings");
+      T texts;
+      for (std::uint32_t i = 0; i < value.n; ++i) {
+        texts.emplace_back(value.u.ss[i].p, value.u.ss[i].n);
+      }
+      return texts;
     } else {
-      static_assert(std::is_same_v<T, Shape>, "bool, integers, floats, std::string or Shape");
+      static_assert(std::is_same_v<T, Shape>,
+                    "bool, an integer, a float, std::string, Shape, a std::vector of double, bool "
+                    "or std::string, or a std::optional of these");
       if (value.tag == TENON_INT) return Shape{value.u.i};
       if (value.tag != TENON_INT_LIST) throw wrong("a list of whole numbers");
       return Shape(value.u.is, value.u.is + value.n);
@@ -86,11 +110,14 @@ namespace tenon __attribute__((visibility("hidden"))) {
       return {i, facts.name, Shape(facts.shape, facts.shape + facts.ndim), facts.dtype,
               (facts.flags & TENON_WEIGHT_IS_BUFFER) != 0};
     }
-    // The attribute if the base has it.
+    // The attribute if the base has it and it is not None.
     template <typename T>
     std::optional<T> find_attribute(const char* name) const {
       tenon_value value{};
-      if (detail::host->attribute(&base_, name, &value, nullptr) != TENON_OK) return std::nullopt;
+      if (detail::host->attribute(&base_, name, &value, nullptr) != TENON_OK ||
+          value.tag == TENON_NONE) {
+        return std::nullopt;
+      }
       return detail::from_value<T>(value, name);
     }
     // An argument of an operator that uses the weights, by its schema's name:
@@ -131,7 +158,8 @@ namespace tenon __attribute__((visibility("hidden"))) {
 
     const Base& base() const { return base_; }
 
-    // A key of the adapter's configuration, after rank_pattern and alpha_pattern.
+    // A key of the method, after rank_pattern and alpha_pattern, or an option that the layer
+    // declares in kOptions. bool for a TENON_MODULES key: whether it means this layer.
     template <typename T>
     T option(const char* key) const {
       tenon_value value{};

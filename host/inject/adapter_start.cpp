@@ -1,0 +1,98 @@
+#include "inject/adapter_start.h"
+
+#include <ATen/ATen.h>
+
+#include <stdexcept>
+
+#include "base/error.h"
+#include "model/parameter_init.h"
+
+namespace tenon {
+namespace {
+
+PluginCall call_of(const PlannedLayer& planned, const char* function) {
+  return {Stage::kInjection, *planned.facts, planned.layer_type->plugin(), function};
+}
+
+// PEFT keeps adapters of a half-precision base in float32 (autocast_adapter_dtype).
+at::ScalarType adapter_dtype(const ParameterSpec& spec, const LayerFacts& facts) {
+  if (spec.dtype >= 0) return static_cast<at::ScalarType>(spec.dtype);
+  for (const WeightFacts& weight : facts.description().weights) {
+    const auto dtype = static_cast<at::ScalarType>(weight.dtype);
+    if (dtype == at::kDouble) return at::kDouble;
+  }
+  return at::kFloat;
+}
+
+at::Tensor make_parameter(const PlannedLayer& planned, const ParameterSpec& spec,
+                          const at::Generator& generator) {
+  at::Tensor tensor = at::empty(spec.shape, adapter_dtype(spec, *planned.facts));
+  try {
+    initialise(tensor, spec.init, spec.init_a, spec.init_b, generator);
+  } catch (const std::invalid_argument& misfit) {
+    throw_bug(call_of(planned, "add_adapter"), "parameter " + spec.name + ": " + misfit.what());
+  }
+  return tensor;
+}
+
+std::vector<tenon_tensor> handles_of(const std::vector<at::Tensor>& tensors) {
+  std::vector<tenon_tensor> handles;
+  for (const at::Tensor& tensor : tensors) handles.push_back(to_handle(tensor));
+  return handles;
+}
+
+void check_shape(const PlannedLayer& planned, const std::string& name, const at::Tensor& wanted,
+                 const at::Tensor& given) {
+  if (wanted.sizes() == given.sizes()) return;
+  throw_bug(call_of(planned, "initialise"), name + " is " + c10::str(wanted.sizes()) +
+                                                ", initialise gave " + c10::str(given.sizes()));
+}
+
+void start_from_base(const PlannedLayer& planned, const tenon_setup& setup,
+                     const std::vector<at::Tensor>& weights, const at::Generator& generator,
+                     AdapterStart& start) {
+  const at::NoGradGuard no_grad;
+  const std::vector<tenon_tensor> weight_handles = handles_of(weights);
+  const std::vector<tenon_tensor> parameter_handles = handles_of(start.parameters);
+  tenon_generator source{generator};
+  tenon_start facts{};
+  facts.weights = weight_handles.data();
+  facts.params = parameter_handles.data();
+  facts.n_weights = static_cast<std::uint32_t>(weights.size());
+  facts.n_params = static_cast<std::uint32_t>(start.parameters.size());
+  facts.scaling = planned.scaling;
+  facts.state = start.state.get();
+  facts.generator = &source;
+  const LayerType::Started started = planned.layer_type->initialise(*planned.facts, setup, facts);
+  for (std::size_t i = 0; i < started.parameters.size(); ++i) {
+    if (!started.parameters[i].defined()) continue;
+    check_shape(planned, planned.parameters[i].name, start.parameters[i], started.parameters[i]);
+    start.parameters[i].copy_(started.parameters[i]);
+  }
+  for (std::size_t i = 0; i < started.weights.size(); ++i) {
+    if (!started.weights[i].defined()) continue;
+    const std::string& name = planned.facts->description().weights[i].name;
+    check_shape(planned, name, weights[i], started.weights[i]);
+    start.residuals.emplace_back(static_cast<std::uint32_t>(i),
+                                 started.weights[i].detach().to(weights[i].scalar_type()));
+  }
+}
+
+}  // namespace
+
+AdapterStart start_adapter(const PlannedLayer& planned, const std::vector<at::Tensor>& weights,
+                           const at::Generator& generator) {
+  AdapterStart start;
+  for (const ParameterSpec& spec : planned.parameters) {
+    start.parameters.push_back(make_parameter(planned, spec, generator));
+  }
+  const tenon_setup setup{planned.options, planned.parameters, {}};
+  start.state = planned.layer_type->prepare(planned.facts, setup);
+  start_from_base(planned, setup, weights, generator, start);
+  for (std::size_t i = 0; i < planned.parameters.size(); ++i) {
+    if (planned.parameters[i].trainable()) start.parameters[i].requires_grad_(true);
+  }
+  return start;
+}
+
+}  // namespace tenon

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "inject/injection_plan.h"
+
+namespace tenon {
+
+// What one adapter brings to one layer.
+struct AdapterStart {
+  std::vector<at::Tensor> parameters;  // in the plugin's order
+  // Weights that the base has under this adapter, by their number, in place of the model's own.
+  std::vector<std::pair<std::uint32_t, at::Tensor>> residuals;
+  std::shared_ptr<void> state;  // the plugin's own
+};
+
+// Allocates the parameters of a planned layer, starts them as declared, and lets the plugin prepare
+// its state and start what depends on the base. `weights`: the base's, in the order of the facts.
+AdapterStart start_adapter(const PlannedLayer& planned, const std::vector<at::Tensor>& weights,
+                           const at::Generator& generator);
+
+}  // namespace tenon

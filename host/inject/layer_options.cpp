@@ -1,0 +1,99 @@
+#include "inject/layer_options.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/suggest.h"
+
+namespace tenon {
+namespace {
+
+const char* init_name(LoraInit init) {
+  switch (init) {
+    case LoraInit::kRandom:
+      return "random";
+    case LoraInit::kGaussian:
+      return "gaussian";
+    case LoraInit::kDefault:
+      break;
+  }
+  return "default";
+}
+
+[[noreturn]] void fail(const RecordedLayer& record, const std::string& key,
+                       const std::string& what) {
+  throw Error({.stage = Stage::kInjection,
+               .message = "option `" + key + "` of `" + record.name + "` " + what,
+               .hint = "the adapter was made with plugin " + record.plugin + " " + record.version});
+}
+
+}  // namespace
+
+OptionTable LayerOptions::method_keys(const std::string& path) const {
+  OptionTable keys = keys_.at(path);
+  if (config_.method != "lora") return keys;
+  keys["r"] = ranks_.value(path).value_or(config_.r);
+  keys["lora_alpha"] = alphas_.value(path).value_or(config_.lora_alpha);
+  keys["lora_dropout"] = config_.lora_dropout;
+  keys["use_rslora"] = config_.use_rslora;
+  keys["init_lora_weights"] = std::string(init_name(config_.init_lora_weights));
+  return keys;
+}
+
+const OptionTable& LayerOptions::own(const LayerType& layer_type) {
+  const auto known = own_.find(&layer_type);
+  if (known != own_.end()) return known->second;
+  OptionTable complete = complete_options(layer_type.options(), config_.options, problems_);
+  return own_.emplace(&layer_type, std::move(complete)).first->second;
+}
+
+OptionTable LayerOptions::recorded(const LayerType& layer_type, const RecordedLayer& record) {
+  const std::vector<std::string> known = option_keys(layer_type.options());
+  for (const auto& [key, value] : record.options) {
+    if (std::find(known.begin(), known.end(), key) == known.end()) {
+      fail(record, key, "is unknown to " + layer_type.id() + " " + layer_type.plugin().version);
+    }
+  }
+  std::vector<OptionProblem> problems;
+  OptionTable complete = complete_options(layer_type.options(), record.options, problems);
+  for (const OptionProblem& problem : problems) fail(record, problem.key, problem.text);
+  const OptionTable& wanted = own(layer_type);
+  for (const auto& [key, value] : config_.options) {
+    if (wanted.contains(key) && wanted.at(key) != complete.at(key)) {
+      fail(record, key,
+           "is " + option_text(complete.at(key)) +
+               " in the saved adapter; leave it out of [adapter.options]");
+    }
+  }
+  return complete;
+}
+
+void LayerOptions::throw_problems() const {
+  Problems problems;
+  const auto add = [&](const std::string& key, const std::string& text) {
+    const auto place = config_.option_places.find(key);
+    problems.add(
+        place == config_.option_places.end() ? Place{.text = config_.location} : place->second,
+        "`adapter.options." + key + "` " + text);
+  };
+  for (const OptionProblem& problem : problems_) add(problem.key, problem.text);
+  std::set<std::string> known;
+  std::vector<std::string> ids;
+  for (const auto& [layer_type, table] : own_) {
+    ids.push_back(layer_type->id());
+    for (const auto& [key, value] : table) known.insert(key);
+  }
+  const std::vector<std::string> names(known.begin(), known.end());
+  for (const auto& [key, value] : config_.options) {
+    if (own_.empty() || known.contains(key)) continue;
+    const std::string suggestion = did_you_mean(key, names);
+    add(key, "is no option of " + join(ids) + "; " +
+                 (!suggestion.empty() ? suggestion
+                  : names.empty()     ? "they have none"
+                                      : "known: " + join(names)));
+  }
+  problems.throw_if_any(config_.location);
+}
+
+}  // namespace tenon

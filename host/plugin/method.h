@@ -1,0 +1,56 @@
+#pragma once
+
+#include <tenon/method.h>
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "plugin/declared_options.h"
+#include "plugin/handles.h"
+
+namespace tenon {
+
+struct PluginInfo;
+
+// One method of a loaded plugin.
+class Method {
+ public:
+  Method(const tenon_method& table, const PluginInfo& plugin);
+
+  std::string name() const { return table_.name; }
+  // PEFT's name; where PEFT has none, the method's in upper case, which PEFT refuses.
+  std::string peft_type() const;
+  bool is_in_peft() const { return table_.peft_type != nullptr; }
+  std::string doc() const { return table_.doc != nullptr ? table_.doc : ""; }
+  std::uint32_t max_active() const { return table_.max_active; }  // 0: any number
+  const std::vector<DeclaredOption>& keys() const { return keys_; }
+  const PluginInfo& plugin() const { return *plugin_; }
+
+  bool scales() const { return table_.scaling != nullptr; }
+  // 1 for a method that does not scale. Throws Error{kInjection}.
+  double scaling(const LayerFacts& base, const tenon_setup& setup) const;
+
+ private:
+  tenon_method table_;
+  const PluginInfo* plugin_;
+  std::vector<DeclaredOption> keys_;
+};
+
+// The methods that a run knows, by name. Of several of one name, the plugin of the higher place
+// gives it. Borrows the plugins.
+class MethodTable {
+ public:
+  // Throws Error{kPlugins} if two plugins of one place offer the same method.
+  explicit MethodTable(const std::deque<PluginInfo>& plugins);
+
+  const Method* find(const std::string& name) const;                 // nullptr if there is none
+  const Method* find_peft_type(const std::string& peft_type) const;  // nullptr if there is none
+  std::vector<std::string> names() const;                            // sorted
+
+ private:
+  std::vector<const Method*> methods_;
+};
+
+}  // namespace tenon

@@ -1,0 +1,69 @@
+// From an author's struct to the C table of one method:
+//
+//   struct Scale : tenon::Method<Scale> {
+//     static constexpr tenon::method_type kMethod{.name = "scale", .peft_type = "SCALE"};
+//     static constexpr tenon_option kKeys[] = {tenon::option::truth(...)};  // optional
+//     static double scaling(const tenon::Setup& setup);                     // optional
+//   };
+#pragma once
+
+#include <cstdint>
+
+#include "tenon/cpp/layer.hpp"
+#include "tenon/method.h"
+
+namespace tenon __attribute__((visibility("hidden"))) {
+
+  // The facts of a method; see tenon_method for each.
+  struct method_type {
+    const char* name;
+    const char* peft_type = nullptr;
+    const char* doc = "";
+    std::uint32_t max_active = 0;
+  };
+
+  template <typename T>
+  struct Method {
+    using Setup = tenon::Setup;
+  };
+
+  namespace detail {
+
+  template <typename T>
+  concept IsMethod = requires {
+    T::kMethod;
+  };
+  template <typename T>
+  concept HasKeys = requires {
+    T::kKeys;
+  };
+  template <typename T>
+  concept HasScaling = requires(const Setup& setup) {
+    T::scaling(setup);
+  };
+
+  template <typename T>
+  tenon_status scaling_of(const tenon_host*, const tenon_base* base, const tenon_setup* setup,
+                          double* out, tenon_error* error) {
+    return fence(T::kMethod.name, "scaling", error,
+                 [&] { *out = T::scaling(looking_at(*base, setup)); });
+  }
+
+  template <typename T>
+  constexpr tenon_method make_method() {
+    tenon_method table{};
+    table.struct_size = sizeof table;
+    table.name = T::kMethod.name;
+    table.peft_type = T::kMethod.peft_type;
+    table.doc = T::kMethod.doc;
+    table.max_active = T::kMethod.max_active;
+    if constexpr (HasKeys<T>) {
+      table.keys = kOptionTable<T::kKeys>.data();
+      table.n_keys = kOptionTable<T::kKeys>.size();
+    }
+    if constexpr (HasScaling<T>) table.scaling = scaling_of<T>;
+    return table;
+  }
+
+  }  // namespace detail
+}  // namespace tenon
