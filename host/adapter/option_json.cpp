@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "adapter/json_problems.h"
+#include "base/json.h"
 
 namespace tenon {
 namespace {

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "adapter/option_json.h"
 #include "app/commands.h"
 #include "app/stages.h"
 #include "base/error.h"
@@ -69,6 +70,30 @@ Json plan_json(const AdaptedModel& model, const InjectionPlan& plan) {
   return out;
 }
 
+Json options_json(const std::vector<DeclaredOption>& options) {
+  Json list = Json::array();
+  for (const DeclaredOption& option : options) {
+    list.push_back({{"key", option.key},
+                    {"type", option.type_text()},
+                    {"default", option_to_json(option.initial)},
+                    {"required", option.required},
+                    {"help", option.help}});
+  }
+  return list;
+}
+
+Json methods_json(const PluginInfo& plugin) {
+  Json list = Json::array();
+  for (const Method& method : plugin.methods) {
+    list.push_back({{"name", method.name()},
+                    {"peft_type", method.is_in_peft() ? Json(method.peft_type()) : Json(nullptr)},
+                    {"doc", method.doc()},
+                    {"max_active", method.max_active()},
+                    {"keys", options_json(method.keys())}});
+  }
+  return list;
+}
+
 Json plugins_json(const PluginRegistry& plugins) {
   Json out{{"plugins", Json::array()}, {"refused", Json::array()}, {"shadowed", Json::array()}};
   for (const PluginInfo& plugin : plugins.plugins()) {
@@ -78,14 +103,15 @@ Json plugins_json(const PluginRegistry& plugins) {
                        {"method", type.method()},
                        {"types", type.base_types()},
                        {"priority", type.priority()},
-                       {"options", Json::array()}});
+                       {"options", options_json(type.options())}});
     }
     out["plugins"].push_back({{"id", plugin.id},
                               {"version", plugin.version},
                               {"path", plugin.path.string()},
                               {"origin", plugin.origin},
                               {"sha256", plugin.sha256},
-                              {"layer_types", types}});
+                              {"layer_types", types},
+                              {"methods", methods_json(plugin)}});
   }
   for (const RefusedPlugin& refused : plugins.refused()) {
     out["refused"].push_back(

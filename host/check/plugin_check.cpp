@@ -79,7 +79,7 @@ void open_plugin(const ChildChannel& channel, const fs::path& file) {
     send_finding(channel, failed(rule_of(*refusal), refusal->reason));
     return;
   }
-  const tenon_plugin& plugin = *std::get<LoadedLibrary>(result).plugin;
+  const tenon_plugin& plugin = std::get<LoadedLibrary>(result).plugin;
   send_finding(channel, {"loads"});
   tenon_stamp stamp{};
   const MappedFile bytes(file, Stage::kPlugins);

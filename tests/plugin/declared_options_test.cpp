@@ -60,12 +60,11 @@ TEST(DeclaredOptions, WhatIsNotGivenTakesItsDefault) {
 
 TEST(DeclaredOptions, AnIntegerServesAsAFloatAndAnEmptyListAsAnyList) {
   std::vector<OptionProblem> problems;
-  const OptionTable complete =
-      complete_options(declared(),
-                       {{"gain", std::int64_t{2}},
-                        {"weights", std::vector<std::int64_t>{1, 2}},
-                        {"names", std::vector<std::int64_t>{}}},
-                       problems);
+  const OptionTable complete = complete_options(declared(),
+                                                {{"gain", std::int64_t{2}},
+                                                 {"weights", std::vector<std::int64_t>{1, 2}},
+                                                 {"names", std::vector<std::int64_t>{}}},
+                                                problems);
   EXPECT_THAT(problems, IsEmpty());
   EXPECT_EQ(complete.at("gain"), OptionValue(2.0));
   EXPECT_EQ(complete.at("weights"), OptionValue(std::vector{1.0, 2.0}));

@@ -54,24 +54,23 @@ TEST(OperatorTable, ListsOfTruthValuesReachTheOperator) {
   const std::int64_t ones[] = {1};
   const std::int64_t zeros[] = {0};
   const std::int64_t sizes[] = {2};
-  const std::vector<tenon_value> arguments = {
-      value(g),
-      value(in),
-      value(w),
-      {TENON_INT_LIST, 1, {.is = sizes}},
-      {TENON_INT_LIST, 1, {.is = ones}},
-      {TENON_INT_LIST, 1, {.is = zeros}},
-      {TENON_INT_LIST, 1, {.is = ones}},
-      {TENON_TRUTH, 0, {.i = 0}},
-      {TENON_INT_LIST, 1, {.is = zeros}},
-      integer(1),
-      {TENON_TRUTH_LIST, 3, {.bs = mask}}};
+  const std::vector<tenon_value> arguments = {value(g),
+                                              value(in),
+                                              value(w),
+                                              {TENON_INT_LIST, 1, {.is = sizes}},
+                                              {TENON_INT_LIST, 1, {.is = ones}},
+                                              {TENON_INT_LIST, 1, {.is = zeros}},
+                                              {TENON_INT_LIST, 1, {.is = ones}},
+                                              {TENON_TRUTH, 0, {.i = 0}},
+                                              {TENON_INT_LIST, 1, {.is = zeros}},
+                                              integer(1),
+                                              {TENON_TRUTH_LIST, 3, {.bs = mask}}};
   std::array<tenon_value, 3> results{};
   tenon_error error;
-  ASSERT_EQ(host_table().call(op("aten::convolution_backward"), arguments.data(),
-                              static_cast<std::uint32_t>(arguments.size()), results.data(), 3,
-                              &error),
-            TENON_OK)
+  ASSERT_EQ(
+      host_table().call(op("aten::convolution_backward"), arguments.data(),
+                        static_cast<std::uint32_t>(arguments.size()), results.data(), 3, &error),
+      TENON_OK)
       << error.text;
   EXPECT_NE(results[0].u.t, nullptr);
   EXPECT_EQ(results[1].u.t, nullptr) << "the mask asks for the first gradient only";
@@ -143,12 +142,11 @@ TEST(OperatorTable, ArgumentsHaveNames) {
 TEST(OperatorTable, DevicesAreNames) {
   const at::Tensor x = at::ones({3});
   const char cpu[] = "cpu";
-  const at::Tensor y = call(op("aten::new_zeros"),
-                            {value(x),
-                             {TENON_INT_LIST, 1, {.is = x.sizes().data()}},
-                             {TENON_DTYPE, 0, {.i = TENON_FLOAT64}},
-                             by_default(),
-                             {TENON_STRING, 3, {.s = cpu}}});
+  const at::Tensor y = call(op("aten::new_zeros"), {value(x),
+                                                    {TENON_INT_LIST, 1, {.is = x.sizes().data()}},
+                                                    {TENON_DTYPE, 0, {.i = TENON_FLOAT64}},
+                                                    by_default(),
+                                                    {TENON_STRING, 3, {.s = cpu}}});
   EXPECT_EQ(y.scalar_type(), at::kDouble);
   EXPECT_TRUE(y.device().is_cpu());
 }

@@ -1,7 +1,7 @@
 // A method of a third party's own on torch.nn.Linear: a fraction of the weight is trained, the rest
 // stays. Start: part = f W, the base's weight becomes W - f W, so that nothing changes; then
-// y = (W - f W) x + b + part x. Needs a method with keys, a state made in `prepare`, parameters that
-// start from the base, and a weight that the base has under the adapter.
+// y = (W - f W) x + b + part x. Needs a method with keys, a state made in `prepare`, parameters
+// that start from the base, and a weight that the base has under the adapter.
 #include <tenon/sdk.hpp>
 
 namespace {

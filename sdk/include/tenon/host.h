@@ -46,11 +46,11 @@ typedef struct tenon_host {
 
   /* An attribute of the base, read off the operators that use its weights: an argument of such an
    * operator by its name in the operator's schema ("stride", "padding", "num_layers"); the first
-   * operator that has it counts. Of the schema's type: int and int[] are TENON_INT and TENON_INT_LIST, bool TENON_TRUTH, float and
-   * float[] TENON_DOUBLE and TENON_DOUBLE_LIST, bool[] TENON_TRUTH_LIST, str TENON_STRING, None
-   * TENON_NONE. An argument that the model leaves out has the schema's default.
-   * TENON_INVALID_ARGUMENT if there is none. Strings and lists are valid as long as the base.
-   * since 0.1 */
+   * operator that has it counts. Of the schema's type: int and int[] are TENON_INT and
+   * TENON_INT_LIST, bool TENON_TRUTH, float and float[] TENON_DOUBLE and TENON_DOUBLE_LIST, bool[]
+   * TENON_TRUTH_LIST, str TENON_STRING, None TENON_NONE. An argument that the model leaves out has
+   * the schema's default. TENON_INVALID_ARGUMENT if there is none. Strings and lists are valid as
+   * long as the base. since 0.1 */
   tenon_status (*attribute)(const tenon_base *, const char *name, tenon_value *out, tenon_error *);
 
   /* A further owned handle on the same tensor. since 0.1 */
