@@ -9,8 +9,8 @@ namespace {
 using ::testing::ElementsAre;
 using testing::error_text;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
 
 // What PEFT 0.21.2 saved for LoraConfig(target_modules=["seq.0", "seq.2"],
 // modules_to_save=["seq.4"], lora_alpha=16, lora_dropout=0.1, rank_pattern={"seq.0": 4},
@@ -286,17 +286,51 @@ TEST(PeftConfigTest, AllProblemsAreReportedAtOnce) {
             "PEFT");
 }
 
-TEST(PeftConfigTest, OtherMethodsAreRefusedByNameAlone) {
-  const std::string text =
-      error_text([] { read(R"({"peft_type":"IA3","feedforward_modules":["x"]})"); });
-  EXPECT_THAT(text, HasSubstr("`peft_type` \"IA3\" is not supported"));
-  EXPECT_THAT(text, Not(HasSubstr("feedforward_modules")));
+TEST(PeftConfigTest, KeysOfAPluginsMethodArePlainValues) {
+  const AdapterConfig config = read(
+      R"({"peft_type":"IA3","target_modules":["k","v"],"feedforward_modules":["v"],"depth":2,
+          "init_ia3_weights":false,"modules_to_save":null,"revision":"main","loftq":{}})");
+  EXPECT_EQ(config.peft_type, "IA3");
+  EXPECT_EQ(config.method, "") << "which method it is, the plugins tell";
+  EXPECT_EQ(config.target_modules, ModuleRule(std::vector<std::string>{"k", "v"}));
+  EXPECT_THAT(
+      config.method_keys,
+      UnorderedElementsAre(Pair("feedforward_modules", OptionValue(std::vector<std::string>{"v"})),
+                           Pair("depth", OptionValue(std::int64_t{2})),
+                           Pair("init_ia3_weights", OptionValue(false))));
+}
+
+TEST(PeftConfigTest, ConfigOfAPluginsMethodIsWrittenAsPeftOrdersIt) {
+  AdapterConfig config;
+  config.method = "ia3";
+  config.peft_type = "IA3";
+  config.target_modules = std::vector<std::string>{"k"};
+  config.method_keys = {{"feedforward_modules", std::monostate()}, {"init_ia3_weights", true}};
+  EXPECT_EQ(write_peft_config(config, "Net", "acme"), R"({
+  "auto_mapping": {
+    "base_model_class": "Net",
+    "parent_library": "acme"
+  },
+  "base_model_name_or_path": null,
+  "exclude_modules": null,
+  "feedforward_modules": null,
+  "inference_mode": true,
+  "init_ia3_weights": true,
+  "modules_to_save": null,
+  "peft_type": "IA3",
+  "peft_version": "0.21.2",
+  "revision": null,
+  "target_modules": [
+    "k"
+  ],
+  "task_type": null
+})");
 }
 
 TEST(PeftConfigTest, TextThatIsNoLoraConfigIsRefused) {
   EXPECT_THAT(error_text([] { read("{}"); }), HasSubstr("the adapter's config has no `peft_type`"));
   EXPECT_THAT(error_text([] { read(R"({"peft_type":null})"); }),
-              HasSubstr("`peft_type` null is not supported"));
+              HasSubstr("`peft_type` null is not a text"));
   EXPECT_THAT(error_text([] { read("[]"); }),
               HasSubstr("the adapter's config is a list, not a table"));
   EXPECT_THAT(error_text([] { read("{\"r\": 8"); }),

@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(
                   ":2:8: `model.layers[0].name` must be names joined by single dots, not `a..b`"},
         BadConfig{"ArgumentIsATable", "[[model.layers]]\nname = \"a\"\ntype = \"Linear\"\nx = {}\n",
                   ":4:5: `model.layers[0].x` must be a boolean, a number, a string or a list of "
-                  "numbers, not a table"},
+                  "one of them, not a table"},
         BadConfig{"Dtype", kDeclared + "dtype = \"float23\"\n",
                   ":3:9: `model.dtype` must be float32, float64, bfloat16 or float16, not "
                   "`float23`; did you mean `float32`, `float64` or `float16`?"},
