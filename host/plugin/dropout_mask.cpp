@@ -54,13 +54,11 @@ MaskRun run_at(std::int64_t seed, double p, std::int64_t begin) {
           static_cast<float>(1 / (1 - p))};
 }
 
-TENON_VECTORISED void write_product(float* out, const float* x, const MaskRun& mask,
-                                    std::int64_t count) {
+TENON_VECTORISED void write_product(float* out, const float* x, MaskRun mask, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) out[i] = x[i] * mask[i];
 }
 
-TENON_VECTORISED void add_product(float* sum, const float* term, const MaskRun& mask,
-                                  std::int64_t count) {
+TENON_VECTORISED void add_product(float* sum, const float* term, MaskRun mask, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) sum[i] += term[i] * mask[i];
 }
 
