@@ -16,8 +16,9 @@ namespace tenon {
 namespace {
 
 // Where the adapter came from, how PEFT ran it, and details of settings that are off.
-constexpr std::array<std::string_view, 10> kIgnoredKeys = {
+constexpr std::array<std::string_view, 11> kIgnoredKeys = {
     "auto_mapping",   "base_model_name_or_path",
+    "fan_in_fan_out",
     "inference_mode", "megatron_core",
     "peft_version",   "qalora_group_size",
     "revision",       "runtime_config",

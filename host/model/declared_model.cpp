@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/error.h"
+#include "base/suggest.h"
 #include "model/declared_layers.h"
 #include "model/parameter_init.h"
 
@@ -26,70 +27,48 @@ std::vector<std::string> ancestry(const std::string& path) {
   return paths;
 }
 
-std::vector<DeclaredOperator> declare_all(const std::vector<DeclaredLayer>& layers) {
-  std::vector<DeclaredOperator> operators;
-  std::string problems;
-  for (const DeclaredLayer& layer : layers) {
-    try {
-      operators.push_back(declare_operator(layer));
-    } catch (const Error& error) {
-      problems += (problems.empty() ? "" : "\n") + std::string(error.what());
+// The modules on the way to a layer, the root first; those that are not there yet are added.
+std::vector<ModuleId> module_stack(ModuleTree& tree, const DeclaredLayer& layer) {
+  std::vector<ModuleId> stack{0};
+  for (const std::string& path : ancestry(layer.name)) {
+    ModuleId id = tree.find(path);
+    if (id == kNoModule) {
+      id = static_cast<ModuleId>(tree.modules.size());
+      tree.modules.push_back({path, "torch.nn.Sequential", true});
     }
+    stack.push_back(id);
   }
-  if (!problems.empty()) throw Error({.stage = Stage::kConfig, .message = problems});
-  return operators;
-}
-
-ValueId add_value(Graph& graph, std::string name, ValueKind kind, std::int32_t tensor = -1) {
-  graph.values.push_back({std::move(name), kind, tensor, false});
-  return static_cast<ValueId>(graph.values.size() - 1);
+  tree.modules[static_cast<std::size_t>(stack.back())].type = declared_type(layer);
+  return stack;
 }
 
 }  // namespace
 
 ModelData build_declared_model(const ModelConfig& config) {
-  const std::vector<DeclaredOperator> operators = declare_all(config.layers);
   const at::ScalarType dtype = dtype_of(config.dtype);
   const at::Generator generator = make_generator(config.seed);
 
   ModelData model;
   model.source = config.location;
   model.tree.modules.push_back({"", config.name, true});
-  const bool takes_ids = operators.front().takes_ids;
-  model.inputs.push_back({"input", "input", takes_ids ? at::kLong : dtype, false, {}});
-  ValueId running = add_value(model.graph, "input", ValueKind::kInput);
-  model.graph.inputs.push_back(running);
+  model.inputs.push_back(
+      {"input", "input", takes_ids(config.layers.front()) ? at::kLong : dtype, false, {}});
+  model.graph.values.push_back({"input", ValueKind::kInput, -1, false});
+  model.graph.inputs.push_back(0);
 
-  for (std::size_t i = 0; i < operators.size(); ++i) {
-    const DeclaredOperator& op = operators[i];
-    const std::string& path = config.layers[i].name;
-    Node node{op.target, op.overload, {}, {}, {0}, 0, false};
-    for (const std::string& module : ancestry(path)) {
-      ModuleId id = model.tree.find(module);
-      if (id == kNoModule) {
-        id = static_cast<ModuleId>(model.tree.modules.size());
-        model.tree.modules.push_back({module, "torch.nn.Sequential", true});
-      }
-      node.module_stack.push_back(id);
+  ValueId running = 0;
+  std::vector<std::string> problems;
+  for (const DeclaredLayer& layer : config.layers) {
+    LayerBuilder builder(model, layer.name, module_stack(model.tree, layer), dtype, generator,
+                         running);
+    try {
+      build_declared_layer(layer, builder);
+    } catch (const Error& error) {
+      problems.emplace_back(error.what());
     }
-    model.tree.modules[static_cast<std::size_t>(node.module_stack.back())].type = op.type;
-
-    node.arguments.push_back({op.input_argument, {running}});
-    for (std::size_t p = 0; p < op.parameters.size(); ++p) {
-      const DeclaredParameter& parameter = op.parameters[p];
-      at::Tensor tensor = at::empty(parameter.shape, dtype);
-      initialise(tensor, parameter.init, parameter.init_a, parameter.init_b, generator);
-      const std::string name = path + "." + parameter.name;
-      model.tensors.push_back({name, {}, ValueKind::kParameter, true, tensor, -1});
-      const ValueId value = add_value(model.graph, name, ValueKind::kParameter,
-                                      static_cast<std::int32_t>(model.tensors.size() - 1));
-      node.arguments.push_back({op.parameter_arguments[p], {value}});
-    }
-    node.arguments.insert(node.arguments.end(), op.constants.begin(), op.constants.end());
-    running = add_value(model.graph, path, ValueKind::kIntermediate);
-    node.results.push_back({false, {running}});
-    model.graph.nodes.push_back(std::move(node));
+    running = builder.output();
   }
+  if (!problems.empty()) throw Error({.stage = Stage::kConfig, .message = join(problems, "\n")});
   model.graph.outputs.push_back({running});
   return model;
 }

@@ -94,6 +94,7 @@ std::vector<Region> RegionFinder::find(ModuleId module) const {
     const std::int32_t call = node.module_stack.back() == module ? node.call_index : 0;
     calls[call].nodes.push_back(index);
   }
+  for (auto& [call, region] : calls) leave_out_sizes(region.nodes);
   std::vector<Region> regions;
   for (auto& [call, region] : calls) {
     region.module = module;
@@ -101,6 +102,23 @@ std::vector<Region> RegionFinder::find(ModuleId module) const {
     regions.push_back(std::move(region));
   }
   return regions;
+}
+
+// Arithmetic on sizes from outside stays outside: the exporter computes a size once, in the module
+// that needs it first, for all that need it.
+void RegionFinder::leave_out_sizes(std::vector<std::int32_t>& nodes) const {
+  std::set<ValueId> made_inside;
+  std::erase_if(nodes, [&](std::int32_t index) {
+    const Node& node = graph_.nodes[static_cast<std::size_t>(index)];
+    bool is_outside = true;
+    for_each_read(node, [&](ValueId id) { is_outside = is_outside && !made_inside.contains(id); });
+    for_each_write(node, [&](ValueId id) {
+      is_outside = is_outside && graph_.values[static_cast<std::size_t>(id)].is_number;
+    });
+    if (is_outside) return true;
+    for_each_write(node, [&](ValueId id) { made_inside.insert(id); });
+    return false;
+  });
 }
 
 // What crosses the border of the region's nodes.

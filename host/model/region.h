@@ -31,6 +31,7 @@ class RegionFinder {
   bool runs_nested(ModuleId module) const;
 
  private:
+  void leave_out_sizes(std::vector<std::int32_t>& nodes) const;
   void find_borders(Region& region) const;
 
   const Graph& graph_;

@@ -6,7 +6,7 @@
 
 #include <tenon/sdk.hpp>
 
-#include "lora_common/lora.hpp"
+#include "lora_common/pointwise.hpp"
 
 namespace {
 
@@ -16,18 +16,6 @@ using tenon::Tensor;
 Tensor sum(const Tensor& x, std::int64_t dimension) {
   static const tenon::Operator op("aten::sum", "dim_IntList");
   return op(x, Shape{dimension});
-}
-
-// h (batch, r, ...) or (r, ...) by the pointwise convolution B.
-Tensor pointwise(const Tensor& h, const Tensor& b, std::int64_t groups) {
-  static const tenon::Operator conv1d("aten::conv1d");
-  static const tenon::Operator conv2d("aten::conv2d");
-  static const tenon::Operator conv3d("aten::conv3d");
-  const std::size_t dimensions = b.shape().size() - 2;
-  const tenon::Operator& conv = dimensions == 1 ? conv1d : dimensions == 2 ? conv2d : conv3d;
-  const Shape ones(dimensions, 1);
-  const Shape zeros(dimensions, 0);
-  return conv(h, b, tenon::None{}, ones, zeros, ones, groups);
 }
 
 // The kernel of one group as one for `groups`: block g holds what A applies to the channels of
@@ -59,21 +47,7 @@ struct LoraConv : tenon::Layer<LoraConv> {
       .title = "lora.Conv",
       .doc = "Low-rank update of a convolution, merged exactly unless it has groups."};
 
-  static void validate(const Setup& setup) {
-    const std::size_t dimensions = setup.base().weight("weight").shape.size();
-    if (dimensions < 3 || dimensions > 5) {
-      throw tenon::Failure(TENON_UNSUPPORTED, "the weight is not a kernel of 1 to 3 dimensions");
-    }
-    if (setup.base().n_inputs() != 1 || setup.base().n_outputs() != 1) {
-      throw tenon::Failure(TENON_UNSUPPORTED, "the layer does not map one tensor to one tensor");
-    }
-    const auto groups = setup.base().attribute<std::int64_t>("groups");
-    if (setup.r() % groups != 0) {
-      throw tenon::Failure(TENON_UNSUPPORTED,
-                           "r = " + std::to_string(setup.r()) + " is not a multiple of groups = " +
-                               std::to_string(groups) + "; give it a rank in rank_pattern");
-    }
-  }
+  static void validate(const Setup& setup) { lora::check_groups(setup); }
 
   static void add_adapter(Setup& setup) {
     const auto groups = setup.base().attribute<std::int64_t>("groups");
@@ -121,7 +95,7 @@ struct LoraConv : tenon::Layer<LoraConv> {
     const Tensor input = lora::low_rank_input(call, adapter, call.input());
     Tensor h = call.base({input}, lora::without_bias(call, kernel, kernel.size(0)))[0];
     if (groups > 1) h = sum_blocks(h, groups, a.shape().size() - 2);
-    return pointwise(h, adapter.parameter(lora::kB), groups);
+    return lora::pointwise(h, adapter.parameter(lora::kB), groups);
   }
 };
 

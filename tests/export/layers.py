@@ -49,3 +49,42 @@ class Embeddings(nn.Module):
 
     def forward(self, ids):
         return torch.cat([layer(ids).flatten(1) for layer in self.children()], dim=1)
+
+
+class TransposedLinears(nn.Module):
+    """transformers' Conv1D, on inputs of two and three dimensions."""
+
+    def __init__(self):
+        super().__init__()
+        from transformers.pytorch_utils import Conv1D
+
+        self.first = Conv1D(7, 6)
+        self.second = Conv1D(3, 7)
+
+    def forward(self, x):
+        return self.second(torch.tanh(self.first(x))).flatten(1)
+
+
+class Attentions(nn.Module):
+    """MultiheadAttention by layout, masks, what it returns, and self or cross attention."""
+
+    def __init__(self):
+        super().__init__()
+        self.self_first = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.self_second = nn.MultiheadAttention(8, 4)
+        self.masked = nn.MultiheadAttention(8, 2, batch_first=True, bias=False)
+        self.cross = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.extended = nn.MultiheadAttention(8, 2, add_bias_kv=True, add_zero_attn=True)
+
+    def forward(self, x, memory):
+        turned = x.transpose(0, 1)
+        padding = memory[:, :, 0] < -1
+        causal = torch.ones(6, 6, dtype=torch.bool).triu(1)
+        parts = [
+            *self.self_first(x, x, x),
+            self.self_second(turned, turned, turned, need_weights=False)[0].transpose(0, 1),
+            self.masked(x, x, x, attn_mask=causal, need_weights=False)[0],
+            self.cross(x, memory, memory, key_padding_mask=padding)[0],
+            self.extended(turned, turned, turned)[0].transpose(0, 1),
+        ]
+        return torch.cat([part.flatten(1) for part in parts], dim=1)

@@ -16,6 +16,12 @@ GROUPS = {"r": 2, "lora_alpha": 3, "rank_pattern": {"depthwise2": 3}}
 ZOOS = (
     Zoo("convolutions", layers.Convolutions, lambda rows: {"x": torch.randn(rows, 192)}, GROUPS),
     Zoo("embeddings", layers.Embeddings, lambda rows: {"ids": torch.randint(0, 11, (rows, 6))}),
+    Zoo("conv1d", layers.TransposedLinears, lambda rows: {"x": torch.randn(rows, 5, 6)}),
+    Zoo(
+        "attentions",
+        layers.Attentions,
+        lambda rows: {"x": torch.randn(rows, 6, 8), "memory": torch.randn(rows, 5, 8)},
+    ),
 )
 
 
@@ -38,7 +44,7 @@ class LayersTest(ParityTest):
         cls.programs = {}
         for zoo in ZOOS:
             path = cls.workspace.folder / f"{zoo.name}.pt2"
-            example = models.Example(zoo.build(), zoo.data(3), {next(iter(zoo.data(3))): BATCH})
+            example = models.Example(zoo.build(), zoo.data(3), {name: BATCH for name in zoo.data(3)})
             models.export_to(path, example)
             cls.programs[zoo.name] = {"path": path}
 

@@ -2,11 +2,12 @@
 
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from peft.tuners.lora.layer import _ConvNd
+from peft.tuners.lora.layer import MultiheadAttention, _ConvNd
 from torch import nn
 
 STEPS = 20
@@ -55,14 +56,28 @@ def load_by_peft(zoo, folder, trainable=False):
 
 def corrected(model):
     """PEFT 0.21.2 gives lora_A of a convolution neither the base's dilation, without which it
-    crashes, nor its padding_mode, without which merging changes the output; here it gets both."""
+    crashes, nor its padding_mode, without which merging changes the output; here it gets both.
+
+    It adds the update of an attention's out_proj twice and differentiates one of the two; here the
+    gradient is that of what it computes.
+    """
     for module in model.modules():
         if isinstance(module, _ConvNd):
             base = module.get_base_layer()
             for conv in module.lora_A.values():
                 for name in ("dilation", "padding_mode", "_reversed_padding_repeated_twice"):
                     setattr(conv, name, getattr(base, name))
+        if isinstance(module, MultiheadAttention):
+            module.get_base_layer().out_proj.merge = partial(_merge, module.get_base_layer().out_proj)
     return model
+
+
+def _merge(linear, adapter_names):
+    """Linear.merge on a weight that is already a tensor with a gradient."""
+    for name in adapter_names:
+        base = linear.get_base_layer()
+        base.weight = base.weight + linear.get_delta_weight(name)
+        linear.merged_adapters.append(name)
 
 
 def merged(model):

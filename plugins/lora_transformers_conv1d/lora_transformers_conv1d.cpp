@@ -1,0 +1,58 @@
+// LoRA on transformers' Conv1D, which is a Linear whose weight is stored transposed (PEFT:
+// fan_in_fan_out): y = x W + b + s * B A dropout(x). W (in, out); A (r, in); B (out, r).
+#include <tenon/sdk.hpp>
+
+#include "lora_common/lora.hpp"
+
+namespace {
+
+struct LoraTransformersConv1d : tenon::Layer<LoraTransformersConv1d> {
+  static constexpr tenon::layer_type kType{
+      .id = "tenon.lora-transformers-conv1d",
+      .method = "lora",
+      .base = "transformers.pytorch_utils.Conv1D",
+      .title = "lora.Conv1D",
+      .doc = "Low-rank update of a fully connected layer whose weight is stored transposed."};
+
+  static void add_adapter(Setup& setup) {
+    const tenon::Shape shape = setup.base().weight("weight").shape;
+    lora::add_pair(setup, {setup.r(), shape[0]}, {shape[1], setup.r()});
+  }
+
+  static Outputs forward(Call& call) {
+    const Tensor input = call.input();
+    const bool can_fuse = call.adapter(0).parameter(lora::kA).dtype() == input.dtype();
+    Tensor y = can_fuse ? fused(call, input) : call.base()[0];
+    for (std::uint32_t i = can_fuse ? 1 : 0; i < call.n_adapters(); ++i) {
+      const tenon::Adapter adapter = call.adapter(i);
+      const Tensor x = lora::low_rank_input(call, adapter, input);
+      const Tensor low = linear(x, adapter.parameter(lora::kA));
+      y = lora::add_term(y, linear(low, adapter.parameter(lora::kB)), adapter.scaling());
+    }
+    return y;
+  }
+
+  static Tensor merged_weight(Call& call, const Weight& weight) {
+    if (weight.name != "weight") return {};
+    Tensor merged = call.weight(weight);
+    for (const tenon::Adapter& adapter : call.adapters()) {
+      const Tensor delta = matmul(adapter.parameter(lora::kB), adapter.parameter(lora::kA));
+      merged = lora::add_term(merged, transpose(delta, 0, 1), adapter.scaling());
+    }
+    return merged;
+  }
+
+ private:
+  static Tensor fused(const Call& call, const Tensor& input) {
+    static const tenon::Operator lora_linear("tenon::lora_linear");
+    const tenon::Adapter adapter = call.adapter(0);
+    return lora_linear(input, lora::low_rank_input(call, adapter, input),
+                       transpose(call.weight("weight"), 0, 1), call.weight("bias"),
+                       adapter.parameter(lora::kA), adapter.parameter(lora::kB),
+                       adapter.scaling());
+  }
+};
+
+}  // namespace
+
+TENON_PLUGIN("tenon.lora-transformers-conv1d", "0.1.0", LoraTransformersConv1d)
