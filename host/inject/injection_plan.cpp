@@ -226,7 +226,8 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
       continue;
     }
     const std::string& type = model.tree.modules[static_cast<std::size_t>(id)].type;
-    if (!is_pytorch_type(type) && noticed.insert(type).second) {
+    const bool is_ours = plan.layers.back().layer_type->plugin().origin == kBuiltInOrigin;
+    if (!is_pytorch_type(type) && !is_ours && noticed.insert(type).second) {
       plan.notes.push_back(type + " is not one of PyTorch's own types; it is adapted by " +
                            plan.layers.back().layer_type->id() + ": proceed with care");
     }

@@ -19,8 +19,7 @@ DeclaredBuilder along_dimension(const char* op) {
 DeclaredBuilder max_pool(const char* op, std::size_t dimensions) {
   return [op, dimensions](DeclaredArguments& arguments, LayerBuilder& builder) {
     const auto kernel = arguments.sizes("kernel_size", dimensions);
-    const auto stride =
-        arguments.has("stride") ? arguments.sizes("stride", dimensions) : kernel;
+    const auto stride = arguments.has("stride") ? arguments.sizes("stride", dimensions) : kernel;
     const auto padding = arguments.sizes("padding", dimensions, 0);
     builder.apply(op, {{"self", builder.running()},
                        constant("kernel_size", kernel),
@@ -44,8 +43,7 @@ void dropout(DeclaredArguments& arguments, LayerBuilder& builder) {
 
 void gelu(DeclaredArguments& arguments, LayerBuilder& builder) {
   const std::string approximate = arguments.choice("approximate", "none", {"none", "tanh"});
-  builder.apply("aten::gelu",
-                {{"self", builder.running()}, constant("approximate", approximate)});
+  builder.apply("aten::gelu", {{"self", builder.running()}, constant("approximate", approximate)});
 }
 
 void leaky_relu(DeclaredArguments& arguments, LayerBuilder& builder) {

@@ -61,8 +61,8 @@ DeclaredBuilder convolution(std::size_t dimensions) {
     const Sizes stride = arguments.sizes("stride", dimensions, 1);
     const Sizes dilation = arguments.sizes("dilation", dimensions, 1);
     const bool bias = arguments.truth("bias", true);
-    const std::string mode = arguments.choice("padding_mode", "zeros",
-                                              {"zeros", "reflect", "replicate", "circular"});
+    const std::string mode =
+        arguments.choice("padding_mode", "zeros", {"zeros", "reflect", "replicate", "circular"});
     std::string op = "aten::conv" + std::to_string(dimensions) + "d";
     NamedArgument padding = constant("padding", Sizes(dimensions, 0));
     if (arguments.is_text("padding")) {

@@ -42,11 +42,10 @@ void embedding(DeclaredArguments& arguments, LayerBuilder& builder) {
   const bool by_frequency = arguments.truth("scale_grad_by_freq", false);
   const Argument weight = builder.parameter("weight", {rows, size}, "normal", 0, 1);
   if (padding >= 0) builder.tensor(weight).select(0, padding).zero_();
-  builder.apply("aten::embedding",
-                {{"weight", weight},
-                 {"indices", builder.running()},
-                 constant("padding_idx", padding),
-                 constant("scale_grad_by_freq", by_frequency)});
+  builder.apply("aten::embedding", {{"weight", weight},
+                                    {"indices", builder.running()},
+                                    constant("padding_idx", padding),
+                                    constant("scale_grad_by_freq", by_frequency)});
 }
 
 // A row of ids is one bag.
@@ -57,14 +56,15 @@ void embedding_bag(DeclaredArguments& arguments, LayerBuilder& builder) {
   const std::string mode = arguments.choice("mode", "mean", modes);
   const Argument bag = builder.call(
       "aten::sym_size.int", {{"self", builder.running()}, constant("dim", std::int64_t{1})}, true);
-  const Argument count =
-      builder.call("aten::sym_numel", {{"self", builder.running()}}, true);
-  const Argument starts = builder.call("aten::arange.start_step", {constant("start", std::int64_t{0}),
-                                                                   {"end", count},
-                                                                   {"step", bag},
-                                                                   constant("dtype", at::kLong)});
-  const Argument ids = builder.call(
-      "aten::reshape", {{"self", builder.running()}, constant("shape", std::vector<std::int64_t>{-1})});
+  const Argument count = builder.call("aten::sym_numel", {{"self", builder.running()}}, true);
+  const Argument starts =
+      builder.call("aten::arange.start_step", {constant("start", std::int64_t{0}),
+                                               {"end", count},
+                                               {"step", bag},
+                                               constant("dtype", at::kLong)});
+  const Argument ids =
+      builder.call("aten::reshape",
+                   {{"self", builder.running()}, constant("shape", std::vector<std::int64_t>{-1})});
   builder.apply_first_of(
       "aten::embedding_bag", 4,
       {{"weight", builder.parameter("weight", {rows, size}, "normal", 0, 1)},
@@ -76,8 +76,8 @@ void embedding_bag(DeclaredArguments& arguments, LayerBuilder& builder) {
 void layer_norm(DeclaredArguments& arguments, LayerBuilder& builder) {
   const auto shape = arguments.sizes("normalized_shape", 0);
   const double eps = arguments.real("eps", 1e-5);
-  std::vector<NamedArgument> given{{"input", builder.running()},
-                                   constant("normalized_shape", shape), constant("eps", eps)};
+  std::vector<NamedArgument> given{
+      {"input", builder.running()}, constant("normalized_shape", shape), constant("eps", eps)};
   if (arguments.truth("elementwise_affine", true)) {
     given.push_back({"weight", builder.parameter("weight", shape, "ones")});
     given.push_back({"bias", builder.parameter("bias", shape, "zeros")});
@@ -107,13 +107,10 @@ void batch_norm(DeclaredArguments& arguments, LayerBuilder& builder) {
 
 const DeclaredBuilders& builders() {
   static const DeclaredBuilders kBuilders = [] {
-    DeclaredBuilders all{{"Linear", linear},
-                         {"Embedding", embedding},
-                         {"EmbeddingBag", embedding_bag},
-                         {"LayerNorm", layer_norm},
-                         {"BatchNorm1d", batch_norm},
-                         {"BatchNorm2d", batch_norm},
-                         {"BatchNorm3d", batch_norm}};
+    DeclaredBuilders all{
+        {"Linear", linear},         {"Embedding", embedding},    {"EmbeddingBag", embedding_bag},
+        {"LayerNorm", layer_norm},  {"BatchNorm1d", batch_norm}, {"BatchNorm2d", batch_norm},
+        {"BatchNorm3d", batch_norm}};
     all.merge(activation_builders());
     all.merge(convolution_builders());
     all.merge(recurrent_builders());

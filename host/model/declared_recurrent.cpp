@@ -1,5 +1,5 @@
-// Declared LSTM, GRU and RNN. As in a chain of modules the outputs of all time steps go on, the last
-// state does not; it starts at zero.
+// Declared LSTM, GRU and RNN. As in a chain of modules the outputs of all time steps go on, the
+// last state does not; it starts at zero.
 #include <cmath>
 
 #include "model/declared_layers.h"
@@ -19,18 +19,17 @@ NamedArgument tensors(const char* name, std::vector<Argument> items) {
 
 // Stops an input of another shape, which LibTorch's kernels read beyond its end.
 void check_input(LayerBuilder& builder, std::int64_t input_size) {
-  builder.apply("aten::unflatten.int",
-                {{"self", builder.running()},
-                 constant("dim", std::int64_t{2}),
-                 constant("sizes", std::vector<std::int64_t>{input_size})});
+  builder.apply("aten::unflatten.int", {{"self", builder.running()},
+                                        constant("dim", std::int64_t{2}),
+                                        constant("sizes", std::vector<std::int64_t>{input_size})});
 }
 
 Argument zeros(LayerBuilder& builder, std::int64_t layers, const Argument& batch,
                std::int64_t size) {
-  return builder.call("aten::new_zeros",
-                      {{"self", builder.running()},
-                       {"size", {Argument::List{{{c10::IValue(layers)}, batch,
-                                                 {c10::IValue(size)}}}}}});
+  return builder.call(
+      "aten::new_zeros",
+      {{"self", builder.running()},
+       {"size", {Argument::List{{{c10::IValue(layers)}, batch, {c10::IValue(size)}}}}}});
 }
 
 DeclaredBuilder recurrent(const Recurrent& kind) {

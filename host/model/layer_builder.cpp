@@ -40,7 +40,8 @@ Argument LayerBuilder::buffer(const std::string& name, at::Tensor tensor) {
 }
 
 at::Tensor LayerBuilder::tensor(const Argument& parameter) const {
-  const Value& value = model_.graph.values[static_cast<std::size_t>(std::get<ValueId>(parameter.value))];
+  const Value& value =
+      model_.graph.values[static_cast<std::size_t>(std::get<ValueId>(parameter.value))];
   return model_.tensors[static_cast<std::size_t>(value.tensor)].tensor;
 }
 

@@ -110,7 +110,7 @@ void RegionFinder::leave_out_sizes(std::vector<std::int32_t>& nodes) const {
   std::set<ValueId> made_inside;
   std::erase_if(nodes, [&](std::int32_t index) {
     const Node& node = graph_.nodes[static_cast<std::size_t>(index)];
-    bool is_outside = true;
+    bool is_outside = !node.results.empty();
     for_each_read(node, [&](ValueId id) { is_outside = is_outside && !made_inside.contains(id); });
     for_each_write(node, [&](ValueId id) {
       is_outside = is_outside && graph_.values[static_cast<std::size_t>(id)].is_number;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kInProjection = "in_proj_weight";
 constexpr const char* kOutProjection = "out_proj.weight";
-constexpr std::uint32_t kInPair = 0;   // place of A among the parameters; B follows
+constexpr std::uint32_t kInPair = 0;  // place of A among the parameters; B follows
 constexpr std::uint32_t kOutPair = 2;
 
 struct LoraAttention : tenon::Layer<LoraAttention> {

@@ -1,6 +1,6 @@
-// LoRA on torch.nn.Bilinear: y = x1^T W x2 + b + s * B (x1^T A x2). W (out, in1, in2); A (r, in1, in2);
-// B (out, r). PEFT has no such layer. x1^T A x2 is the base itself run on A for its weight; dropout
-// acts on x1.
+// LoRA on torch.nn.Bilinear: y = x1^T W x2 + b + s * B (x1^T A x2). W (out, in1, in2); A (r, in1,
+// in2); B (out, r). PEFT has no such layer. x1^T A x2 is the base itself run on A for its weight;
+// dropout acts on x1.
 #include <tenon/sdk.hpp>
 
 #include "lora_common/lora.hpp"

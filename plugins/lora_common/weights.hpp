@@ -2,8 +2,8 @@
 // ParamWrapper): without a forward of their own, and without dropout, which needs the input of the
 // product that the weight goes into.
 //
-// A matrix W (out, in) has A (r, in) and B (out, r). A stack W (n, out, in), as experts are kept, has
-// A (n * r, in), item by item, and B (out, r * n), with the items innermost. Where the stack is
+// A matrix W (out, in) has A (r, in) and B (out, r). A stack W (n, out, in), as experts are kept,
+// has A (n * r, in), item by item, and B (out, r * n), with the items innermost. Where the stack is
 // transposed, W (n, in, out), A and B are the same.
 #pragma once
 
@@ -50,7 +50,7 @@ inline tenon::Tensor updated_stack(const tenon::Tensor& weight, const tenon::Ten
   static const tenon::Operator baddbmm("aten::baddbmm");
   static const tenon::Operator permute("aten::permute");
   const std::int64_t n = weight.size(0);
-  tenon::Tensor down = reshape(a, {n, -1, a.size(1)});                               // (n, r, in)
+  tenon::Tensor down = reshape(a, {n, -1, a.size(1)});                                // (n, r, in)
   tenon::Tensor up = permute(reshape(b, {b.size(0), -1, n}), tenon::Shape{2, 0, 1});  // (n, out, r)
   if (transposed) {
     std::swap(down, up);

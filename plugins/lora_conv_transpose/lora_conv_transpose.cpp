@@ -1,7 +1,8 @@
-// LoRA on transposed convolutions: y = conv_t(x, W) + b + s * conv_t(A dropout(x), B). W (in, out / g,
-// k...); A (r, in / g, 1...), a pointwise convolution of the base's g groups; B (r, out / g, k...), by
-// which the base itself runs, with its stride, paddings and dilation. PEFT has no such layer. As both
-// have the base's groups, the update of each group is a product of matrices and merges exactly.
+// LoRA on transposed convolutions: y = conv_t(x, W) + b + s * conv_t(A dropout(x), B). W (in, out /
+// g, k...); A (r, in / g, 1...), a pointwise convolution of the base's g groups; B (r, out / g,
+// k...), by which the base itself runs, with its stride, paddings and dilation. PEFT has no such
+// layer. As both have the base's groups, the update of each group is a product of matrices and
+// merges exactly.
 #include <string>
 
 #include <tenon/sdk.hpp>
@@ -35,7 +36,8 @@ struct LoraConvTranspose : tenon::Layer<LoraConvTranspose> {
       const Tensor a = adapter.parameter(lora::kA);
       const Tensor b = adapter.parameter(lora::kB);
       const std::int64_t groups = groups_of(call, a);
-      const Tensor h = lora::pointwise(lora::low_rank_input(call, adapter, call.input()), a, groups);
+      const Tensor h =
+          lora::pointwise(lora::low_rank_input(call, adapter, call.input()), a, groups);
       const Tensor term = call.base({h}, lora::without_bias(call, b, b.size(1) * groups))[0];
       y = lora::add_term(y, term, adapter.scaling());
     }

@@ -1,7 +1,7 @@
 // LoRA on any 2-D or 3-D parameter of any module (PEFT: target_parameters): the module runs on
 // W + s * B A for each parameter that the config names.
-#include <array>
 #include <algorithm>
+#include <array>
 #include <string_view>
 
 #include <tenon/sdk.hpp>

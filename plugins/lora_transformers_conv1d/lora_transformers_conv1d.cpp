@@ -46,10 +46,9 @@ struct LoraTransformersConv1d : tenon::Layer<LoraTransformersConv1d> {
   static Tensor fused(const Call& call, const Tensor& input) {
     static const tenon::Operator lora_linear("tenon::lora_linear");
     const tenon::Adapter adapter = call.adapter(0);
-    return lora_linear(input, lora::low_rank_input(call, adapter, input),
-                       transpose(call.weight("weight"), 0, 1), call.weight("bias"),
-                       adapter.parameter(lora::kA), adapter.parameter(lora::kB),
-                       adapter.scaling());
+    return lora_linear(input, transpose(call.weight("weight"), 0, 1), call.weight("bias"),
+                       adapter.parameter(lora::kA), adapter.parameter(lora::kB), adapter.scaling(),
+                       call.training() ? adapter.dropout() : 0.0);
   }
 };
 

@@ -36,7 +36,7 @@ class MLP(nn.Module):
 
 
 class Tagger(nn.Module):
-    """An LSTM between an embedding and a Linear: a layer type that has no built-in adapter."""
+    """An LSTM between an embedding and a Linear."""
 
     def __init__(self):
         super().__init__()
@@ -46,6 +46,18 @@ class Tagger(nn.Module):
 
     def forward(self, ids):
         return self.head(self.lstm(self.embedding(ids))[0])
+
+
+class Normed(nn.Module):
+    """A LayerNorm before a Linear: a layer type that low-rank updates do not fit."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(8)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x):
+        return self.head(self.norm(x))
 
 
 class Scaled(nn.Module):
@@ -91,6 +103,10 @@ def mlp():
 def lstm():
     # torch.export fixes the length of an LSTM's sequence.
     return Example(Tagger(), {"ids": torch.randint(0, 50, (3, 7))}, {"ids": {0: Dim("batch")}})
+
+
+def normed():
+    return Example(Normed(), {"x": torch.rand(4, 8)}, {"x": {0: Dim("batch")}})
 
 
 def my_scale():
@@ -144,7 +160,8 @@ def mistral_tied():
 
 
 MODELS = {
-    build.__name__: build for build in (mlp, minilm, mistral, mistral_tied, lstm, my_scale, bypass)
+    build.__name__: build
+    for build in (mlp, minilm, mistral, mistral_tied, lstm, normed, my_scale, bypass)
 }
 
 

@@ -29,11 +29,11 @@ class ErrorsTest(ParityTest):
 
     def test_unsupported_layer_type_names_what_is_supported_and_where_plugins_go(self):
         self.check_refused(
-            self.export("lstm"),
-            "torch.nn.LSTM at `lstm` is not supported by method lora; supported here: ",
+            self.export("normed"),
+            "torch.nn.LayerNorm at `norm` is not supported by method lora; supported here: ",
             "torch.nn.Linear",
             "; a plugin for it goes into ",
-            target_modules=["lstm", "head"],
+            target_modules=["norm", "head"],
         )
 
     def test_unsupported_class_of_a_user_is_named_in_full(self):
@@ -46,7 +46,7 @@ class ErrorsTest(ParityTest):
 
     def test_unsupported_layers_are_left_out_where_the_config_says_so(self):
         done = self.plan(
-            self.export("lstm"), "--json", target_modules=["lstm", "head"], skip_unsupported=True
+            self.export("normed"), "--json", target_modules=["norm", "head"], skip_unsupported=True
         )
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(json.loads(done.stdout)["targeted_module_names"], ["head"])
