@@ -1,5 +1,6 @@
 #include "plugin/layer_type.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include "plugin/host_table.h"
@@ -7,11 +8,33 @@
 #include "plugin/sized_struct.h"
 
 namespace tenon {
+namespace {
+
+// What a plugin wrote, taken over; one that is left empty is undefined.
+std::vector<at::Tensor> take_all(std::span<const tenon_tensor> handles) {
+  std::vector<at::Tensor> tensors;
+  tensors.reserve(handles.size());
+  for (const tenon_tensor handle : handles) tensors.push_back(take_handle(handle));
+  return tensors;
+}
+
+bool all_defined(const std::vector<at::Tensor>& tensors) {
+  return std::all_of(tensors.begin(), tensors.end(),
+                     [](const at::Tensor& tensor) { return tensor.defined(); });
+}
+
+const tenon_siblings* find_siblings(const tenon_layer_type& table) {
+  if (table.extension == nullptr) return nullptr;
+  return static_cast<const tenon_siblings*>(table.extension(TENON_SIBLINGS));
+}
+
+}  // namespace
 
 LayerType::LayerType(const tenon_layer_type& table, const PluginInfo& plugin)
     : table_(read_sized(table)),
       plugin_(&plugin),
-      options_(read_declarations(table_.options, table_.n_options)) {}
+      options_(read_declarations(table_.options, table_.n_options)),
+      siblings_(find_siblings(table_)) {}
 
 std::vector<std::string> LayerType::base_types() const {
   std::vector<std::string> types;
@@ -61,8 +84,8 @@ LayerType::Started LayerType::initialise(const LayerFacts& base, const tenon_set
   start.weights_owned = weights.data();
   tenon_error error;
   const tenon_status status = table_.initialise(&host_table(), &base, &setup, &start, &error);
-  for (const tenon_tensor handle : parameters) started.parameters.push_back(take_handle(handle));
-  for (const tenon_tensor handle : weights) started.weights.push_back(take_handle(handle));
+  started.parameters = take_all(parameters);
+  started.weights = take_all(weights);
   if (status != TENON_OK) throw_failure(at(Stage::kInjection, base, "initialise"), error);
   return started;
 }
@@ -80,14 +103,26 @@ std::vector<at::Tensor> LayerType::forward(const LayerFacts& base, const tenon_c
   if (table_.forward(&host_table(), &base, &call, handles, &error) != TENON_OK) {
     throw_failure(at(Stage::kPlugins, base, "forward"), error);
   }
-  std::vector<at::Tensor> outputs(call.n_outputs);
-  bool complete = true;
-  for (std::uint32_t i = 0; i < call.n_outputs; ++i) {
-    outputs[i] = take_handle(handles[i]);
-    complete = complete && outputs[i].defined();
-  }
-  if (!complete) {
+  std::vector<at::Tensor> outputs = take_all({handles, call.n_outputs});
+  if (!all_defined(outputs)) {
     throw_bug(at(Stage::kPlugins, base, "forward"), "forward left an output empty");
+  }
+  return outputs;
+}
+
+std::vector<at::Tensor> LayerType::forward_siblings(
+    std::span<const LayerFacts* const> bases, std::span<const tenon_call* const> calls) const {
+  const std::vector<const tenon_base*> facts(bases.begin(), bases.end());
+  std::vector<tenon_tensor> handles(calls.size());
+  tenon_error error;
+  if (siblings_->forward(&host_table(), facts.data(), calls.data(),
+                         static_cast<std::uint32_t>(calls.size()), handles.data(),
+                         &error) != TENON_OK) {
+    throw_failure(at(Stage::kPlugins, *bases[0], "siblings"), error);
+  }
+  std::vector<at::Tensor> outputs = take_all(handles);
+  if (!all_defined(outputs)) {
+    throw_bug(at(Stage::kPlugins, *bases[0], "siblings"), "siblings left an output empty");
   }
   return outputs;
 }

@@ -2,8 +2,10 @@
 
 #include <ATen/core/Tensor.h>
 #include <tenon/layer.h>
+#include <tenon/siblings.h>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,6 +49,11 @@ class LayerType {
   Started initialise(const LayerFacts& base, const tenon_setup& setup, tenon_start start) const;
   // n_outputs of the call, defined tensors. Throws Error{kPlugins}.
   std::vector<at::Tensor> forward(const LayerFacts& base, const tenon_call& call) const;
+  // Whether layers of this type that read one tensor can be run by one call.
+  bool has_siblings() const { return siblings_ != nullptr; }
+  // One output for each of several such calls; calls[i] belongs to bases[i].
+  std::vector<at::Tensor> forward_siblings(std::span<const LayerFacts* const> bases,
+                                           std::span<const tenon_call* const> calls) const;
   // Undefined if the adapters do not touch that weight.
   at::Tensor merged_weight(const LayerFacts& base, const tenon_call& call,
                            std::uint32_t weight) const;
@@ -59,6 +66,7 @@ class LayerType {
   tenon_layer_type table_;
   const PluginInfo* plugin_;
   std::vector<DeclaredOption> options_;
+  const tenon_siblings* siblings_ = nullptr;
 };
 
 }  // namespace tenon

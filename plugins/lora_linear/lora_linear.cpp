@@ -1,7 +1,8 @@
 // LoRA on torch.nn.Linear: y = W x + b + s * B A dropout(x)   (Hu et al. 2021, arXiv:2106.09685;
 // PEFT: tuners/lora/layer.py, Linear). W (out, in); A (r, in); B (out, r); s = lora_alpha / r.
+#include <algorithm>
 #include <cmath>
-#include <string>
+#include <vector>
 
 #include <tenon/sdk.hpp>
 
@@ -53,15 +54,26 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
   }
 
   static Outputs forward(Call& call) {
-    const Tensor input = call.input();
-    const bool can_fuse = call.base_info().operator_name() == "aten::linear" &&
-                          call.adapter(0).parameter(lora::kA).dtype() == input.dtype();
-    Tensor y = can_fuse ? fused(call, input) : call.base()[0];
-    for (std::uint32_t i = can_fuse ? 1 : 0; i < call.n_adapters(); ++i) {
-      const tenon::Adapter adapter = call.adapter(i);
-      y = lora::add_term(y, term(call, adapter), adapter.scaling());
+    const bool fuses = can_fuse(call);
+    return with_others(call, fuses ? fused(call) : call.base()[0], fuses ? 1 : 0);
+  }
+
+  // Each layer's first adapter by one operator for all.
+  static std::vector<Tensor> forward_siblings(const std::vector<Call>& calls) {
+    const bool fuse = std::all_of(calls.begin(), calls.end(), [&](const Call& call) {
+      return can_fuse(call) && dropout_of(call) == dropout_of(calls[0]);
+    });
+    std::vector<Tensor> outputs;
+    if (fuse) outputs = fused(calls);
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      if (!fuse) {
+        Call call = calls[i];
+        outputs.push_back(std::move(forward(call)[0]));
+      } else {
+        outputs[i] = with_others(calls[i], outputs[i], 1);
+      }
     }
-    return y;
+    return outputs;
   }
 
   static Tensor merged_weight(Call& call, const Weight& weight) {
@@ -75,15 +87,52 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
   }
 
  private:
+  static double dropout_of(const Call& call) {
+    return call.training() ? call.adapter(0).dropout() : 0;
+  }
+
+  static bool can_fuse(const Call& call) {
+    return call.base_info().operator_name() == "aten::linear" &&
+           call.adapter(0).parameter(lora::kA).dtype() == call.input().dtype();
+  }
+
+  // The terms of the adapters from number `first` on.
+  static Tensor with_others(const Call& call, Tensor y, std::uint32_t first) {
+    for (std::uint32_t i = first; i < call.n_adapters(); ++i) {
+      const tenon::Adapter adapter = call.adapter(i);
+      y = lora::add_term(y, term(call, adapter), adapter.scaling());
+    }
+    return y;
+  }
+
+  static Tensor bias_of(const Call& call) {
+    return call.base_info().find_weight("bias") ? call.weight("bias") : Tensor();
+  }
+
   // Base and first adapter in one host operator, which adds the low-rank term to the base's fresh
   // output in place and saves only what backward needs.
-  static Tensor fused(const Call& call, const Tensor& input) {
+  static Tensor fused(const Call& call) {
     static const tenon::Operator lora_linear("tenon::lora_linear");
     const tenon::Adapter adapter = call.adapter(0);
-    const bool has_bias = call.base_info().find_weight("bias").has_value();
-    return lora_linear(input, call.weight("weight"), has_bias ? call.weight("bias") : Tensor(),
+    return lora_linear(call.input(), call.weight("weight"), bias_of(call),
                        adapter.parameter(lora::kA), adapter.parameter(lora::kB), adapter.scaling(),
-                       call.training() ? adapter.dropout() : 0.0);
+                       dropout_of(call));
+  }
+
+  static std::vector<Tensor> fused(const std::vector<Call>& calls) {
+    static const tenon::Operator lora_linears("tenon::lora_linears");
+    std::vector<tenon_tensor> weights, biases, a, b;
+    std::vector<double> scaling;
+    for (const Call& call : calls) {
+      const tenon::Adapter adapter = call.adapter(0);
+      weights.push_back(call.weight("weight").handle());
+      biases.push_back(bias_of(call).handle());
+      a.push_back(adapter.parameter(lora::kA).handle());
+      b.push_back(adapter.parameter(lora::kB).handle());
+      scaling.push_back(adapter.scaling());
+    }
+    return lora_linears.results(1, calls[0].input(), weights, biases, a, b, scaling,
+                                dropout_of(calls[0]));
   }
 };
 

@@ -6,5 +6,6 @@
 #include "tenon/method.h"
 #include "tenon/option.h"
 #include "tenon/plugin.h"
+#include "tenon/siblings.h"
 #include "tenon/types.h"
 #include "tenon/version.h"

@@ -11,6 +11,8 @@
 //     static void initialise(const tenon::Setup& setup, tenon::Start& start);   // optional
 //     static tenon::Outputs forward(tenon::Call& call);                         // one of these two
 //     static tenon::Tensor merged_weight(tenon::Call& call, tenon::Weight w);   // at least
+//     // Optional: calls that read one tensor, run together (tenon/siblings.h).
+//     static std::vector<tenon::Tensor> forward_siblings(const std::vector<tenon::Call>& calls);
 //   };
 #pragma once
 
@@ -18,7 +20,9 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "tenon/cpp/call.hpp"
 #include "tenon/cpp/options.hpp"
@@ -26,6 +30,7 @@
 #include "tenon/cpp/start.hpp"
 #include "tenon/cpp/tensor.hpp"
 #include "tenon/layer.h"
+#include "tenon/siblings.h"
 
 namespace tenon __attribute__((visibility("hidden"))) {
 
@@ -90,6 +95,10 @@ namespace tenon __attribute__((visibility("hidden"))) {
   template <typename T>
   concept HasInitialise = requires(const Setup& setup, Start& start) {
     T::initialise(setup, start);
+  };
+  template <typename T>
+  concept HasSiblings = requires(const std::vector<Call>& calls) {
+    T::forward_siblings(calls);
   };
   template <typename T>
   concept HasOptions = requires {
@@ -165,6 +174,26 @@ namespace tenon __attribute__((visibility("hidden"))) {
         *out = T::merged_weight(view, view.base_info().weight_at(weight)).give();
       });
     }
+
+    static tenon_status siblings(const tenon_host*, const tenon_base* const* bases,
+                                 const tenon_call* const* calls, std::uint32_t n,
+                                 tenon_tensor* outputs, tenon_error* error) {
+      return fence(T::kType.id, "siblings", error, [&] {
+        std::vector<Call> views;
+        views.reserve(n);
+        for (std::uint32_t i = 0; i < n; ++i) views.emplace_back(*bases[i], *calls[i]);
+        std::vector<Tensor> results = T::forward_siblings(views);
+        if (results.size() != n) {
+          throw Failure(TENON_INTERNAL, "returned " + std::to_string(results.size()) +
+                                            " tensors for " + std::to_string(n) + " layers");
+        }
+        for (std::uint32_t i = 0; i < n; ++i) outputs[i] = std::move(results[i]).give();
+      });
+    }
+    static const void* extension(const char* id) {
+      static constexpr tenon_siblings kSiblings{sizeof(tenon_siblings), 0, siblings};
+      return std::string_view(id) == TENON_SIBLINGS ? &kSiblings : nullptr;
+    }
   };
 
   template <typename T>
@@ -191,6 +220,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
       table.release = Trampolines<T>::release;
     }
     if constexpr (HasInitialise<T>) table.initialise = Trampolines<T>::initialise;
+    if constexpr (HasSiblings<T>) table.extension = Trampolines<T>::extension;
     return table;
   }
 
