@@ -55,6 +55,10 @@ struct Node {
   std::int32_t call_index = 0;
   // Set by injection inside a module to save: its BatchNorm statistics follow the training mode.
   bool trains_statistics = false;
+  // Of captured models: whether autograd recorded nothing here, and whether the operator had the same
+  // flags in training as in evaluation, so that they are the model's own and not the mode's.
+  bool gradients_off = false;
+  bool ignores_mode = false;
 };
 
 enum class ValueKind { kParameter, kBuffer, kConstant, kInput, kIntermediate };

@@ -65,6 +65,11 @@ void OperatorInstruction::run(Frame& frame) const {
 std::vector<Operand*> OperatorInstruction::operands() { return pointers(operands_); }
 std::vector<std::int32_t> OperatorInstruction::written_slots() const { return all_slots(results_); }
 
+void WithoutGradientsInstruction::run(Frame& frame) const {
+  const at::NoGradGuard no_grad;
+  step_->run(frame);
+}
+
 SymbolicInstruction::SymbolicInstruction(SymbolicOperator op, std::vector<Operand> operands,
                                          std::int32_t result)
     : operator_(op), operands_(std::move(operands)), result_(result) {}

@@ -63,6 +63,19 @@ class SymbolicInstruction : public Instruction {
   std::int32_t result_;
 };
 
+// Another step, while autograd records nothing.
+class WithoutGradientsInstruction : public Instruction {
+ public:
+  explicit WithoutGradientsInstruction(std::unique_ptr<Instruction> step)
+      : step_(std::move(step)) {}
+  void run(Frame& frame) const override;
+  std::vector<Operand*> operands() override { return step_->operands(); }
+  std::vector<std::int32_t> written_slots() const override { return step_->written_slots(); }
+
+ private:
+  std::unique_ptr<Instruction> step_;
+};
+
 // wrap_with_set_grad_enabled: a nested program under its own gradient mode.
 class GradModeInstruction : public Instruction {
  public:

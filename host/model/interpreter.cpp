@@ -92,8 +92,10 @@ class Compiler {
         return;
       }
     }
-    instructions_.push_back(std::make_unique<OperatorInstruction>(
-        *handle, std::move(operands), result_slots(node), counts_batches(node, graph_, tensors_)));
+    std::unique_ptr<Instruction> step = std::make_unique<OperatorInstruction>(
+        *handle, std::move(operands), result_slots(node), counts_batches(node, graph_, tensors_));
+    if (node.gradients_off) step = std::make_unique<WithoutGradientsInstruction>(std::move(step));
+    instructions_.push_back(std::move(step));
   }
 
   Operand operand_for(const Node& node, const c10::Argument& declared) const {

@@ -36,6 +36,7 @@ bool is_one_of(const std::array<std::string_view, N>& names, std::string_view na
 }  // namespace
 
 std::optional<Operand::Kind> mode_flag(const Node& node, const std::string& argument) {
+  if (node.ignores_mode) return std::nullopt;
   if (argument == "train" || argument == "training") {
     if (is_one_of(kTrainingOperators, node.target)) return Operand::Kind::kTraining;
     if (is_one_of(kBatchNormOperators, node.target)) {

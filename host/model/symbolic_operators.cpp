@@ -7,6 +7,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "base/error.h"
+
 namespace tenon {
 namespace {
 
@@ -113,6 +115,16 @@ c10::IValue to_float(const Values& v) { return real(v.at(0)); }
 c10::IValue to_int(const Values& v) { return truncate(v); }
 c10::IValue square_root(const Values& v) { return std::sqrt(real(v.at(0))); }
 
+// A captured model's C++ code went on from this number, so another one would have led it elsewhere.
+c10::IValue expect(const Values& v) {
+  if (v.at(0) == v.at(1)) return true;
+  throw Error({.stage = Stage::kModel,
+               .message = "this input would take the model another way than the one that was "
+                          "captured: " +
+                          v.at(2).toStringRef() + ", gives " + c10::str(v[0]) + ", not " +
+                          c10::str(v[1])});
+}
+
 }  // namespace
 
 SymbolicOperator find_symbolic_operator(std::string_view target) {
@@ -148,6 +160,7 @@ SymbolicOperator find_symbolic_operator(std::string_view target) {
       {"torch.sym_not", logical_not},
       {"torch.sym_ite", if_then_else},
       {"torch._sym_sqrt", square_root},
+      {"tenon.expect", expect},
   };
   const auto found = kOperators.find(target);
   return found == kOperators.end() ? nullptr : found->second;
