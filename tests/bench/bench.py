@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
@@ -24,7 +24,13 @@ CASES = {
     "MLP, batch 64": {"model": "mlp", "batch": 64, "length": 0, "steps": 60},
     "MiniLM 4x16": {"model": "minilm", "batch": 4, "length": 16, "steps": 40},
     "MiniLM 16x128": {"model": "minilm", "batch": 16, "length": 128, "steps": 8},
+    "MiniLM 16x128, lora_dropout 0.1": {
+        "model": "minilm", "batch": 16, "length": 128, "steps": 8, "lora_dropout": 0.1
+    },
 }
+# Who is measured: "floor" is the frozen model alone in Python, its forward and the gradient back to
+# the input of its first adapted layer, below which no adapter's step can come.
+SIDES = ("tenon", "peft", "floor")
 ADAPTERS = {
     "mlp": {"r": 8, "lora_alpha": 8, "target_modules": ["seq.0", "seq.2"],
             "modules_to_save": ["seq.4"]},
@@ -88,19 +94,26 @@ class Bench:
 
     def measure(self, name):
         """Rounds of Tenon and PEFT in turn: machine noise meets both."""
-        measured = {"tenon": Measured(), "peft": Measured()}
+        measured = {side: Measured() for side in SIDES}
         for each in range(self.rounds):
             for side in measured:
                 print(f"{name}: round {each + 1} of {self.rounds}, {side}", file=sys.stderr)
-                run = self.run_tenon if side == "tenon" else self.run_peft
-                measured[side].runs.append(run(name, CASES[name]["steps"])[0])
-                measured[side].first_step_s.append(run(name, 1)[1])
+                steps = CASES[name]["steps"]
+                measured[side].runs.append(self.run(side, name, steps)[0])
+                if side != "floor":
+                    measured[side].first_step_s.append(self.run(side, name, 1)[1])
         self.check_same_work(name, measured)
         return measured
 
+    def run(self, side, name, steps):
+        return self.run_tenon(name, steps) if side == "tenon" else self.run_python(
+            side, name, steps)
+
     def check_same_work(self, name, measured):
         """Both start from one adapter, so that equal losses show equal work."""
-        losses = [run.loss for side in measured.values() for run in side.runs]
+        if "lora_dropout" in CASES[name]:
+            return  # each draws masks of its own
+        losses = [run.loss for side in ("tenon", "peft") for run in measured[side].runs]
         if max(losses) - min(losses) > 0.01 * abs(losses[0]) + 1e-3:
             sys.exit(f"error: {name}: the last losses differ, so the work did too: {losses}")
 
@@ -123,6 +136,7 @@ class Bench:
             'method = "lora"',
             f'init_from = "{case["model"]}-adapter"',
             *(f"{key} = {json.dumps(value)}" for key, value in adapter.items()),
+            f"lora_dropout = {case.get('lora_dropout', 0.0)}",
             "[data]",
             f"train = {json.dumps(data_name(case))}",
             "[train]",
@@ -138,7 +152,7 @@ class Bench:
             "force = true",
         ])
 
-    def run_peft(self, name, steps):
+    def run_python(self, side, name, steps):
         """The time is that of the first step's end, as the process itself reports it."""
         case = CASES[name]
         task = {
@@ -150,6 +164,8 @@ class Bench:
             "learning_rate": LEARNING_RATE,
             "steps": steps,
             "threads": self.threads,
+            "lora_dropout": case.get("lora_dropout", 0.0),
+            "floor": side == "floor",
         }
         begin = time.time()
         command = [self.python, "-B", FOLDER / "train_by_peft.py", json.dumps(task)]
@@ -193,23 +209,32 @@ def processor():
     return names[0] if names else platform.machine()
 
 
+def rows(measured):
+    """(case, what, Tenon, PEFT, floor or None, digits) for each figure."""
+    for name, sides in measured.items():
+        tenon, peft, floor = (sides[side] for side in SIDES)
+        yield name, "step, ms", tenon.step_ms(), peft.step_ms(), floor.step_ms(), 2
+        yield name, "peak memory, MB", tenon.peak_mb(), peft.peak_mb(), floor.peak_mb(), 0
+        yield name, "first step after, s", tenon.start_s(), peft.start_s(), None, 2
+
+
 def table(measured):
     lines = [
-        "| case | | Tenon | PEFT | ratio |",
-        "|---|---|---:|---:|---:|",
+        "| case | | Tenon | PEFT | frozen floor | Tenon / PEFT | floor / PEFT |",
+        "|---|---|---:|---:|---:|---:|---:|",
     ]
-    for name, sides in measured.items():
-        for label, value, digits in (
-            ("step, ms", Measured.step_ms, 2),
-            ("peak memory, MB", Measured.peak_mb, 0),
-            ("first step after, s", Measured.start_s, 2),
-        ):
-            ours, theirs = value(sides["tenon"]), value(sides["peft"])
-            lines.append(
-                f"| {name} | {label} | {ours:.{digits}f} | {theirs:.{digits}f} "
-                f"| {ours / theirs:.2f} |"
-            )
+    for name, what, ours, theirs, floor, digits in rows(measured):
+        floor_cells = ("", "") if floor is None else (f"{floor:.{digits}f}", f"{floor / theirs:.2f}")
+        lines.append(
+            f"| {name} | {what} | {ours:.{digits}f} | {theirs:.{digits}f} | {floor_cells[0]} "
+            f"| {ours / theirs:.2f} | {floor_cells[1]} |"
+        )
     return lines
+
+
+def losses_to(measured):
+    """Where Tenon was slower or larger than PEFT."""
+    return [f"{name}: {what}" for name, what, ours, theirs, *_ in rows(measured) if ours > theirs]
 
 
 def peers_python():
@@ -228,6 +253,8 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--tenon", type=Path, default=ROOT / "build" / "bin" / "tenon")
     parser.add_argument("--python", default=peers_python(), help="with the peers' packages")
+    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--output", type=Path, help="a JSON file for all figures")
     arguments = parser.parse_args()
     if not arguments.tenon.exists():
         parser.error(f"{arguments.tenon} does not exist; build it with tests/run, or name it")
@@ -243,11 +270,17 @@ def main():
         bench = Bench(arguments, folder)
         load = os.getloadavg()[0]  # before our own: figures of a busy machine mislead
         bench.prepare()
-        measured = {name: bench.measure(name) for name in CASES}
+        measured = {name: bench.measure(name) for name in CASES if arguments.only in name}
         print(f"{processor()}, {bench.threads} threads, medians of {bench.rounds} rounds in turn.")
         print(*bench.versions(), f"load before {load:.1f}", sep="; ")
-        print("AdamW, LoRA r = 8, dropout 0; Tenon's first step includes saving and leaving.\n")
+        print("AdamW, LoRA r = 8; Tenon's first step includes saving and leaving.\n")
         print(*table(measured), sep="\n")
+        lost = losses_to(measured)
+        print("\nTenon loses in: " + "; ".join(lost) if lost else "\nTenon loses in none of these.")
+        if arguments.output:
+            figures = {name: {side: asdict(values) for side, values in sides.items()}
+                       for name, sides in measured.items()}
+            arguments.output.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

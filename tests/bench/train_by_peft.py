@@ -1,4 +1,5 @@
-"""Trains an adapter by PEFT, as its users do, and prints the time of each step.
+"""Trains an adapter by PEFT, as its users do, and prints the time of each step. With "floor" in the
+task it runs the frozen model alone: forward, and the gradient back to its first adapted layer.
 
     python train_by_peft.py TASK_AS_JSON
 
@@ -16,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "export"))
 import models  # noqa: E402
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
-from peft import PeftModel  # noqa: E402
+from peft import LoraConfig, PeftModel  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 LOSSES = {"nll": F.nll_loss, "cross_entropy": F.cross_entropy}
@@ -31,17 +32,36 @@ def forward(built, model, batch):
     return model(**batch)["logits"] if built.by_keyword else model(*batch.values())
 
 
+def frozen(model, target_modules):
+    """No parameter is trained; gradients are computed down to the first targeted layer."""
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    first = next(module for name, module in model.named_modules()
+                 if name.split(".")[-1] in target_modules or name in target_modules)
+
+    def start_here(_, inputs):
+        return tuple(tensor.detach().requires_grad_(True) for tensor in inputs)
+
+    first.register_forward_pre_hook(start_here)
+    return model
+
+
 def main():
     task = json.loads(sys.argv[1])
     torch.set_num_threads(task["threads"])
     folder = Path(task["folder"])
     built = build(task["model"])
-    model = PeftModel.from_pretrained(
-        built.model, folder / f"{task['model']}-adapter", is_trainable=True
-    ).train()
+    config = LoraConfig.from_pretrained(folder / f"{task['model']}-adapter")
+    config.lora_dropout = task["lora_dropout"]
+    if task["floor"]:
+        model = frozen(built.model.train(), config.target_modules)
+    else:
+        model = PeftModel.from_pretrained(
+            built.model, folder / f"{task['model']}-adapter", is_trainable=True, config=config
+        ).train()
     data = load_file(folder / task["data"])
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=task["learning_rate"])
+    optimizer = torch.optim.AdamW(trainable, lr=task["learning_rate"]) if trainable else None
     compute_loss = LOSSES[task["loss"]]
     rows, size = len(data["labels"]), task["batch_size"]
 
@@ -52,9 +72,11 @@ def main():
         batch = {name: tensor[first : first + size] for name, tensor in data.items()}
         labels = batch.pop("labels")
         loss = compute_loss(forward(built, model, batch), labels)
-        optimizer.zero_grad()
+        if optimizer:
+            optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
+        if optimizer:
+            optimizer.step()
         losses.append(loss.item())
         step_ms.append(1e3 * (time.perf_counter() - begin))
         first_step_end = first_step_end or time.time()
