@@ -26,11 +26,6 @@ bool reserves_memory(const std::string& target) {
          kReservingOperators.end();
 }
 
-bool made_by_custom_function(const at::Tensor& tensor) {
-  return tensor.requires_grad() && !tensor.is_leaf() &&
-         tensor.grad_fn()->name().find("CppNode<") != std::string::npos;
-}
-
 // "CppNode<MySquare>" is how autograd calls the user's MySquare.
 std::string function_name(const at::Tensor& tensor) {
   const auto made_by = tensor.grad_fn();
@@ -40,8 +35,9 @@ std::string function_name(const at::Tensor& tensor) {
   if (open != std::string::npos && name.ends_with('>')) {
     name = name.substr(open + 1, name.size() - open - 2);
   }
-  const std::size_t space = name.find("(anonymous namespace)::");
-  return space == std::string::npos ? name : name.substr(space + 23);
+  constexpr std::string_view kUnnamed = "(anonymous namespace)::";
+  const std::size_t unnamed = name.find(kUnnamed);
+  return unnamed == std::string::npos ? name : name.substr(unnamed + kUnnamed.size());
 }
 
 }  // namespace
@@ -171,9 +167,7 @@ void Recorder::add_unary(const char* target, ValueId input, ValueId result) {
 }
 
 void Recorder::check_history(const at::Tensor& tensor, ValueId value) {
-  // Either the result got a history that no operator gave it, or it is an input under a new one.
-  const bool known = values_.is_known_object(tensor);
-  if (known ? !values_.history_changed(tensor, value) : !made_by_custom_function(tensor)) return;
+  if (!values_.history_changed(tensor, value)) return;
   add_problem("the custom autograd function " + function_name(tensor) + ", whose result " +
               next_operator() +
               " reads: its backward is no operator, so it cannot be run from a graph; register it "

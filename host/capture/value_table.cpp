@@ -1,6 +1,7 @@
 #include "capture/value_table.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/function.h>
 
 namespace tenon {
 namespace {
@@ -17,6 +18,12 @@ bool same_view(const at::Tensor& one, const at::Tensor& other) {
 
 }  // namespace
 
+bool made_by_custom_function(const at::Tensor& tensor) {
+  if (!tensor.requires_grad()) return false;
+  const auto made_by = tensor.grad_fn();
+  return made_by != nullptr && made_by->name().find("CppNode<") != std::string::npos;
+}
+
 ValueTable::ValueTable(Recording& recording, const std::vector<ModelTensor>& tensors)
     : recording_(recording) {
   recording.model_tensor_count = tensors.size();
@@ -31,6 +38,7 @@ ValueId ValueTable::add(Value value, const at::Tensor& tensor) {
   recording_.sizes.push_back(tensor.sizes().vec());
   recording_.numbers.emplace_back();
   requires_grad_.push_back(tensor.requires_grad());
+  has_custom_history_.push_back(made_by_custom_function(tensor));
   bind(tensor, id);
   return id;
 }
@@ -50,6 +58,7 @@ ValueId ValueTable::add_number(c10::IValue number) {
   recording_.sizes.emplace_back();
   recording_.numbers.emplace_back(std::move(number));
   requires_grad_.push_back(false);
+  has_custom_history_.push_back(false);
   return id;
 }
 
@@ -110,8 +119,9 @@ bool ValueTable::is_unwritten(const at::Tensor& tensor) const {
 }
 
 bool ValueTable::history_changed(const at::Tensor& tensor, ValueId value) const {
-  return !had_gradient(value) && tensor.requires_grad() && !tensor.is_leaf() &&
-         !written_in_place_.contains(storage_of(tensor));
+  if (!made_by_custom_function(tensor)) return false;
+  return !is_known_object(tensor) || (!has_custom_history_[static_cast<std::size_t>(value)] &&
+                                      !written_in_place_.contains(storage_of(tensor)));
 }
 
 bool ValueTable::had_gradient(ValueId value) const {

@@ -11,6 +11,9 @@
 
 namespace tenon {
 
+// Made by a torch::autograd::Function, on its own or inside an operator that is registered.
+bool made_by_custom_function(const at::Tensor& tensor);
+
 // Tells which value of a recording a tensor is. Every tensor that was met stays alive, so that no
 // address is ever used twice.
 class ValueTable {
@@ -37,7 +40,7 @@ class ValueTable {
   void mark_written(const at::Tensor& tensor);
   bool is_unwritten(const at::Tensor& tensor) const;
 
-  // Whether autograd's record of the value was changed by something that is no operator.
+  // Whether a custom autograd function took the value's place in autograd's record.
   bool history_changed(const at::Tensor& tensor, ValueId value) const;
   bool had_gradient(ValueId value) const;
 
@@ -50,7 +53,9 @@ class ValueTable {
   std::unordered_map<const void*, std::vector<std::pair<at::Tensor, ValueId>>> by_storage_;
   std::unordered_set<const void*> unwritten_;
   std::unordered_set<const void*> written_in_place_;
-  std::vector<bool> requires_grad_;  // by value, when it was made
+  // By value, when it was made.
+  std::vector<bool> requires_grad_;
+  std::vector<bool> has_custom_history_;
 };
 
 }  // namespace tenon
