@@ -12,13 +12,12 @@
 #include <c10/util/Exception.h>
 
 #include "base/error.h"
+#include "train/cross_entropy.h"
 #include "train/tensor_text.h"
 
 namespace tenon {
 
 namespace {
-
-constexpr std::int64_t kIgnored = -100;  // torch.nn.functional's ignore_index
 
 [[noreturn]] void fail(const std::string& message, const std::string& hint = "") {
   throw Error{{.stage = Stage::kTraining, .message = message, .hint = hint, .location = ""}};
@@ -77,14 +76,15 @@ Classified arrange_tokens(const std::string& loss, const at::Tensor& output,
     fail_shapes(loss, output, target,
                 "token scores are (n, t, vocabulary) with labels of (n, t), t at least 2");
   }
-  const at::Tensor shifted = at::constant_pad_nd(target.slice(1, 1), {0, 1}, kIgnored);
+  const at::Tensor shifted = at::constant_pad_nd(target.slice(1, 1), {0, 1}, kIgnoredClass);
   return {output.flatten(0, 1), shifted.flatten()};
 }
 
 // LibTorch's message tells the class that is out of range, but not of how many.
 [[noreturn]] void explain(const std::string& loss, const Classified& classified,
                           const c10::Error& error) {
-  const at::Tensor judged = classified.target.masked_select(at::ne(classified.target, kIgnored));
+  const at::Tensor judged =
+      classified.target.masked_select(at::ne(classified.target, kIgnoredClass));
   const std::int64_t classes = classified.scores.size(1);
   if (judged.numel() > 0) {
     const std::int64_t smallest = judged.min().item<std::int64_t>();
@@ -103,10 +103,13 @@ at::Tensor class_loss(const std::string& loss, const Classified& classified) {
   try {
     if (loss == "nll") {
       return at::nll_loss_nd(classified.scores, classified.target, {}, at::Reduction::Mean,
-                             kIgnored);
+                             kIgnoredClass);
+    }
+    if (classified.scores.dim() == 2 && classified.target.scalar_type() == at::kLong) {
+      return cross_entropy(classified.scores, classified.target);
     }
     return at::cross_entropy_loss(classified.scores, classified.target, {}, at::Reduction::Mean,
-                                  kIgnored);
+                                  kIgnoredClass);
   } catch (const c10::Error& error) {
     explain(loss, classified, error);
   }
@@ -141,12 +144,7 @@ at::Tensor compute_loss(const std::string& loss, const std::vector<at::Tensor>& 
   if (loss == "bce_with_logits") {
     return at::binary_cross_entropy_with_logits(output, arrange_numbers(loss, output, wanted));
   }
-  Classified classified = arrange(loss, output, wanted);
-  // As transformers does: half precision is too coarse to sum over a vocabulary.
-  if (loss == "causal_lm" && output.element_size() < 4) {
-    classified.scores = classified.scores.to(at::kFloat);
-  }
-  return class_loss(loss, classified);
+  return class_loss(loss, arrange(loss, output, wanted));
 }
 
 std::optional<Accuracy> count_correct(const std::string& loss,
@@ -161,7 +159,7 @@ std::optional<Accuracy> count_correct(const std::string& loss,
   }
   const Classified classified = arrange(loss, output, wanted);
   const at::Tensor correct = at::eq(at::argmax(classified.scores, 1), classified.target);
-  const at::Tensor judged = at::ne(classified.target, kIgnored);
+  const at::Tensor judged = at::ne(classified.target, kIgnoredClass);
   return Accuracy{correct.sum().item<std::int64_t>(), judged.sum().item<std::int64_t>()};
 }
 
