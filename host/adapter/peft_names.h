@@ -4,7 +4,8 @@
 #include <string>
 #include <string_view>
 
-// PEFT's tensor names, pure text: "base_model.model." before the model's own key. The adapter's
+// PEFT's tensor names, pure text: "base_model.model." before the model's own key; "base_model."
+// before the name of what layers share, whose key here starts with a dot (".vera_A"). The adapter's
 // name is not in the file.
 namespace tenon {
 

@@ -34,16 +34,22 @@ AdaptedModel::AdaptedModel(ModelData model, const InjectionPlan& plan, std::uint
     : model_(std::move(model)), base_tensor_count_(model_.tensors.size()) {
   const at::Generator generator = make_generator(seed);
   std::vector<Replacement> replacements;
+  SharedTensors shared;
+  std::set<std::string> named;
   for (const PlannedLayer& planned : plan.layers) {
     const std::string& path = planned.facts->description().module_path;
     std::vector<at::Tensor> weights;
     for (const std::int32_t tensor : planned.tensors) {
       weights.push_back(model_.tensors[static_cast<std::size_t>(tensor)].tensor);
     }
-    AdapterStart start = start_adapter(planned, weights, generator);
+    AdapterStart start = start_adapter(planned, weights, generator, shared);
     for (std::size_t i = 0; i < planned.parameters.size(); ++i) {
       const ParameterSpec& spec = planned.parameters[i];
-      added_.push_back({path, spec.name, start.parameters[i], spec.trainable()});
+      // A shared one lies outside all modules and is added once.
+      if (spec.is_shared() && !named.insert(spec.shared_key).second) continue;
+      added_.push_back({spec.is_shared() ? "" : path,
+                        spec.is_shared() ? spec.shared_key : spec.name, start.parameters[i],
+                        spec.trainable()});
     }
     const auto layer = std::make_shared<const AdaptedLayer>(
         *planned.layer_type, planned.facts, std::move(weights), std::move(start), plan.config.name,

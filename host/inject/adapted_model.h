@@ -16,7 +16,7 @@ namespace tenon {
 
 // A tensor that the adapter adds: a layer's parameter or the copy of a module to save.
 struct AddedTensor {
-  std::string module;  // path of the layer or the module to save
+  std::string module;  // path of the layer or the module to save; "" if layers share it
   std::string name;    // behind the path: "lora_A.weight", "weight"
   at::Tensor tensor;
   bool trainable = true;

@@ -48,10 +48,10 @@ void check_shape(const PlannedLayer& planned, const std::string& name, const at:
                                                 ", initialise gave " + c10::str(given.sizes()));
 }
 
-void start_from_base(const PlannedLayer& planned, const tenon_setup& setup,
-                     const std::vector<at::Tensor>& weights, const at::Generator& generator,
-                     AdapterStart& start) {
-  const at::NoGradGuard no_grad;
+// Handles for initialise, and where it puts what it gives.
+LayerType::Started run_initialise(const PlannedLayer& planned, const tenon_setup& setup,
+                                  const std::vector<at::Tensor>& weights,
+                                  const at::Generator& generator, const AdapterStart& start) {
   const std::vector<tenon_tensor> weight_handles = handles_of(weights);
   const std::vector<tenon_tensor> parameter_handles = handles_of(start.parameters);
   tenon_generator source{generator};
@@ -63,9 +63,17 @@ void start_from_base(const PlannedLayer& planned, const tenon_setup& setup,
   facts.scaling = planned.scaling;
   facts.state = start.state.get();
   facts.generator = &source;
-  const LayerType::Started started = planned.layer_type->initialise(*planned.facts, setup, facts);
+  return planned.layer_type->initialise(*planned.facts, setup, facts);
+}
+
+// `is_new`: by parameter, whether this layer is the one to start it.
+void start_from_base(const PlannedLayer& planned, const tenon_setup& setup,
+                     const std::vector<at::Tensor>& weights, const at::Generator& generator,
+                     const std::vector<bool>& is_new, AdapterStart& start) {
+  const at::NoGradGuard no_grad;
+  const LayerType::Started started = run_initialise(planned, setup, weights, generator, start);
   for (std::size_t i = 0; i < started.parameters.size(); ++i) {
-    if (!started.parameters[i].defined()) continue;
+    if (!started.parameters[i].defined() || !is_new[i]) continue;
     check_shape(planned, planned.parameters[i].name, start.parameters[i], started.parameters[i]);
     start.parameters[i].copy_(started.parameters[i]);
   }
@@ -81,14 +89,19 @@ void start_from_base(const PlannedLayer& planned, const tenon_setup& setup,
 }  // namespace
 
 AdapterStart start_adapter(const PlannedLayer& planned, const std::vector<at::Tensor>& weights,
-                           const at::Generator& generator) {
+                           const at::Generator& generator, SharedTensors& shared) {
   AdapterStart start;
+  std::vector<bool> is_new;
   for (const ParameterSpec& spec : planned.parameters) {
-    start.parameters.push_back(make_parameter(planned, spec, generator));
+    const auto known = spec.is_shared() ? shared.find(spec.shared_key) : shared.end();
+    is_new.push_back(known == shared.end());
+    start.parameters.push_back(is_new.back() ? make_parameter(planned, spec, generator)
+                                             : known->second);
+    if (spec.is_shared()) shared.emplace(spec.shared_key, start.parameters.back());
   }
   const tenon_setup setup{planned.options, planned.parameters, {}};
   start.state = planned.layer_type->prepare(planned.facts, setup);
-  start_from_base(planned, setup, weights, generator, start);
+  start_from_base(planned, setup, weights, generator, is_new, start);
   for (std::size_t i = 0; i < planned.parameters.size(); ++i) {
     if (planned.parameters[i].trainable()) start.parameters[i].requires_grad_(true);
   }

@@ -13,6 +13,7 @@
 #include "inject/method_config.h"
 #include "inject/reachability.h"
 #include "inject/resolved_targets.h"
+#include "inject/shared_parameters.h"
 #include "inject/target_matcher.h"
 
 namespace tenon {
@@ -234,6 +235,9 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
   }
   if (resolved.all_linear) plan.config.target_modules = std::move(adapted);
   options.throw_problems();
+  for (std::string& problem : settle_shared_parameters(plan.layers)) {
+    problems.push_back(std::move(problem));
+  }
   for (const std::string& path : match.saved) {
     plan.saved.push_back(model.tree.find(path));
     check_saved(model, finder, plan.saved.back(), problems);

@@ -61,7 +61,9 @@ struct ParameterSpec {
   std::string init;
   double init_a = 0;
   double init_b = 0;
+  std::string shared_key;  // "": the layer's own
 
+  bool is_shared() const { return !shared_key.empty(); }
   bool trainable() const { return (flags & TENON_TRAINABLE) != 0; }
 };
 

@@ -5,40 +5,19 @@
 #include <torch/headeronly/version.h>
 
 #include <cstring>
-#include <exception>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "plugin/handles.h"
+#include "plugin/host_fence.h"
 #include "plugin/operator_table.h"
+#include "plugin/plugin_function.h"
+#include "plugin/sized_struct.h"
 
-// Each function here is a fence: what the host throws becomes a status and a text.
 namespace tenon {
 namespace {
-
-tenon_status fail(tenon_error* error, tenon_status status, std::string text) {
-  if (error != nullptr) {
-    error->status = status;
-    error->text = std::move(text);
-  }
-  return status;
-}
-
-template <typename Body>
-tenon_status fenced(tenon_error* error, Body body) {
-  try {
-    return body();
-  } catch (const Error& failure) {
-    return fail(error, TENON_INVALID_ARGUMENT, failure.what());
-  } catch (const c10::Error& failure) {
-    return fail(error, TENON_OPERATOR_FAILED, failure.what_without_backtrace());
-  } catch (const std::bad_alloc&) {
-    return fail(error, TENON_OUT_OF_MEMORY, "out of memory");
-  } catch (const std::exception& failure) {
-    return fail(error, TENON_INTERNAL, failure.what());
-  }
-}
 
 // Operators must stay valid until exit, and a C function has no place to keep them.
 OperatorTable& operators() {
@@ -46,10 +25,12 @@ OperatorTable& operators() {
   return table;
 }
 
-const void* extension(const char*) { return nullptr; }
+const void* extension(const char* id) {
+  return std::string_view(id) == TENON_AUTOGRAD ? &plugin_autograd() : nullptr;
+}
 
 void set_error(tenon_error* error, tenon_status status, tenon_str text) {
-  fail(error, status, std::string(text.p, text.n));
+  set_failure(error, status, std::string(text.p, text.n));
 }
 
 void log_line(std::int32_t level, const char* origin, tenon_str text) {
@@ -64,7 +45,8 @@ void log_line(std::int32_t level, const char* origin, tenon_str text) {
 }
 
 tenon_status unknown(tenon_error* error, const char* what, const char* key) {
-  return fail(error, TENON_INVALID_ARGUMENT, std::string("there is no ") + what + " `" + key + "`");
+  return set_failure(error, TENON_INVALID_ARGUMENT,
+                     std::string("there is no ") + what + " `" + key + "`");
 }
 
 tenon_status option(const tenon_setup* setup, const char* key, tenon_value* out,
@@ -88,21 +70,23 @@ tenon_status attribute(const tenon_base* base, const char* name, tenon_value* ou
   });
 }
 
-tenon_status add_parameter(tenon_setup* setup, const tenon_parameter* parameter,
+tenon_status add_parameter(tenon_setup* setup, const tenon_parameter* declared,
                            std::uint32_t* index, tenon_error* error) {
   return fenced(error, [&] {
+    const tenon_parameter full = read_sized(*declared);
+    const tenon_parameter* const parameter = &full;
     if (parameter->name == nullptr || *parameter->name == '\0' || parameter->init == nullptr) {
-      return fail(error, TENON_INVALID_ARGUMENT, "a parameter needs a name and an init");
+      return set_failure(error, TENON_INVALID_ARGUMENT, "a parameter needs a name and an init");
     }
     ParameterSpec spec;
     spec.name = parameter->name;
     spec.shape.assign(parameter->shape, parameter->shape + parameter->ndim);
     for (const std::int64_t size : spec.shape) {
-      if (size < 0) return fail(error, TENON_BAD_SHAPE, spec.name + ": a size is negative");
+      if (size < 0) return set_failure(error, TENON_BAD_SHAPE, spec.name + ": a size is negative");
     }
     for (const ParameterSpec& other : setup->parameters) {
       if (other.name == spec.name) {
-        return fail(error, TENON_INVALID_ARGUMENT, spec.name + " is declared twice");
+        return set_failure(error, TENON_INVALID_ARGUMENT, spec.name + " is declared twice");
       }
     }
     spec.dtype = parameter->dtype;
@@ -110,6 +94,7 @@ tenon_status add_parameter(tenon_setup* setup, const tenon_parameter* parameter,
     spec.init = parameter->init;
     spec.init_a = parameter->init_a;
     spec.init_b = parameter->init_b;
+    if (parameter->shared_key != nullptr) spec.shared_key = parameter->shared_key;
     *index = static_cast<std::uint32_t>(setup->parameters.size());
     setup->parameters.push_back(std::move(spec));
     return static_cast<tenon_status>(TENON_OK);
@@ -152,9 +137,9 @@ tenon_status resolve(const char* name, const char* overload, tenon_op** out, ten
   return fenced(error, [&] {
     tenon_op* op = operators().resolve(name, overload);
     if (op == nullptr) {
-      return fail(error, TENON_UNSUPPORTED,
-                  std::string("LibTorch ") + TORCH_VERSION + " has no operator " + name +
-                      (*overload ? std::string(".") + overload : ""));
+      return set_failure(error, TENON_UNSUPPORTED,
+                         std::string("LibTorch ") + TORCH_VERSION + " has no operator " + name +
+                             (*overload ? std::string(".") + overload : ""));
     }
     *out = op;
     return static_cast<tenon_status>(TENON_OK);
@@ -192,8 +177,8 @@ tenon_status run_base(tenon_call_context* context, const tenon_tensor* inputs,
     }
     std::vector<at::Tensor> outputs = context->run_base({inputs, n_inputs}, weights);
     if (outputs.size() != n_outputs) {
-      return fail(error, TENON_INVALID_ARGUMENT,
-                  "the base has " + std::to_string(outputs.size()) + " outputs");
+      return set_failure(error, TENON_INVALID_ARGUMENT,
+                         "the base has " + std::to_string(outputs.size()) + " outputs");
     }
     for (std::uint32_t i = 0; i < n_outputs; ++i) {
       if (may_overwrite != nullptr) may_overwrite[i] = may_be_overwritten(outputs[i]) ? 1 : 0;

@@ -25,6 +25,7 @@ class Method {
   bool is_in_peft() const { return table_.peft_type != nullptr; }
   std::string doc() const { return table_.doc != nullptr ? table_.doc : ""; }
   std::uint32_t max_active() const { return table_.max_active; }  // 0: any number
+  bool excludes_in_peft() const { return (table_.flags & TENON_METHOD_EXCLUDES) != 0; }
   const std::vector<DeclaredOption>& keys() const { return keys_; }
   const PluginInfo& plugin() const { return *plugin_; }
 

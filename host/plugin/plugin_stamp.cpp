@@ -1,28 +1,79 @@
 #include "plugin/plugin_stamp.h"
 
+#include <tenon/torch/cxx_abi.h>
 #include <tenon/version.h>
+#include <torch/headeronly/version.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdlib>
 #include <cstring>
+#include <sstream>
+#include <string_view>
 #include <variant>
+#include <vector>
 
 #include "plugin/elf_library.h"
 
 namespace tenon {
 namespace {
 
+// The stamp of the first SDK; a plugin's may be larger, or smaller than this host's.
+constexpr std::size_t kFirstStamp = offsetof(tenon_stamp, architecture);
+
+// What the section, of kFirstStamp bytes at least, holds of a stamp; fields that the plugin's SDK
+// did not know yet are zero.
+tenon_stamp stamp_in(std::span<const std::byte> section) {
+  tenon_stamp stamp{};
+  std::memcpy(&stamp, section.data(), kFirstStamp);
+  const auto size = std::min<std::size_t>({section.size(), stamp.struct_size, sizeof stamp});
+  if (size > kFirstStamp) std::memcpy(&stamp, section.data(), size);
+  return stamp;
+}
+
 bool is_terminated(std::span<const char> text) {
   return std::find(text.begin(), text.end(), '\0') != text.end();
 }
 
+// The numbers of "2.13.0+cpu": {2, 13, 0}.
+std::vector<unsigned long> version_numbers(std::string_view version) {
+  std::vector<unsigned long> numbers;
+  std::istringstream parts{std::string(version)};
+  for (std::string part; std::getline(parts, part, '.');) {
+    numbers.push_back(std::strtoul(part.c_str(), nullptr, 10));
+  }
+  return numbers;
+}
+
+std::optional<PluginRefusal> check_torch(const tenon_stamp& stamp) {
+  if (stamp.torch_version[0] != '\0' && std::string_view(stamp.torch_version) != TORCH_VERSION) {
+    return PluginRefusal{"full-libtorch", std::string("it needs exactly LibTorch ") +
+                                              stamp.torch_version + ", this Tenon runs on " +
+                                              TORCH_VERSION + "; build it again against that"};
+  }
+  if (stamp.cxx_abi[0] != '\0' && std::string_view(stamp.cxx_abi) != TENON_CXX_ABI) {
+    return PluginRefusal{"full-libtorch",
+                         std::string("it was built with the C++ ABI ") + stamp.cxx_abi +
+                             ", this Tenon with " TENON_CXX_ABI "; build it again with that"};
+  }
+  if (stamp.torch_minimum[0] != '\0' &&
+      version_numbers(TORCH_VERSION) < version_numbers(stamp.torch_minimum)) {
+    return PluginRefusal{"full-libtorch", std::string("it needs LibTorch ") + stamp.torch_minimum +
+                                              " or newer, this Tenon runs on " + TORCH_VERSION +
+                                              "; update LibTorch"};
+  }
+  return std::nullopt;
+}
+
 std::optional<PluginRefusal> check_stamp(const tenon_stamp& stamp) {
   if (std::memcmp(stamp.magic, TENON_STAMP_MAGIC, sizeof stamp.magic) != 0 ||
-      stamp.struct_size < sizeof(tenon_stamp)) {
+      stamp.struct_size < kFirstStamp) {
     return PluginRefusal{"bad-stamp", "its stamp is damaged; build the plugin again"};
   }
   if (!is_terminated(stamp.id) || !is_terminated(stamp.version) ||
       !is_terminated(stamp.sdk_version) || !is_terminated(stamp.torch_version) ||
-      !is_terminated(stamp.cxx_abi) || stamp.id[0] == '\0') {
+      !is_terminated(stamp.cxx_abi) || !is_terminated(stamp.architecture) ||
+      !is_terminated(stamp.torch_minimum) || stamp.id[0] == '\0') {
     return PluginRefusal{"bad-stamp", "its stamp names no plugin id; build the plugin again"};
   }
   const auto version = [](std::uint32_t major, std::uint32_t minor) {
@@ -51,13 +102,7 @@ std::optional<PluginRefusal> check_stamp(const tenon_stamp& stamp) {
                          "it offers neither layer types nor methods, which is all that this Tenon "
                          "loads; update Tenon"};
   }
-  if (stamp.torch_version[0] != '\0') {
-    return PluginRefusal{"full-libtorch",
-                         std::string("it needs exactly LibTorch ") + stamp.torch_version +
-                             " and its C++ interface, which this Tenon does not lend to plugins; "
-                             "build it against the C interface of the SDK"};
-  }
-  return std::nullopt;
+  return check_torch(stamp);
 }
 
 }  // namespace
@@ -71,10 +116,10 @@ std::optional<PluginRefusal> read_stamp(std::span<const std::byte> library, teno
                          "it is a shared library but no Tenon plugin: it has no stamp "
                          "(a plugin ends with TENON_PLUGIN(id, version, layers...))"};
   }
-  if (section->bytes.size() < sizeof(tenon_stamp)) {
+  if (section->bytes.size() < kFirstStamp) {
     return PluginRefusal{"bad-stamp", "its stamp is cut off; build the plugin again"};
   }
-  std::memcpy(&stamp, section->bytes.data(), sizeof stamp);
+  stamp = stamp_in(section->bytes);
   return check_stamp(stamp);
 }
 

@@ -14,6 +14,11 @@ TEST(PeftNamesTest, OnlyTheFirstPrefixIsTaken) {
   EXPECT_EQ(from_peft_key("base_model.model.base_model.model.w"), "base_model.model.w");
 }
 
+TEST(PeftNamesTest, WhatLayersShareLiesBesideTheModel) {
+  EXPECT_EQ(to_peft_key(".vera_A"), "base_model.vera_A");
+  EXPECT_EQ(from_peft_key("base_model.vera_A"), ".vera_A");
+}
+
 TEST(PeftNamesTest, OtherNamesAreNotPefts) {
   for (const char* name : {"", "seq.0.weight", "base_model.model", "base_model.model.",
                            "base_model.modelx.w", "model.base_model.model.w"}) {

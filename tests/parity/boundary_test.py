@@ -2,9 +2,11 @@
 the base, each in a small plugin built with the SDK's headers and one compiler call."""
 
 import json
+import warnings
 
 import torch
 import torch.nn.functional as F
+from peft import PeftModel, VeraConfig, get_peft_model
 from plugins_test import build
 from safetensors.torch import load_file, save_file
 from support import ParityTest, main
@@ -203,6 +205,96 @@ class MethodTest(BoundaryTest):
         )
         self.assertEqual(done.returncode, 1)
         self.assertIn('`peft_type` "OFT" is no method of a plugin that is here', done.stderr)
+
+
+class SharedParameterTest(BoundaryTest):
+    """VeRA, whose projections all layers share: exchanged with PEFT's own."""
+
+    SOURCE = "vera.cpp"
+
+    KEYS = {"target_modules": ["first", "last"], "r": 4}
+
+    def peft_base(self):
+        net = torch.nn.Module()
+        net.first, net.act, net.last = torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)
+        net.forward = lambda input: net.last(net.act(net.first(input)))
+        net.load_state_dict(self.weights)
+        return net
+
+    def test_the_shared_tensor_is_as_large_as_the_largest_layer_and_counts_once(self):
+        config = self.config(method="vera", **self.KEYS)
+        plan = json.loads(self.with_plugins("plan", config, "--json").stdout)
+        self.assertEqual(plan["trainable_params"], (8 + 4) + (3 + 4))
+        output = self.workspace.new_path()
+        config = self.config(output, method="vera", **self.KEYS)
+        self.with_plugins("run", config)
+        tensors = load_file(output / "adapter_model.safetensors")
+        self.assertEqual(tensors["base_model.vera_A"].shape, (4, 8))
+        self.assertEqual(tensors["base_model.vera_B"].shape, (8, 4))
+        self.assertNotIn("base_model.model.first.vera_A", tensors)
+        self.assertGreater(tensors["base_model.model.last.vera_lambda_b"].abs().max(), 1e-4)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            model = PeftModel.from_pretrained(self.peft_base(), output)
+        inputs = torch.randn(5, 6)
+        with torch.no_grad():
+            expected = model(input=inputs)
+        self.assertGreater((expected - self.forward(inputs)).abs().max(), 1e-4)
+        self.assert_within(self.output_of(output, inputs), expected, 1e-5)
+
+    def test_tenon_applies_what_peft_saved(self):
+        torch.manual_seed(6)
+        model = get_peft_model(self.peft_base(), VeraConfig(**self.KEYS))
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if "vera_lambda" in name:
+                    parameter.add_(torch.randn_like(parameter))
+        folder = self.workspace.new_path()
+        model.save_pretrained(folder)
+        inputs = torch.randn(5, 6)
+        with torch.no_grad():
+            expected = model(input=inputs)
+        self.assert_within(self.output_of(folder, inputs), expected, 1e-5)
+
+
+class CustomGradientTest(BoundaryTest):
+    SOURCE = "clipped.cpp"
+
+    LAYERS = [{"name": "square", "type": "Linear", "in_features": 6, "out_features": 6}]
+
+    def test_the_plugins_backward_is_what_trains(self):
+        """With a limit of 0 the output never changes, yet the straight-through gradient moves the
+        factor just as a limit of infinity would at its first step."""
+        torch.manual_seed(8)
+        weight = torch.randn(6, 6)
+        model = {
+            "name": "Net",
+            "layers": self.LAYERS,
+            "weights": self.workspace.write_tensors(
+                {"square.weight": weight, "square.bias": torch.zeros(6)}
+            ),
+        }
+        rows = {"input": torch.randn(16, 6), "labels": torch.randn(16, 6)}
+        output = self.workspace.new_path()
+        config = {
+            "model": model,
+            "adapter": {
+                "method": "clipped",
+                "target_modules": ["square"],
+                "options": {"limit": 0},
+            },
+            "data": {"train": self.workspace.write_tensors(rows)},
+            "train": {"loss": "mse", "optimizer": "sgd", "learning_rate": 0.5},
+            "output": {"directory": output},
+        }
+        config["train"].update({"steps": 1, "batch_size": 16, "shuffle": False})
+        self.with_plugins("run", self.workspace.write_config(config))
+        factor = torch.zeros(6, requires_grad=True)
+        loss = F.mse_loss(rows["input"] @ weight.T + factor * rows["input"], rows["labels"])
+        loss.backward()
+        saved = load_file(output / "adapter_model.safetensors")["base_model.model.square.factor"]
+        self.assert_within(saved, -0.5 * factor.grad, 1e-6)
 
 
 if __name__ == "__main__":

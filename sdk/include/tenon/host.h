@@ -23,7 +23,8 @@ typedef struct tenon_host {
   const char *version;       /* of Tenon */
   const char *torch_version; /* of the LibTorch that runs */
 
-  /* A later addition by its string id, or NULL. since 0.1 */
+  /* An addition by its string id, or NULL where this host has none: TENON_AUTOGRAD
+   * (tenon/autograd.h). since 0.1 */
   const void *(*extension)(const char *id);
 
   /* Says why a function fails: call it before returning `status`. since 0.1 */

@@ -51,7 +51,12 @@ typedef struct tenon_parameter {
   const char *init;
   double init_a;
   double init_b;
-  /* since 0.2, reserved: NULL */
+  /* NULL: this layer's own. Else the parameter belongs to the adapter as a whole: all layers that
+   * declare one of this key share one tensor, on disk "base_model." and the key ("vera_A"). It gets
+   * the largest size that any layer asks for in each dimension, known only once all layers have
+   * declared theirs: a layer takes its part of it (aten::narrow) in each call. `init`, dtype and
+   * flags must be the same everywhere; what initialise gives for it counts in the first layer
+   * only. since 0.2 */
   const char *shared_key;
 } tenon_parameter;
 

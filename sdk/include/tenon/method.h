@@ -15,9 +15,15 @@
 extern "C" {
 #endif
 
+/* tenon_method.flags */
+enum {
+  TENON_METHOD_EXCLUDES =
+      1 /* PEFT's config of it has `exclude_modules`: written even where unset */
+};
+
 typedef struct tenon_method {
   uint32_t struct_size;
-  uint32_t flags;        /* none yet: 0 */
+  uint32_t flags;
   const char *name;      /* "ia3": [adapter] method */
   const char *peft_type; /* "IA3"; NULL: PEFT has no such method, and cannot load its adapters */
   const char *doc;       /* one sentence */

@@ -44,10 +44,19 @@ typedef struct tenon_plugin {
 } tenon_plugin;
 
 /* tenon_stamp.kind */
-enum { TENON_STAMP_LAYERS = 1, TENON_STAMP_METHODS = 2 };
+enum {
+  TENON_STAMP_LAYERS = 1,  /* layer types */
+  TENON_STAMP_METHODS = 2, /* methods */
+  TENON_STAMP_MODELS = 4   /* reserved for plugins that bring models */
+};
 
 /* Free of pointers, in a section of its own, so that a host can read it without running anything.
- */
+ * Whoever reads it takes struct_size bytes at most; what an older SDK's stamp lacks is zero.
+ *
+ * A plugin that keeps to this interface runs with every LibTorch: the last three fields are empty.
+ * One that includes tenon/torch/libtorch.hpp uses LibTorch's C++ interface, which no two releases
+ * share: torch_version and cxx_abi then name what it was built with, and the host compares them
+ * before it opens the file. tenon/torch/stable.hpp sets torch_minimum only. */
 typedef struct tenon_stamp {
   char magic[8]; /* "TENONPLG" */
   uint32_t struct_size;
@@ -61,6 +70,9 @@ typedef struct tenon_stamp {
   char sdk_version[16];   /* zero-padded */
   char torch_version[32]; /* the exact LibTorch it needs; empty: none */
   char cxx_abi[32];       /* the C++ ABI it needs beside LibTorch; empty: none */
+  /* since 0.2: */
+  char architecture[16];  /* "x86_64", for messages: the file's own header decides */
+  char torch_minimum[32]; /* the oldest LibTorch whose stable C interface it needs; empty: none */
 } tenon_stamp;
 
 #define TENON_STAMP_SECTION "tenon_stamp"

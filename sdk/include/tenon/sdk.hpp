@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tenon/cpp/arithmetic.hpp"
+#include "tenon/cpp/autograd.hpp"
 #include "tenon/cpp/call.hpp"
 #include "tenon/cpp/layer.hpp"
 #include "tenon/cpp/method.hpp"

@@ -1,6 +1,7 @@
 /* Everything that a plugin in C needs. For C++20 see tenon/sdk.hpp. */
 #pragma once
 
+#include "tenon/autograd.h"
 #include "tenon/host.h"
 #include "tenon/layer.h"
 #include "tenon/method.h"

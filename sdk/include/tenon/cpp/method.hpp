@@ -20,6 +20,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
     const char* peft_type = nullptr;
     const char* doc = "";
     std::uint32_t max_active = 0;
+    std::uint32_t flags = 0;
   };
 
   template <typename T>
@@ -57,6 +58,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
     table.peft_type = T::kMethod.peft_type;
     table.doc = T::kMethod.doc;
     table.max_active = T::kMethod.max_active;
+    table.flags = T::kMethod.flags;
     if constexpr (HasKeys<T>) {
       table.keys = kOptionTable<T::kKeys>.data();
       table.n_keys = kOptionTable<T::kKeys>.size();

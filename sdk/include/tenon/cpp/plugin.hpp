@@ -75,8 +75,25 @@ namespace tenon __attribute__((visibility("hidden"))) {
     return plugin;
   }
 
+  constexpr std::string_view kArchitecture =
+#if defined(__x86_64__)
+      "x86_64";
+#elif defined(__aarch64__)
+      "aarch64";
+#else
+      "other";
+#endif
+
+  // What a plugin needs of LibTorch itself; nothing unless a header of tenon/torch says so.
+  struct TorchNeeds {
+    std::string_view version;
+    std::string_view cxx_abi;
+    std::string_view minimum;
+  };
+
   template <typename... Parts>
-  constexpr tenon_stamp make_stamp(std::string_view id, std::string_view version) {
+  constexpr tenon_stamp make_stamp(std::string_view id, std::string_view version,
+                                   TorchNeeds torch) {
     tenon_stamp stamp{};
     for (std::size_t i = 0; i < sizeof stamp.magic; ++i) stamp.magic[i] = TENON_STAMP_MAGIC[i];
     stamp.struct_size = sizeof(tenon_stamp);
@@ -88,17 +105,27 @@ namespace tenon __attribute__((visibility("hidden"))) {
     copy_text(stamp.id, id);
     copy_text(stamp.version, version);
     copy_text(stamp.sdk_version, TENON_SDK_VERSION);
+    copy_text(stamp.torch_version, torch.version);
+    copy_text(stamp.cxx_abi, torch.cxx_abi);
+    copy_text(stamp.architecture, kArchitecture);
+    copy_text(stamp.torch_minimum, torch.minimum);
     return stamp;
   }
 
   }  // namespace detail
 }  // namespace tenon
 
+// The headers of tenon/torch define it anew; what stands where TENON_PLUGIN does counts.
+#ifndef TENON_TORCH_NEEDS
+#define TENON_TORCH_NEEDS \
+  {}
+#endif
+
 #define TENON_PLUGIN(plugin_id, plugin_version, ...)                                 \
   static_assert(sizeof(plugin_id) <= sizeof(tenon_stamp::id), "the id is too long"); \
   extern "C" {                                                                       \
   constexpr tenon_plugin tenon_plugin_v0 =                                           \
       tenon::detail::make_plugin<__VA_ARGS__>(plugin_id, plugin_version);            \
-  constexpr tenon_stamp tenon_stamp_v0 =                                             \
-      tenon::detail::make_stamp<__VA_ARGS__>(plugin_id, plugin_version);             \
+  constexpr tenon_stamp tenon_stamp_v0 = tenon::detail::make_stamp<__VA_ARGS__>(     \
+      plugin_id, plugin_version, tenon::detail::TorchNeeds TENON_TORCH_NEEDS);       \
   }

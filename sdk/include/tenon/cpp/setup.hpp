@@ -168,25 +168,38 @@ namespace tenon __attribute__((visibility("hidden"))) {
     }
     std::int64_t r() const { return option<std::int64_t>("r"); }
 
-    // Declares a parameter; its number is its place in Adapter::parameter().
+    // Declares a parameter; its number is its place in Adapter::parameter(). dtype -1: the
+    // adapter's own.
     std::uint32_t parameter(const std::string& name, const Shape& shape, Init init,
-                            std::uint32_t flags = TENON_TRAINABLE) {
+                            std::uint32_t flags = TENON_TRAINABLE, std::int32_t dtype = -1) {
+      return declare(name, shape, init, flags, dtype, nullptr);
+    }
+    // Declares a parameter that all layers of the adapter share; `shape` is what this one needs of
+    // it, and the tensor is as large as the largest: see tenon_parameter.shared_key.
+    std::uint32_t shared_parameter(const std::string& key, const Shape& shape, Init init,
+                                   std::uint32_t flags = TENON_TRAINABLE) {
+      return declare(key, shape, init, flags, -1, key.c_str());
+    }
+
+   private:
+    std::uint32_t declare(const std::string& name, const Shape& shape, Init init,
+                          std::uint32_t flags, std::int32_t dtype, const char* shared_key) {
       tenon_parameter declared{};
       declared.struct_size = sizeof declared;
       declared.flags = flags;
       declared.name = name.c_str();
       declared.shape = shape.data();
       declared.ndim = static_cast<std::uint32_t>(shape.size());
-      declared.dtype = -1;
+      declared.dtype = dtype;
       declared.init = init.name;
       declared.init_a = init.a;
       declared.init_b = init.b;
+      declared.shared_key = shared_key;
       std::uint32_t index = 0;
       detail::check(detail::host->add_parameter(setup_, &declared, &index, detail::error_sink));
       return index;
     }
 
-   private:
     Base base_;
     tenon_setup* setup_;
   };
