@@ -81,7 +81,6 @@ OrderedJson write_method_config(const AdapterConfig& config, const OrderedJson& 
   std::map<std::string, OrderedJson> keys = {
       {"auto_mapping", auto_mapping},
       {"base_model_name_or_path", nullptr},
-      {"exclude_modules", rule_to_json(config.exclude_modules)},
       {"inference_mode", true},
       {"modules_to_save",
        config.modules_to_save.empty() ? OrderedJson() : OrderedJson(config.modules_to_save)},
@@ -90,6 +89,10 @@ OrderedJson write_method_config(const AdapterConfig& config, const OrderedJson& 
       {"revision", nullptr},
       {"target_modules", rule_to_json(config.target_modules)},
       {"task_type", nullptr}};
+  const bool excludes = !std::holds_alternative<std::monostate>(config.exclude_modules);
+  if (excludes || config.writes_exclude) {
+    keys["exclude_modules"] = rule_to_json(config.exclude_modules);
+  }
   for (const auto& [key, value] : config.method_keys) keys[key] = option_to_json(value);
   OrderedJson json = OrderedJson::object();
   for (const auto& [key, value] : keys) json[key] = value;

@@ -60,6 +60,7 @@ struct AdapterConfig {
   std::vector<std::pair<std::string, double>> alpha_pattern;
 
   OptionTable method_keys;                     // what a plugin's method declares, by key
+  bool writes_exclude = false;                 // PEFT's config of that method has exclude_modules
   OptionTable options;                         // a layer type's own
   std::map<std::string, Place> key_places;     // where a config has each of method_keys
   std::map<std::string, Place> option_places;  // and each of options

@@ -98,6 +98,7 @@ MethodConfig with_method(AdapterConfig config, const MethodTable& methods) {
   throw_problems(config, problems);
   config.method = method.name();
   config.peft_type = method.peft_type();
+  config.writes_exclude = method.excludes_in_peft();
   return {std::move(config), &method};
 }
 

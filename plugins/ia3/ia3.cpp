@@ -11,8 +11,10 @@ using tenon::Shape;
 using tenon::Tensor;
 
 struct Ia3 : tenon::Method<Ia3> {
-  static constexpr tenon::method_type kMethod{
-      .name = "ia3", .peft_type = "IA3", .doc = "Trained factors on channels."};
+  static constexpr tenon::method_type kMethod{.name = "ia3",
+                                              .peft_type = "IA3",
+                                              .doc = "Trained factors on channels.",
+                                              .flags = TENON_METHOD_EXCLUDES};
   static constexpr tenon_option kKeys[] = {
       tenon::option::modules("feedforward_modules",
                              "Layers whose input is multiplied, not their output."),

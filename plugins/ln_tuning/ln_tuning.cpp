@@ -10,7 +10,8 @@ struct LnTuning : tenon::Method<LnTuning> {
   static constexpr tenon::method_type kMethod{.name = "ln_tuning",
                                               .peft_type = "LN_TUNING",
                                               .doc = "Trained copies of the norms' weights.",
-                                              .max_active = 1};
+                                              .max_active = 1,
+                                              .flags = TENON_METHOD_EXCLUDES};
 };
 
 struct LnTuningLayer : tenon::Layer<LnTuningLayer> {

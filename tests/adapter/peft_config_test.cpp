@@ -304,6 +304,7 @@ TEST(PeftConfigTest, ConfigOfAPluginsMethodIsWrittenAsPeftOrdersIt) {
   AdapterConfig config;
   config.method = "ia3";
   config.peft_type = "IA3";
+  config.writes_exclude = true;
   config.target_modules = std::vector<std::string>{"k"};
   config.method_keys = {{"feedforward_modules", std::monostate()}, {"init_ia3_weights", true}};
   EXPECT_EQ(write_peft_config(config, "Net", "acme"), R"({

@@ -235,7 +235,7 @@ class SharedParameterTest(BoundaryTest):
         self.assertGreater(tensors["base_model.model.last.vera_lambda_b"].abs().max(), 1e-4)
 
         with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)
+            warnings.filterwarnings("error", "Found missing|Unexpected keyword")
             model = PeftModel.from_pretrained(self.peft_base(), output)
         inputs = torch.randn(5, 6)
         with torch.no_grad():

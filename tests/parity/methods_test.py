@@ -108,7 +108,7 @@ class MethodTest:
 
     def load_by_peft(self, folder, **options):
         with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)
+            warnings.filterwarnings("error", "Found missing|Unexpected keyword")
             return PeftModel.from_pretrained(deepcopy(self.base), folder, **options)
 
     def test_tenon_applies_what_peft_saved(self):

@@ -16,7 +16,7 @@ extern "C" {
 
 struct tenon_host;
 
-#define TENON_AUTOGRAD "tenon.autograd.0"
+#define TENON_AUTOGRAD "tenon.autograd/0"
 
 /* One function; constant data of the plugin, valid until exit. */
 typedef struct tenon_function {
