@@ -1,7 +1,9 @@
 // One call of a layer: its inputs, its base, its active adapters.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -14,15 +16,22 @@ namespace tenon __attribute__((visibility("hidden"))) {
   // What a layer returns: one tensor, or as many as the base has outputs.
   class Outputs {
    public:
-    Outputs(Tensor tensor) { tensors_.push_back(std::move(tensor)); }
-    explicit Outputs(std::vector<Tensor> tensors) : tensors_(std::move(tensors)) {}
+    Outputs(Tensor tensor) : first_(std::move(tensor)), size_(1) {}
+    explicit Outputs(std::vector<Tensor> tensors) : size_(tensors.size()) {
+      if (tensors.empty()) return;
+      first_ = std::move(tensors.front());
+      rest_.assign(std::make_move_iterator(tensors.begin() + 1),
+                   std::make_move_iterator(tensors.end()));
+    }
 
-    std::size_t size() const { return tensors_.size(); }
-    Tensor& operator[](std::size_t i) { return tensors_[i]; }
-    const Tensor& operator[](std::size_t i) const { return tensors_[i]; }
+    std::size_t size() const { return size_; }
+    Tensor& operator[](std::size_t i) { return i == 0 ? first_ : rest_[i - 1]; }
+    const Tensor& operator[](std::size_t i) const { return i == 0 ? first_ : rest_[i - 1]; }
 
    private:
-    std::vector<Tensor> tensors_;
+    Tensor first_;  // nearly always the only one: no allocation for it
+    std::vector<Tensor> rest_;
+    std::size_t size_;
   };
 
   // One active adapter of the layer.
@@ -95,11 +104,19 @@ namespace tenon __attribute__((visibility("hidden"))) {
         numbers.push_back(info.index);
         replacements.push_back(tensor.handle());
       }
+      const auto run_base = [&](tenon_tensor* outputs) {
+        detail::check(detail::host->run_base(call_.context, inputs, n_inputs, numbers.data(),
+                                             replacements.data(),
+                                             static_cast<std::uint32_t>(numbers.size()), outputs,
+                                             nullptr, call_.n_outputs, detail::error_sink));
+      };
+      if (call_.n_outputs == 1) {
+        tenon_tensor output = nullptr;
+        run_base(&output);
+        return Tensor::owned(output);
+      }
       std::vector<tenon_tensor> raw(call_.n_outputs);
-      detail::check(detail::host->run_base(call_.context, inputs, n_inputs, numbers.data(),
-                                           replacements.data(),
-                                           static_cast<std::uint32_t>(numbers.size()), raw.data(),
-                                           nullptr, call_.n_outputs, detail::error_sink));
+      run_base(raw.data());
       std::vector<Tensor> outputs;
       for (const tenon_tensor handle : raw) outputs.push_back(Tensor::owned(handle));
       return Outputs(std::move(outputs));
