@@ -41,7 +41,7 @@ function(check_doors)
   door("^torch/csrc/utils/generated_serialization_types\\.h$" "^host/model/pt2_[a-z_]+\\.cpp$"
     "the schema's header takes 13 seconds to compile, so only the schema's reader pays for it")
   door("^torch/(torch|all)\\.h$" "^$" "LibTorch's umbrella headers compile slowly, include what is used")
-  if(header MATCHES "^(torch|ATen|c10|caffe2)/" AND
+  if(header MATCHES "^(torch|ATen|c10|caffe2)/" AND NOT file MATCHES "^sdk/include/tenon/torch/" AND
      file MATCHES "^(sdk|plugins|host/base|host/config)/|^host/adapter/peft_|^host/inject/(target_matcher|rule_matcher|name_patterns|python_regex|perl_form|default_targets)\\.")
     breach("includes ${header}" "this part works without LibTorch, so it builds in seconds")
   endif()
@@ -75,7 +75,14 @@ function(check_plugin)
   endif()
 endfunction()
 
+# tenon/torch is for authors who want LibTorch itself; nothing else of the SDK leads there.
 function(check_sdk)
+  if(file MATCHES "^sdk/include/tenon/torch/")
+    return()
+  endif()
+  if(header MATCHES "^tenon/torch/")
+    breach("includes ${header}" "only an author who wants LibTorch pays for its headers")
+  endif()
   if(header MATCHES "/" AND NOT header MATCHES "^tenon/")
     breach("includes ${header}" "the SDK needs nothing but a compiler")
   endif()

@@ -62,6 +62,9 @@ rejected(plugins/lora_conv/lora_conv.cpp "#include \"../../host/base/error.h\""
   "includes \"../../host/base/error.h\": a plugin shares only plugins/lora_common")
 rejected(plugins/lora_conv/lora_conv.cpp "#include <boost/any.hpp>"
   "includes <boost/any.hpp>: a plugin is built with the SDK alone")
+accepted(sdk/include/tenon/torch/libtorch.hpp "#include <ATen/ATen.h>\n#include \"tenon/cpp/tensor.hpp\"")
+rejected(sdk/include/tenon/sdk.hpp "#include \"tenon/torch/libtorch.hpp\""
+  "includes tenon/torch/libtorch.hpp: only an author who wants LibTorch pays for its headers")
 rejected(sdk/include/tenon/layer.h "#include <boost/any.hpp>"
   "includes boost/any.hpp: the SDK needs nothing but a compiler")
 string(REPEAT "\n" 301 long_file)
