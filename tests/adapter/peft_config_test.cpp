@@ -222,7 +222,6 @@ INSTANTIATE_TEST_SUITE_P(
         BadKey{"Dora", R"("use_dora":true)", "`use_dora` = true is not supported"},
         BadKey{"Bias", R"("bias":"all")", "`bias` = \"all\" is not supported"},
         BadKey{"LoraBias", R"("lora_bias":true)", "`lora_bias` = true is not supported"},
-        BadKey{"FanInFanOut", R"("fan_in_fan_out":true)", "`fan_in_fan_out` = true is not"},
         BadKey{"TargetParameters", R"("target_parameters":["lstm.weight_hh_l0"])",
                "`target_parameters` = [\"lstm.weight_hh_l0\"] is not supported"},
         BadKey{"TrainableTokens", R"("trainable_token_indices":{"emb":[1]})",
