@@ -73,7 +73,7 @@ class Aligner {
     if (a.target != b.target || a.overload != b.overload) {
       return part(index, operator_text(a) + " in one run, " + operator_text(b) + " in the other");
     }
-    if (a.gradients_off != b.gradients_off) {
+    if (a.context != b.context) {
       return part(index, "gradients are on in one run and off in the other");
     }
     if (a.arguments.size() != b.arguments.size()) return part(index, "other arguments");

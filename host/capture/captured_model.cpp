@@ -62,7 +62,7 @@ class Capture {
         throw Error({.stage = Stage::kModel, .message = "example input " + name + " is undefined"});
       }
       InputSpec spec{name, "", example.scalar_type(), true, {}};
-      for (const std::int64_t size : example.sizes()) spec.dimensions.push_back({size, "", 0, -1});
+      for (const std::int64_t size : example.sizes()) spec.dimensions.push_back({size, "", 0, -1, nullptr});
       result_.data.inputs.push_back(std::move(spec));
     }
   }
@@ -234,7 +234,7 @@ class Capture {
       for (const auto& [input, dimension] : groups_[g].places) {
         DimensionSpec& spec =
             result_.data.inputs[input].dimensions[static_cast<std::size_t>(dimension)];
-        spec = {-1, "s" + std::to_string(g), 1, -1};
+        spec = {-1, "s" + std::to_string(g), 1, -1, nullptr};
       }
     }
   }

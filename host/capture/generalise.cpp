@@ -147,6 +147,7 @@ std::optional<Parting> add_training(General& general, const Recording& evaluatio
   for (auto counter = alignment.counters.rbegin(); counter != alignment.counters.rend();
        ++counter) {
     Node node = training.graph.nodes[*counter];
+    node.context = 0;  // contexts are numbered in each run; a count has no gradient anyway
     const auto next = std::find_if(alignment.partners.begin(), alignment.partners.end(),
                                    [&](std::size_t partner) { return partner > *counter; });
     for_each_write(node, [&](ValueId& id) {

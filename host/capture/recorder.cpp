@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
+#include "model/contexts.h"
 
 namespace tenon {
 namespace {
@@ -61,7 +62,7 @@ void Recorder::begin(const c10::FunctionSchema& schema, c10::ArrayRef<c10::IValu
   node_ = Node{};
   node_.target = schema.name();
   node_.overload = schema.overload_name();
-  node_.gradients_off = !gradients;
+  node_.context = gradients ? 0 : context_without_gradients(recording_.graph);
   result_count_ = schema.returns().size();
   written_.clear();
   reserves_memory_ = reserves_memory(node_.target);

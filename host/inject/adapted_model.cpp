@@ -127,7 +127,7 @@ void AdaptedModel::save_module(ModuleId module) {
 
 std::vector<at::Tensor> AdaptedModel::forward(const std::vector<at::Tensor>& inputs,
                                               const RunMode& mode) const {
-  check_inputs(model_.inputs, inputs);
+  check_inputs(model_.inputs, inputs, model_.guards);
   std::vector<at::Tensor> outputs;
   for (c10::IValue& value :
        program_->run(std::vector<c10::IValue>(inputs.begin(), inputs.end()), mode)) {

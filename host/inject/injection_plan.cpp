@@ -15,22 +15,10 @@
 #include "inject/resolved_targets.h"
 #include "inject/shared_parameters.h"
 #include "inject/target_matcher.h"
+#include "model/owned_tensors.h"
 
 namespace tenon {
 namespace {
-
-// The tensors that a module and its descendants own, by name or alias, in model order.
-std::vector<std::int32_t> owned_tensors(const ModelData& model, const std::string& path,
-                                        std::vector<std::string>& relative_names) {
-  std::vector<std::int32_t> owned;
-  for (std::size_t i = 0; i < model.tensors.size(); ++i) {
-    const auto name = model.tensors[i].name_in(path);
-    if (!name) continue;
-    owned.push_back(static_cast<std::int32_t>(i));
-    relative_names.push_back(*name);
-  }
-  return owned;
-}
 
 // One planned layer, or the reason why it cannot be.
 class LayerPlanner {
@@ -44,6 +32,7 @@ class LayerPlanner {
         config_(method.config),
         options_(options),
         plugins_(plugins),
+        owned_(model.tensors),
         reachable_(reachable_nodes(model.graph)) {
     for (const RecordedLayer& layer : recorded) recorded_.emplace(layer.name, &layer);
   }
@@ -53,15 +42,18 @@ class LayerPlanner {
     const Module& module = model_.tree.modules[static_cast<std::size_t>(id)];
     PlannedLayer layer;
     layer.module = id;
+    layer.regions = live_regions(module, id);
     const RecordedLayer* recorded = find_record(module);
     layer.layer_type = recorded == nullptr
                            ? dispatch(module)
                            : &find_recorded(*recorded, config_.method, plugins_, notes);
     layer.own_options = recorded == nullptr ? options_.own(*layer.layer_type)
                                             : options_.recorded(*layer.layer_type, *recorded);
-    layer.regions = live_regions(module, id);
     std::vector<std::string> names;
-    layer.tensors = owned_tensors(model_, module.path, names);
+    for (OwnedTensor& owned : owned_.of(module.path)) {
+      layer.tensors.push_back(owned.tensor);
+      names.push_back(std::move(owned.name));
+    }
     check_weights_run(module, layer);
     layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names));
     layer.options = options_.method_keys(module.path);
@@ -98,7 +90,9 @@ class LayerPlanner {
   std::vector<Region> live_regions(const Module& module, ModuleId id) const {
     std::vector<Region> regions = finder_.find(id);
     if (regions.empty() && finder_.runs_nested(id)) {
-      fail(module, "runs only where the model switches gradients off, so it cannot be trained");
+      fail(module,
+           "runs only in a branch or loop of the graph (torch.cond, while_loop, map, scan), "
+           "where a layer cannot be replaced");
     }
     std::erase_if(regions, [&](const Region& region) {
       return std::none_of(region.nodes.begin(), region.nodes.end(), [&](std::int32_t node) {
@@ -107,6 +101,10 @@ class LayerPlanner {
     });
     if (regions.empty()) {
       fail(module, "is never run by the model's forward, so an adapter on it would do nothing");
+    }
+    if (std::all_of(regions.begin(), regions.end(),
+                    [&](const Region& region) { return finder_.runs_without_gradients(region); })) {
+      fail(module, "runs only where the model switches gradients off, so it cannot be trained");
     }
     const auto differs = [&](const Region& region) {
       return region.inputs.size() != regions[0].inputs.size() ||
@@ -163,8 +161,17 @@ class LayerPlanner {
   LayerOptions& options_;
   const PluginRegistry& plugins_;
   std::map<std::string_view, const RecordedLayer*> recorded_;  // by module path
+  OwnedTensors owned_;
   std::vector<bool> reachable_;
 };
+
+std::map<std::string_view, ModuleId> ids_by_path(const ModuleTree& tree) {
+  std::map<std::string_view, ModuleId> ids;
+  for (std::size_t i = 0; i < tree.modules.size(); ++i) {
+    ids.emplace(tree.modules[i].path, static_cast<ModuleId>(i));
+  }
+  return ids;
+}
 
 bool is_pytorch_type(const std::string& type) { return type.starts_with("torch.nn."); }
 
@@ -172,8 +179,7 @@ bool is_pytorch_type(const std::string& type) { return type.starts_with("torch.n
 void check_saved(const ModelData& model, const RegionFinder& finder, ModuleId id,
                  std::vector<std::string>& problems) {
   const std::string& path = model.tree.modules[static_cast<std::size_t>(id)].path;
-  std::vector<std::string> names;
-  const std::vector<std::int32_t> owned = owned_tensors(model, path, names);
+  const std::vector<OwnedTensor> owned = OwnedTensors(model.tensors).of(path);
   if (owned.empty()) {
     problems.push_back("`" + path + "` in modules_to_save has no parameters to train");
     return;
@@ -182,7 +188,8 @@ void check_saved(const ModelData& model, const RegionFinder& finder, ModuleId id
   for (const Region& region : finder.find(id)) {
     used.insert(region.tensors.begin(), region.tensors.end());
   }
-  if (std::none_of(owned.begin(), owned.end(), [&](auto t) { return used.contains(t); })) {
+  if (std::none_of(owned.begin(), owned.end(),
+                   [&](const OwnedTensor& one) { return used.contains(one.tensor); })) {
     problems.push_back("`" + path +
                        "` in modules_to_save is never run by the model's forward, so training it "
                        "would do nothing");
@@ -212,8 +219,9 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
   std::vector<std::string> adapted;
   const RegionFinder finder(model);
   const LayerPlanner planner(model, finder, method, options, plugins, recorded);
+  const std::map<std::string_view, ModuleId> ids = ids_by_path(model.tree);
   for (const std::string& path : match.targeted) {
-    const ModuleId id = model.tree.find(path);
+    const ModuleId id = ids.at(path);
     try {
       plan.layers.push_back(planner.plan(id, plan.notes));
       adapted.push_back(path);
@@ -239,7 +247,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
     problems.push_back(std::move(problem));
   }
   for (const std::string& path : match.saved) {
-    plan.saved.push_back(model.tree.find(path));
+    plan.saved.push_back(ids.at(path));
     check_saved(model, finder, plan.saved.back(), problems);
   }
   for (const RefusedPlugin& refused : plugins.refused()) {

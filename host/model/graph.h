@@ -9,13 +9,16 @@
 #include <variant>
 #include <vector>
 
+#include "model/size_expression.h"
+
 // The one representation of a model: operators in order, values between them, and the tree of named
 // modules they ran in. Plain data; built by pt2_program and declared_model, executed by
 // interpreter.
 namespace tenon {
 
-using ValueId = std::int32_t;   // index into Graph::values
-using ModuleId = std::int32_t;  // index into ModuleTree::modules; 0 is the root
+using ValueId = std::int32_t;    // index into Graph::values
+using ModuleId = std::int32_t;   // index into ModuleTree::modules; 0 is the root
+using ContextId = std::int32_t;  // index into Graph::contexts; 0 is the caller's
 constexpr ModuleId kNoModule = -1;
 
 struct Graph;
@@ -42,9 +45,26 @@ struct Result {
   std::vector<ValueId> values;  // exactly one unless is_list
 };
 
+// What the model's code switched around some of its operators (`with torch.no_grad():`): one
+// setting on top of the context that it stands in.
+struct GradientSetting {
+  bool enabled = false;
+};
+struct AutocastSetting {
+  c10::DeviceType device = c10::kCPU;
+  std::optional<at::ScalarType> dtype;  // none: the device's default
+  bool enabled = true;
+  bool cache = true;
+};
+using ContextSetting = std::variant<GradientSetting, AutocastSetting>;
+struct Context {
+  ContextId outer = 0;
+  ContextSetting setting;
+};
+
 struct Node {
   // "aten::linear" for operators of the dispatcher; "_operator.add", "math.ceil", "torch.sym_max"
-  // for arithmetic on sizes; "higher_order::wrap_with_set_grad_enabled" for nested graphs.
+  // for arithmetic on sizes; "higher_order::cond" for operators on nested graphs.
   std::string target;
   std::string overload;  // "" or "Tensor"; only for dispatcher operators
   std::vector<NamedArgument> arguments;
@@ -53,11 +73,11 @@ struct Node {
   std::vector<ModuleId> module_stack;
   // Which call of the innermost module it belongs to: a module called twice has calls 0 and 1.
   std::int32_t call_index = 0;
+  ContextId context = 0;
   // Set by injection inside a module to save: its BatchNorm statistics follow the training mode.
   bool trains_statistics = false;
-  // Of captured models: whether autograd recorded nothing here, and whether the operator had the same
-  // flags in training as in evaluation, so that they are the model's own and not the mode's.
-  bool gradients_off = false;
+  // Of captured models: whether the operator had the same flags in training as in evaluation, so
+  // that they are the model's own and not the mode's.
   bool ignores_mode = false;
 };
 
@@ -77,8 +97,10 @@ struct Graph {
   // placeholders in order, each value local to the nested graph.
   std::vector<ValueId> inputs;
   std::vector<Argument> outputs;  // flattened user outputs: values or constants
-  // (buffer or parameter value, its new value): written back after a forward.
+  // (buffer, parameter or input value, its new value): written back after a forward.
   std::vector<std::pair<ValueId, ValueId>> mutations;
+  // The first stands for the caller's own and sets nothing.
+  std::vector<Context> contexts{1};
 };
 
 // A tensor the model owns. Tied tensors share one entry: `name` is the first, `aliases` the others.
@@ -115,6 +137,7 @@ struct DimensionSpec {
   std::string symbol;         // dimensions with one symbol must agree; "" if derived
   std::int64_t minimum = 0;   // of a dynamic dimension
   std::int64_t maximum = -1;  // -1: unbounded
+  std::shared_ptr<const SizeExpression> derived;  // its size, from other dimensions' symbols
 };
 
 struct InputSpec {
@@ -130,8 +153,9 @@ struct ModelData {
   Graph graph;
   ModuleTree tree;
   std::vector<ModelTensor> tensors;
-  std::vector<InputSpec> inputs;  // one for each Graph::inputs
-  std::string source;             // file or config, for messages
+  std::vector<InputSpec> inputs;       // one for each Graph::inputs
+  std::vector<SizeExpression> guards;  // what the export took for granted of the inputs' sizes
+  std::string source;                  // file or config, for messages
 };
 
 // "torch.nn.modules.linear.Linear" -> "torch.nn.Linear"; other classes unchanged.

@@ -1,9 +1,13 @@
 #include "model/instructions.h"
 
-#include <ATen/core/grad_mode.h>
-
 namespace tenon {
 namespace {
+
+void store(std::int32_t slot, c10::IValue value, Frame& frame) {
+  if (slot >= 0) frame.slots[static_cast<std::size_t>(slot)] = std::move(value);
+}
+
+}  // namespace
 
 std::vector<Operand*> pointers(std::vector<Operand>& operands) {
   std::vector<Operand*> out;
@@ -12,16 +16,12 @@ std::vector<Operand*> pointers(std::vector<Operand>& operands) {
   return out;
 }
 
-std::vector<std::int32_t> all_slots(const std::vector<ResultSlots>& results) {
-  std::vector<std::int32_t> slots;
-  for (const ResultSlots& result : results) {
-    slots.insert(slots.end(), result.slots.begin(), result.slots.end());
+std::vector<std::int32_t*> pointers(std::vector<ResultSlots>& results) {
+  std::vector<std::int32_t*> out;
+  for (ResultSlots& result : results) {
+    for (std::int32_t& slot : result.slots) out.push_back(&slot);
   }
-  return slots;
-}
-
-void store(std::int32_t slot, c10::IValue value, Frame& frame) {
-  if (slot >= 0) frame.slots[static_cast<std::size_t>(slot)] = std::move(value);
+  return out;
 }
 
 std::vector<c10::IValue> read_all(const std::vector<Operand>& operands, Frame& frame) {
@@ -30,8 +30,6 @@ std::vector<c10::IValue> read_all(const std::vector<Operand>& operands, Frame& f
   for (const Operand& operand : operands) values.push_back(operand.read(frame));
   return values;
 }
-
-}  // namespace
 
 void store_results(torch::jit::Stack& stack, const std::vector<ResultSlots>& results,
                    Frame& frame) {
@@ -63,12 +61,7 @@ void OperatorInstruction::run(Frame& frame) const {
 }
 
 std::vector<Operand*> OperatorInstruction::operands() { return pointers(operands_); }
-std::vector<std::int32_t> OperatorInstruction::written_slots() const { return all_slots(results_); }
-
-void WithoutGradientsInstruction::run(Frame& frame) const {
-  const at::NoGradGuard no_grad;
-  step_->run(frame);
-}
+std::vector<std::int32_t*> OperatorInstruction::results() { return pointers(results_); }
 
 SymbolicInstruction::SymbolicInstruction(SymbolicOperator op, std::vector<Operand> operands,
                                          std::int32_t result)
@@ -79,24 +72,6 @@ void SymbolicInstruction::run(Frame& frame) const {
 }
 
 std::vector<Operand*> SymbolicInstruction::operands() { return pointers(operands_); }
-
-GradModeInstruction::GradModeInstruction(bool enabled, std::unique_ptr<Program> program,
-                                         std::vector<Operand> operands,
-                                         std::vector<ResultSlots> results)
-    : enabled_(enabled),
-      program_(std::move(program)),
-      operands_(std::move(operands)),
-      results_(std::move(results)) {}
-
-void GradModeInstruction::run(Frame& frame) const {
-  // A forward that records nothing (predict) stays so, whatever the exported code asks for.
-  const at::AutoGradMode mode(enabled_ && at::GradMode::is_enabled());
-  torch::jit::Stack values = program_->run(read_all(operands_, frame), frame.mode);
-  store_results(values, results_, frame);
-}
-
-std::vector<Operand*> GradModeInstruction::operands() { return pointers(operands_); }
-std::vector<std::int32_t> GradModeInstruction::written_slots() const { return all_slots(results_); }
 
 ReplacementInstruction::ReplacementInstruction(Replacement::Function function,
                                                std::vector<Operand> operands,
@@ -113,5 +88,11 @@ void ReplacementInstruction::run(Frame& frame) const {
 }
 
 std::vector<Operand*> ReplacementInstruction::operands() { return pointers(operands_); }
+
+std::vector<std::int32_t*> ReplacementInstruction::results() {
+  std::vector<std::int32_t*> out;
+  for (std::int32_t& slot : results_) out.push_back(&slot);
+  return out;
+}
 
 }  // namespace tenon

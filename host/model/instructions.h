@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "model/contexts.h"
 #include "model/graph.h"
 #include "model/interpreter.h"
 #include "model/operands.h"
@@ -20,8 +21,8 @@ class Instruction {
   virtual void run(Frame& frame) const = 0;
   // In the order they are read, so that the last read of each slot can be found.
   virtual std::vector<Operand*> operands() = 0;
-  // Slots that this step writes; -1 where a result is not used.
-  virtual std::vector<std::int32_t> written_slots() const = 0;
+  // The slots that it writes; -1 where a result is not used.
+  virtual std::vector<std::int32_t*> results() = 0;
 };
 
 // Where results go: one slot a result, or the items of a list.
@@ -29,6 +30,10 @@ struct ResultSlots {
   bool is_list = false;
   std::vector<std::int32_t> slots;
 };
+
+std::vector<Operand*> pointers(std::vector<Operand>& operands);
+std::vector<std::int32_t*> pointers(std::vector<ResultSlots>& results);
+std::vector<c10::IValue> read_all(const std::vector<Operand>& operands, Frame& frame);
 
 // Writes the stack's values to their slots and leaves it empty.
 void store_results(torch::jit::Stack& stack, const std::vector<ResultSlots>& results, Frame& frame);
@@ -40,7 +45,7 @@ class OperatorInstruction : public Instruction {
                       std::vector<ResultSlots> results, bool only_with_batch_norm);
   void run(Frame& frame) const override;
   std::vector<Operand*> operands() override;
-  std::vector<std::int32_t> written_slots() const override;
+  std::vector<std::int32_t*> results() override;
 
  private:
   c10::OperatorHandle handle_;
@@ -55,7 +60,7 @@ class SymbolicInstruction : public Instruction {
   SymbolicInstruction(SymbolicOperator op, std::vector<Operand> operands, std::int32_t result);
   void run(Frame& frame) const override;
   std::vector<Operand*> operands() override;
-  std::vector<std::int32_t> written_slots() const override { return {result_}; }
+  std::vector<std::int32_t*> results() override { return {&result_}; }
 
  private:
   SymbolicOperator operator_;
@@ -63,33 +68,16 @@ class SymbolicInstruction : public Instruction {
   std::int32_t result_;
 };
 
-// Another step, while autograd records nothing.
-class WithoutGradientsInstruction : public Instruction {
+// Switches to the context of the instructions behind it.
+class ContextInstruction : public Instruction {
  public:
-  explicit WithoutGradientsInstruction(std::unique_ptr<Instruction> step)
-      : step_(std::move(step)) {}
-  void run(Frame& frame) const override;
-  std::vector<Operand*> operands() override { return step_->operands(); }
-  std::vector<std::int32_t> written_slots() const override { return step_->written_slots(); }
+  explicit ContextInstruction(ContextSettings settings) : settings_(std::move(settings)) {}
+  void run(Frame& frame) const override { frame.contexts.enter(settings_); }
+  std::vector<Operand*> operands() override { return {}; }
+  std::vector<std::int32_t*> results() override { return {}; }
 
  private:
-  std::unique_ptr<Instruction> step_;
-};
-
-// wrap_with_set_grad_enabled: a nested program under its own gradient mode.
-class GradModeInstruction : public Instruction {
- public:
-  GradModeInstruction(bool enabled, std::unique_ptr<Program> program, std::vector<Operand> operands,
-                      std::vector<ResultSlots> results);
-  void run(Frame& frame) const override;
-  std::vector<Operand*> operands() override;
-  std::vector<std::int32_t> written_slots() const override;
-
- private:
-  bool enabled_;
-  std::unique_ptr<Program> program_;
-  std::vector<Operand> operands_;
-  std::vector<ResultSlots> results_;
+  ContextSettings settings_;
 };
 
 // A Replacement: an adapted layer in place of its region.
@@ -99,7 +87,7 @@ class ReplacementInstruction : public Instruction {
                          std::vector<std::int32_t> results);
   void run(Frame& frame) const override;
   std::vector<Operand*> operands() override;
-  std::vector<std::int32_t> written_slots() const override { return results_; }
+  std::vector<std::int32_t*> results() override;
 
  private:
   Replacement::Function function_;

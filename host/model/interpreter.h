@@ -55,15 +55,19 @@ class Program {
   std::size_t instruction_count() const { return instructions_.size(); }
 
  private:
-  std::size_t slot_count_ = 0;
-  std::vector<std::int32_t> input_slots_;
-  std::vector<std::unique_ptr<Instruction>> instructions_;
   struct Output {
     std::int32_t slot;  // -1: constant
     c10::IValue constant;
   };
+  struct Mutation;
+
+  void release_at_last_use(std::vector<bool> read_later);
+
+  std::size_t slot_count_ = 0;
+  std::vector<std::int32_t> input_slots_;
+  std::vector<std::unique_ptr<Instruction>> instructions_;
   std::vector<Output> outputs_;
-  std::vector<std::pair<at::Tensor, std::int32_t>> mutations_;  // written back after a run
+  std::vector<Mutation> mutations_;  // written back after a run
 };
 
 }  // namespace tenon

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/suggest.h"
 #include "model/declared_model.h"
+#include "model/device_constants.h"
 #include "model/pt2_program.h"
 #include "model/tensor_file.h"
 
@@ -91,6 +92,7 @@ ModelData load_model(const ModelConfig& config) {
   settle_vector_math();
   check_device(config);
   ModelData model = config.path ? read_pt2_program(*config.path) : build_declared_model(config);
+  follow_device(model.graph, c10::Device(config.device));
   if (config.weights) load_weights(model, *config.weights);
   return model;
 }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "model/contexts.h"
 #include "model/graph.h"
 #include "model/interpreter.h"
 
@@ -20,6 +21,7 @@ struct Frame {
   std::vector<c10::IValue> slots;
   torch::jit::Stack stack;
   const RunMode& mode;
+  ContextSwitch& contexts;
 };
 
 // A slot, or a fixed value. A slot read for the last time is moved out, so that its tensor is freed

@@ -1,11 +1,16 @@
 #include "model/pt2_graph.h"
 
+#include <stdexcept>
 #include <string_view>
 #include <tuple>
 #include <utility>
 
 namespace tenon::pt2 {
 namespace {
+
+// Tells the calls of one graph apart that `invoke_subgraph` runs several times: more than any
+// module is called in it.
+constexpr std::int32_t kCallsInOneGraph = 1 << 16;
 
 // "torch.ops.aten.add.Tensor" -> "aten::add" and "Tensor"; what is not an operator stays as it is.
 std::pair<std::string, std::string> operator_name(std::string_view target) {
@@ -48,27 +53,38 @@ ValueId GraphBuilder::define(const std::string& name, ValueKind kind, bool is_nu
                              std::int32_t tensor) {
   const ValueId id = static_cast<ValueId>(graph_.values.size());
   graph_.values.push_back({name, kind, tensor, is_number});
-  if (!name.empty() && !scope_.emplace(name, id).second) {
-    problems_.add("two values are called `" + name + "`");
-  }
+  bind(name, {id});
   return id;
 }
 
+void GraphBuilder::bind(const std::string& name, tenon::Argument value) {
+  if (!name.empty() && !scope_.emplace(name, std::move(value)).second) {
+    problems_.add("two values are called `" + name + "`");
+  }
+}
+
 void GraphBuilder::add_nodes(const pt2::Graph& graph) {
-  graph_.nodes.reserve(graph.nodes.size());
+  graph_.nodes.reserve(graph_.nodes.size() + graph.nodes.size());
   for (const pt2::Node& node : graph.nodes) add_node(node);
 }
 
-ValueId GraphBuilder::find(const std::string& name, const std::string& where) {
+tenon::Argument GraphBuilder::look_up(const std::string& name, const std::string& where) {
   const auto found = scope_.find(name);
   if (found != scope_.end()) return found->second;
   problems_.add(where + " uses `" + name + "`, which nothing before it computes");
+  return {kNoValue};
+}
+
+ValueId GraphBuilder::find(const std::string& name, const std::string& where) {
+  const tenon::Argument found = look_up(name, where);
+  if (const auto* id = std::get_if<ValueId>(&found.value)) return *id;
+  problems_.add(where + " uses `" + name + "`, which is a constant");
   return kNoValue;
 }
 
 tenon::Argument GraphBuilder::argument(const pt2::Argument& argument, const std::string& where) {
   if (const auto* reference = std::get_if<Reference>(&argument.value)) {
-    return {find(reference->name, where)};
+    return look_up(reference->name, where);
   }
   if (const auto* constant = std::get_if<c10::IValue>(&argument.value)) return {*constant};
   if (const auto* list = std::get_if<pt2::Argument::List>(&argument.value)) {
@@ -80,14 +96,37 @@ tenon::Argument GraphBuilder::argument(const pt2::Argument& argument, const std:
   if (const auto* graph = std::get_if<std::shared_ptr<pt2::Graph>>(&argument.value)) {
     return {nested(**graph, where)};
   }
+  if (const auto* dictionary = std::get_if<pt2::Argument::Dictionary>(&argument.value)) {
+    return this->dictionary(*dictionary, where);
+  }
   if (const auto* unsupported = std::get_if<Unsupported>(&argument.value)) {
     problems_.add(where + " is " + unsupported->kind + ", which is not supported");
   }
   return {tenon::Argument::None{}};
 }
 
+tenon::Argument GraphBuilder::dictionary(const pt2::Argument::Dictionary& dictionary,
+                                         const std::string& where) {
+  c10::impl::GenericDict result(c10::StringType::get(), c10::AnyType::get());
+  for (const auto& [key, item] : dictionary.items) {
+    const auto* constant = std::get_if<c10::IValue>(&item.value);
+    if (constant == nullptr) {
+      problems_.add(where + " is a dictionary of computed values, which is not supported");
+      break;
+    }
+    result.insert(key, *constant);
+  }
+  return {c10::IValue(std::move(result))};
+}
+
 void GraphBuilder::add_node(const pt2::Node& node) {
   const std::string description = describe(node);
+  try {
+    if (const auto wrapper = find_wrapper(node)) return dissolve(node, *wrapper, description);
+  } catch (const std::invalid_argument& misfit) {
+    problems_.add(description + ": " + misfit.what());
+    return;
+  }
   tenon::Node added;
   std::tie(added.target, added.overload) = operator_name(node.target);
   added.arguments.reserve(node.inputs.size());
@@ -98,10 +137,55 @@ void GraphBuilder::add_node(const pt2::Node& node) {
   for (const pt2::Argument& output : node.outputs) {
     added.results.push_back(result(output, description + ": a result"));
   }
-  const Place& place = modules_.place(node);
+  const Place& place = place_of(node);
   added.module_stack = place.stack;
-  added.call_index = place.call_index;
+  added.call_index = place.call_index + repetition_ * kCallsInOneGraph;
+  added.context = context_;
   graph_.nodes.push_back(std::move(added));
+}
+
+// Nodes without a place of their own ran where the graph that holds them was called.
+const Place& GraphBuilder::place_of(const pt2::Node& node) const {
+  const Place& own = modules_.place(node);
+  return own.stack.empty() && place_ != nullptr ? *place_ : own;
+}
+
+void GraphBuilder::dissolve(const pt2::Node& node, const Wrapper& wrapper,
+                            const std::string& description) {
+  Scope inner;
+  for (std::size_t i = 0; i < wrapper.operands.size(); ++i) {
+    const auto* input = std::get_if<Reference>(&wrapper.graph->inputs[i].value);
+    // A constant input keeps its position; the nodes hold its value.
+    if (input != nullptr) inner.emplace(input->name, argument(wrapper.operands[i], description));
+  }
+  const Place* const place = std::exchange(place_, &place_of(node));
+  const ContextId context = context_;
+  const std::int32_t repetition = repetition_;
+  if (!wrapper.name.empty()) repetition_ = repetitions_[wrapper.name]++;
+  if (const auto* gradients = std::get_if<GradientSetting>(&wrapper.setting)) {
+    enter({context, *gradients});
+  } else if (const auto* autocast = std::get_if<AutocastSetting>(&wrapper.setting)) {
+    enter({context, *autocast});
+  }
+  scope_.swap(inner);
+  add_nodes(*wrapper.graph);
+  std::vector<tenon::Argument> results;
+  for (const pt2::Argument& output : wrapper.graph->outputs) {
+    results.push_back(argument(output, description + ": an output"));
+  }
+  scope_.swap(inner);
+  repetition_ = repetition;
+  context_ = context;
+  place_ = place;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const auto* output = std::get_if<Reference>(&node.outputs[i].value);
+    if (output != nullptr) bind(output->name, std::move(results[i]));
+  }
+}
+
+void GraphBuilder::enter(Context context) {
+  context_ = static_cast<ContextId>(graph_.contexts.size());
+  graph_.contexts.push_back(std::move(context));
 }
 
 Result GraphBuilder::result(const pt2::Argument& output, const std::string& where) {
@@ -127,6 +211,7 @@ ValueId GraphBuilder::result_value(const pt2::Argument& output, const std::strin
 std::shared_ptr<tenon::Graph> GraphBuilder::nested(const pt2::Graph& graph,
                                                    const std::string& where) {
   GraphBuilder builder(modules_, problems_);
+  builder.place_ = place_;
   for (const pt2::Argument& input : graph.inputs) {
     const auto* reference = std::get_if<Reference>(&input.value);
     // A constant input keeps its position; the nodes hold its value.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/log.h"
 
 namespace tenon::pt2 {
 namespace {
@@ -48,24 +49,22 @@ std::vector<std::string> argument_names(const Program& program) {
   }
 }
 
-// "Symbol('s77', positive=True, integer=True)" -> "s77"; "" for any other expression.
-std::string symbol_name(std::string_view expression) {
-  constexpr std::string_view kPrefix = "Symbol('";
-  if (!expression.starts_with(kPrefix)) return "";
-  const std::string_view rest = expression.substr(kPrefix.size());
-  const std::size_t quote = rest.find('\'');
-  // Nothing may follow the symbol's closing parenthesis.
-  if (quote == std::string_view::npos || rest.find(')') != rest.size() - 1) return "";
-  return std::string(rest.substr(0, quote));
-}
-
-DimensionSpec describe(const Dimension& dimension, const Program& program) {
+DimensionSpec describe(const Dimension& dimension, const Program& program, ProblemList& problems) {
   DimensionSpec result;
   if (dimension.expression.empty()) {
     result.fixed = dimension.size;
     return result;
   }
-  result.symbol = symbol_name(dimension.expression);
+  const auto expression = SizeExpression::parse(dimension.expression);
+  if (!expression) {
+    problems.add("the size `" + dimension.expression + "` of an input is not understood");
+    return result;
+  }
+  if (!expression->is_variable()) {
+    result.derived = std::make_shared<const SizeExpression>(*expression);
+    return result;
+  }
+  result.symbol = expression->variables().front().name;
   const auto bounds = program.symbols.find(result.symbol);
   if (bounds == program.symbols.end()) return result;
   // The exporter never lets a dynamic size be 0 or 1 while it traces: a minimum of 2 is not the
@@ -100,10 +99,22 @@ std::vector<tenon::InputSpec> describe_inputs(const Program& program, ProblemLis
     added.dtype = meta->second.dtype;
     added.checked = true;
     for (const Dimension& size : meta->second.sizes) {
-      added.dimensions.push_back(describe(size, program));
+      added.dimensions.push_back(describe(size, program, problems));
     }
   }
   return result;
+}
+
+std::vector<SizeExpression> read_guards(const Program& program) {
+  std::vector<SizeExpression> guards;
+  for (const std::string& code : program.guards) {
+    if (auto guard = SizeExpression::parse(code)) {
+      guards.push_back(std::move(*guard));
+    } else {
+      log::warning("a condition of this export cannot be checked on inputs: " + code);
+    }
+  }
+  return guards;
 }
 
 }  // namespace tenon::pt2

@@ -13,4 +13,7 @@ namespace tenon::pt2 {
 // the name of forward's argument where that argument is a single tensor.
 std::vector<tenon::InputSpec> describe_inputs(const Program& program, ProblemList& problems);
 
+// What the export took for granted of the sizes; a condition that is not understood is warned of.
+std::vector<SizeExpression> read_guards(const Program& program);
+
 }  // namespace tenon::pt2

@@ -147,6 +147,7 @@ ModelData read_pt2_program(const std::filesystem::path& path) {
   ModelData model;
   model.graph = ProgramBuilder(program, weights, modules, problems).build();
   model.inputs = pt2::describe_inputs(program, problems);
+  model.guards = pt2::read_guards(program);
   problems.throw_if_any("this exported program cannot be run here",
                         "Change the model's code so that the export does without them.");
   model.tree = modules.tree();

@@ -35,7 +35,11 @@ struct Argument {
   struct List {
     std::vector<Argument> items;
   };
-  std::variant<None, Reference, c10::IValue, List, std::shared_ptr<Graph>, Unsupported> value;
+  struct Dictionary {
+    std::vector<std::pair<std::string, Argument>> items;
+  };
+  std::variant<None, Reference, c10::IValue, List, Dictionary, std::shared_ptr<Graph>, Unsupported>
+      value;
 };
 
 struct NamedArgument {
@@ -100,6 +104,7 @@ struct Program {
   std::vector<std::string> argument_names;  // forward's own, positional ones first
   std::string argument_tree;                // how they flatten to inputs, as _pytree writes it
   std::map<std::string, Bounds> symbols;
+  std::vector<std::string> guards;  // Python's expressions over the inputs
 };
 
 // One tensor in the archive, as the weights or constants config describes it.

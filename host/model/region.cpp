@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "model/contexts.h"
 #include "model/graph_walk.h"
 
 namespace tenon {
@@ -73,7 +74,8 @@ RegionFinder::RegionFinder(const ModelData& model)
   for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
     const auto index = static_cast<std::int32_t>(i);
     for (const ModuleId module : graph_.nodes[i].module_stack) {
-      add_once(nodes_[static_cast<std::size_t>(module)], index);
+      auto& nodes = nodes_[static_cast<std::size_t>(module)];
+      if (nodes.empty() || nodes.back() != index) nodes.push_back(index);
     }
     for_each_read(graph_.nodes[i],
                   [&](ValueId id) { readers_[static_cast<std::size_t>(id)].push_back(index); });
@@ -87,19 +89,19 @@ RegionFinder::RegionFinder(const ModelData& model)
 }
 
 std::vector<Region> RegionFinder::find(ModuleId module) const {
-  std::map<std::int32_t, Region> calls;
+  std::vector<Region> regions;  // in the order of their first nodes
+  std::map<std::int32_t, std::size_t> place_of;
   for (const std::int32_t index : nodes_[static_cast<std::size_t>(module)]) {
     const Node& node = graph_.nodes[static_cast<std::size_t>(index)];
     // The call is counted for the innermost module only; an outer one is taken as one call.
     const std::int32_t call = node.module_stack.back() == module ? node.call_index : 0;
-    calls[call].nodes.push_back(index);
+    const auto [place, is_new] = place_of.try_emplace(call, regions.size());
+    if (is_new) regions.emplace_back().module = module;
+    regions[place->second].nodes.push_back(index);
   }
-  for (auto& [call, region] : calls) leave_out_sizes(region.nodes);
-  std::vector<Region> regions;
-  for (auto& [call, region] : calls) {
-    region.module = module;
+  for (Region& region : regions) {
+    leave_out_sizes(region.nodes);
     find_borders(region);
-    regions.push_back(std::move(region));
   }
   return regions;
 }
@@ -147,6 +149,12 @@ void RegionFinder::find_borders(Region& region) const {
 
 bool RegionFinder::runs_nested(ModuleId module) const { return nested_graph_runs(graph_, module); }
 
+bool RegionFinder::runs_without_gradients(const Region& region) const {
+  return std::none_of(region.nodes.begin(), region.nodes.end(), [&](std::int32_t index) {
+    return has_gradients(graph_, graph_.nodes[static_cast<std::size_t>(index)].context);
+  });
+}
+
 std::string single_operator(const ModelData& model, const Region& region) {
   if (region.nodes.size() != 1 || !region.numbers.empty()) return "";
   return model.graph.nodes[static_cast<std::size_t>(region.nodes[0])].target;
@@ -174,6 +182,7 @@ std::map<std::string, c10::IValue> operator_attributes(const ModelData& model,
 
 Graph region_graph(const ModelData& model, const Region& region) {
   Graph graph;
+  graph.contexts = model.graph.contexts;
   // Values are numbered anew, in the order they are met.
   std::map<ValueId, ValueId> renamed;
   const auto local = [&](ValueId id) {
@@ -187,20 +196,24 @@ Graph region_graph(const ModelData& model, const Region& region) {
   };
   const auto rename = [&](ValueId& id) { id = local(id); };
 
-  std::map<std::int32_t, ValueId> weights;  // tensor -> its (first) value in the region
-  std::map<ValueId, ValueId> same_weight;   // other values of a tensor -> the first
-  for (std::size_t id = 0; id < model.graph.values.size(); ++id) {
-    const std::int32_t tensor = model.graph.values[id].tensor;
-    if (tensor < 0) continue;
-    const auto [entry, is_new] = weights.emplace(tensor, static_cast<ValueId>(id));
-    if (!is_new) same_weight.emplace(static_cast<ValueId>(id), entry->second);
+  std::map<std::int32_t, ValueId> weights;  // tensor -> its first value in the region
+  std::vector<ValueId> weight_values;
+  for (const std::int32_t index : region.nodes) {
+    for_each_read(model.graph.nodes[static_cast<std::size_t>(index)], [&](ValueId id) {
+      const std::int32_t tensor = model.graph.values[static_cast<std::size_t>(id)].tensor;
+      if (tensor < 0) return;
+      weights.emplace(tensor, id);
+      weight_values.push_back(id);
+    });
   }
   for (const ValueId id : region.inputs) graph.inputs.push_back(local(id));
   for (const std::int32_t tensor : region.tensors)
     graph.inputs.push_back(local(weights.at(tensor)));
   for (const ValueId id : region.numbers) graph.inputs.push_back(local(id));
-  for (const auto& [other, first] : same_weight) {
-    if (renamed.contains(first)) renamed.emplace(other, renamed.at(first));
+  // Other values of one tensor are its first.
+  for (const ValueId id : weight_values) {
+    const std::int32_t tensor = model.graph.values[static_cast<std::size_t>(id)].tensor;
+    renamed.emplace(id, renamed.at(weights.at(tensor)));
   }
   for (const std::int32_t index : region.nodes) {
     Node node = model.graph.nodes[static_cast<std::size_t>(index)];

@@ -26,9 +26,11 @@ class RegionFinder {
   explicit RegionFinder(const ModelData& model);
   // The calls of a module in the order they run; empty if none of its nodes is in the main graph.
   std::vector<Region> find(ModuleId module) const;
-  // Whether the module runs in a graph nested in the main one (gradients switched off there), or in
-  // the main one itself.
+  // Whether the module runs in a graph nested in the main one (a branch or a loop), or in the main
+  // one itself.
   bool runs_nested(ModuleId module) const;
+  // Whether the model's code switches gradients off around all of it.
+  bool runs_without_gradients(const Region& region) const;
 
  private:
   void leave_out_sizes(std::vector<std::int32_t>& nodes) const;

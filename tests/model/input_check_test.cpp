@@ -12,13 +12,13 @@ using ::testing::HasSubstr;
 
 InputSpec ids() {
   InputSpec spec{"input_ids", "input_ids", at::kLong, true, {}};
-  spec.dimensions.push_back({-1, "batch", 1, 16});
-  spec.dimensions.push_back({7, "", 0, -1});
+  spec.dimensions.push_back({-1, "batch", 1, 16, nullptr});
+  spec.dimensions.push_back({7, "", 0, -1, nullptr});
   return spec;
 }
 InputSpec mask() {
   InputSpec spec{"mask", "mask", at::kFloat, true, {}};
-  spec.dimensions.push_back({-1, "batch", 1, 16});
+  spec.dimensions.push_back({-1, "batch", 1, 16, nullptr});
   return spec;
 }
 
@@ -57,6 +57,38 @@ TEST(InputCheck, AllProblemsComeAtOnce) {
 
 TEST(InputCheck, NumberOfInputsIsChecked) {
   EXPECT_THAT(text({at::zeros({3, 7}, at::kLong)}), HasSubstr("the model takes 2 inputs, not 1"));
+}
+
+TEST(InputCheck, DerivedDimensionMustBeWhatItsFormulaGives) {
+  InputSpec first{"x", "x", at::kFloat, true, {}};
+  first.dimensions.push_back({-1, "s0", 0, -1, nullptr});
+  InputSpec second{"y", "y", at::kFloat, true, {}};
+  second.dimensions.push_back(
+      {-1, "", 0, -1,
+       std::make_shared<const SizeExpression>(*SizeExpression::parse(
+           "Add(Mul(Integer(2), Symbol('s0', integer=True)), Integer(1))"))});
+  EXPECT_NO_THROW(check_inputs({first, second}, {at::zeros({3}), at::zeros({7})}));
+  EXPECT_THAT(error_text([&] {
+                check_inputs({first, second}, {at::zeros({3}), at::zeros({8})});
+              }),
+              HasSubstr("dimension 0 of `y` is 8, but must be (2 * dimension 0 of `x`) + 1, which "
+                        "is 7"));
+}
+
+TEST(InputCheck, GuardOfTheExportIsToldInTheUsersWords) {
+  InputSpec spec{"x", "X", at::kFloat, true, {}};
+  spec.dimensions.push_back({-1, "s0", 0, -1, nullptr});
+  const std::vector<SizeExpression> guards{*SizeExpression::parse("L['X'].size()[0] % 4 == 0")};
+  EXPECT_NO_THROW(check_inputs({spec}, {at::zeros({8})}, guards));
+  EXPECT_THAT(error_text([&] { check_inputs({spec}, {at::zeros({6})}, guards); }),
+              HasSubstr("the model was exported for inputs with (dimension 0 of `x` % 4) == 0; "
+                        "dimension 0 of `x` is 6"));
+}
+
+TEST(InputCheck, GuardOnWhatIsNoInputIsLeftAlone) {
+  const std::vector<SizeExpression> guards{*SizeExpression::parse("L['self'].size()[0] > 9")};
+  EXPECT_NO_THROW(
+      check_inputs({ids(), mask()}, {at::zeros({3, 7}, at::kLong), at::zeros({3})}, guards));
 }
 
 }  // namespace

@@ -112,13 +112,13 @@ TEST(Pt2HandMade, MisalignedWeightsAreCopied) {
 TEST(Pt2HandMade, AllProblemsAreReportedAtOnce) {
   const TempDir folder;
   std::string program = replaced(kProgram, R"({"as_tensor": {"name": "p_w"}}, "kind")",
-                                 R"({"as_operator": "aten.add"}, "kind")");
+                                 R"({"as_custom_obj": {"name": "p", "class_fqn": "C"}}, "kind")");
   program = replaced(program, R"({"as_int": 2}, "kind")",
                      R"({"as_custom_obj": {"name": "o", "class_fqn": "C"}}, "kind")");
   const std::string bytes = ZipFile::write(archive_of(program, kWeights));
   EXPECT_THAT(error_text([&] { read(folder, bytes); }),
-              AllOf(HasSubstr("node `add` (torch.ops.aten.add.Tensor): argument `other` is an "
-                              "operator, which is not supported"),
+              AllOf(HasSubstr("node `add` (torch.ops.aten.add.Tensor): argument `other` is a "
+                              "custom object, which is not supported"),
                     HasSubstr("argument `alpha` is a custom object, which is not supported")));
 }
 

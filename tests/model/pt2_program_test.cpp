@@ -146,18 +146,15 @@ TEST(Pt2Program, CallsOfOneModuleAreNumberedUnderItsFirstName) {
               ElementsAre("block.0#0", "block.0#1", "twice#0", "twice#1", "tied#0", "block.0#2"));
 }
 
-TEST(Pt2Program, NestedGraphsHaveTheirOwnValues) {
+TEST(Pt2Program, NodesUnderAGradientModeJoinTheGraphWithTheirContext) {
   const ModelData model = read_pt2_program(test_data("shared.pt2"));
-  const Node& node = node_named(model.graph, "higher_order::wrap_with_set_grad_enabled");
-  ASSERT_EQ(node.arguments.size(), 3U);
-  EXPECT_FALSE(std::get<c10::IValue>(node.arguments[0].value.value).toBool());
-  const Graph& nested = *std::get<std::shared_ptr<Graph>>(node.arguments[1].value.value);
-  ASSERT_EQ(nested.nodes.size(), 1U);
-  EXPECT_EQ(nested.nodes[0].target, "aten::sigmoid");
-  EXPECT_THAT(nested.nodes[0].module_stack, ElementsAre(0));
-  EXPECT_THAT(nested.inputs, ElementsAre(0));
-  EXPECT_EQ(std::get<ValueId>(nested.outputs.at(0).value), 1);
-  EXPECT_EQ(name_of(model.graph, std::get<ValueId>(node.arguments[2].value.value)), "b_mask");
+  const Node& node = node_named(model.graph, "aten::sigmoid");
+  EXPECT_THAT(node.module_stack, ElementsAre(0));
+  EXPECT_EQ(name_of(model.graph, std::get<ValueId>(node.arguments[0].value.value)), "b_mask");
+  const Context& context = model.graph.contexts.at(static_cast<std::size_t>(node.context));
+  EXPECT_FALSE(std::get<GradientSetting>(context.setting).enabled);
+  EXPECT_EQ(context.outer, 0);
+  EXPECT_EQ(node_named(model.graph, "aten::linear").context, 0);
 }
 
 TEST(Pt2Program, ArgumentsAndResultsOfEveryShapeAreRead) {

@@ -1,0 +1,170 @@
+#include "model/graph_compiler.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "base/error.h"
+#include "model/control_flow.h"
+#include "model/mode_flags.h"
+
+namespace tenon {
+namespace {
+
+std::vector<ResultSlots> result_slots(const Node& node) {
+  std::vector<ResultSlots> results;
+  for (const Result& result : node.results) {
+    results.push_back({result.is_list, {result.values.begin(), result.values.end()}});
+  }
+  return results;
+}
+
+// The one context in which a piece can run whose nodes may stand in several.
+ContextId context_of(const Graph& graph, const std::vector<std::int32_t>& nodes) {
+  ContextId context = graph.nodes[static_cast<std::size_t>(nodes.front())].context;
+  for (const std::int32_t node : nodes) {
+    context = common_context(graph, context, graph.nodes[static_cast<std::size_t>(node)].context);
+  }
+  return context;
+}
+
+}  // namespace
+
+GraphCompiler::GraphCompiler(const Graph& graph, const std::vector<ModelTensor>& tensors)
+    : graph_(graph), tensors_(tensors) {
+  places_.slots.assign(graph.values.size(), -1);
+  places_.fixed.resize(graph.values.size());
+  for (std::size_t id = 0; id < graph.values.size(); ++id) {
+    const Value& value = graph.values[id];
+    if (value.tensor >= 0) {
+      places_.fixed[id] = tensors[static_cast<std::size_t>(value.tensor)].tensor;
+    } else {
+      places_.slots[id] = static_cast<std::int32_t>(id);
+    }
+  }
+}
+
+void GraphCompiler::add_node(const Node& node) {
+  if (is_check_only(node)) return;
+  enter(node.context);
+  if (node.target.starts_with("higher_order::")) {
+    add_control_flow(node);
+  } else if (node.target.find("::") != std::string::npos) {
+    add_operator(node);
+  } else {
+    add_symbolic(node);
+  }
+}
+
+void GraphCompiler::add_replacement(Replacement& replacement) {
+  enter(context_of(graph_, replacement.nodes));
+  std::vector<Operand> operands;
+  for (const ValueId id : replacement.inputs) {
+    operands.push_back(make_untyped_operand({id}, places_));
+  }
+  instructions_.push_back(std::make_unique<ReplacementInstruction>(
+      std::move(replacement.function), std::move(operands),
+      std::vector<std::int32_t>(replacement.outputs.begin(), replacement.outputs.end())));
+}
+
+std::vector<std::unique_ptr<Instruction>> GraphCompiler::finish() {
+  if (problems_.empty()) return std::move(instructions_);
+  std::string message = "this model needs what Tenon cannot run:";
+  for (const std::string& problem : problems_) message += "\n  - " + problem;
+  throw Error({.stage = Stage::kModel, .message = message});
+}
+
+void GraphCompiler::enter(ContextId context) {
+  if (context == context_) return;
+  context_ = context;
+  instructions_.push_back(std::make_unique<ContextInstruction>(settings_of(graph_, context)));
+}
+
+void GraphCompiler::add_operator(const Node& node) {
+  const std::string full_name =
+      node.overload.empty() ? node.target : node.target + "." + node.overload;
+  const auto handle = c10::Dispatcher::singleton().findSchema({node.target, node.overload});
+  if (!handle) {
+    add_problem("the operator " + full_name + " is not in this LibTorch");
+    return;
+  }
+  const c10::FunctionSchema& schema = handle->schema();
+  std::vector<Operand> operands;
+  for (const c10::Argument& declared : schema.arguments()) {
+    try {
+      operands.push_back(operand_for(node, declared));
+    } catch (const std::invalid_argument& misfit) {
+      add_problem("the operator " + full_name + " got " + misfit.what() + " for its argument `" +
+                  declared.name() + "`");
+      return;
+    }
+  }
+  for (const NamedArgument& given : node.arguments) {
+    if (!schema.argumentIndexWithName(given.name)) {
+      add_problem("the operator " + full_name + " has no argument `" + given.name +
+                  "` in this LibTorch");
+      return;
+    }
+  }
+  if (schema.returns().size() != node.results.size() && !node.results.empty()) {
+    add_problem("the operator " + full_name + " gives " + std::to_string(schema.returns().size()) +
+                " results in this LibTorch, not " + std::to_string(node.results.size()));
+    return;
+  }
+  instructions_.push_back(std::make_unique<OperatorInstruction>(
+      *handle, std::move(operands), result_slots(node), counts_batches(node, graph_, tensors_)));
+}
+
+Operand GraphCompiler::operand_for(const Node& node, const c10::Argument& declared) const {
+  const auto given =
+      std::find_if(node.arguments.begin(), node.arguments.end(),
+                   [&](const NamedArgument& a) { return a.name == declared.name(); });
+  Operand operand;
+  if (given != node.arguments.end()) {
+    operand = make_operand(given->value, declared.type(), places_);
+  } else if (declared.default_value()) {
+    operand.constant = *declared.default_value();
+  } else {
+    throw std::invalid_argument("nothing");
+  }
+  if (const auto flag = mode_flag(node, declared.name())) operand.kind = *flag;
+  return operand;
+}
+
+void GraphCompiler::add_symbolic(const Node& node) {
+  const SymbolicOperator op = find_symbolic_operator(node.target);
+  if (op == nullptr) {
+    add_problem("the operator " + node.target + " on sizes is not supported");
+    return;
+  }
+  std::vector<Operand> operands;
+  for (const NamedArgument& argument : node.arguments) {
+    operands.push_back(make_untyped_operand(argument.value, places_));
+  }
+  const ValueId result = node.results.empty() ? kNoValue : node.results[0].values[0];
+  instructions_.push_back(std::make_unique<SymbolicInstruction>(op, std::move(operands), result));
+}
+
+void GraphCompiler::add_control_flow(const Node& node) {
+  try {
+    const ControlFlow flow = read_control_flow(node);
+    std::vector<Program> programs;
+    for (const auto& graph : flow.graphs) programs.emplace_back(*graph, tensors_);
+    std::vector<std::vector<Operand>> groups;
+    for (const auto& group : flow.operands) groups.push_back(untyped_operands(group));
+    instructions_.push_back(
+        make_control_flow(flow.kind, std::move(programs), std::move(groups), result_slots(node)));
+  } catch (const std::invalid_argument& misfit) {
+    add_problem("the higher-order operator " + node.target.substr(node.target.find("::") + 2) +
+                " " + misfit.what());
+  }
+}
+
+std::vector<Operand> GraphCompiler::untyped_operands(const std::vector<Argument>& arguments) const {
+  std::vector<Operand> operands;
+  for (const Argument& argument : arguments) {
+    operands.push_back(make_untyped_operand(argument, places_));
+  }
+  return operands;
+}
+
+}  // namespace tenon

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "model/graph.h"
+#include "model/instructions.h"
+#include "model/operands.h"
+
+namespace tenon {
+
+// Turns the nodes of one graph into instructions; collects every problem on the way.
+class GraphCompiler {
+ public:
+  GraphCompiler(const Graph& graph, const std::vector<ModelTensor>& tensors);
+
+  const ValuePlaces& places() const { return places_; }
+  void add_node(const Node& node);
+  void add_replacement(Replacement& replacement);
+  // Throws Error{kModel} with all problems.
+  std::vector<std::unique_ptr<Instruction>> finish();
+
+ private:
+  void add_problem(std::string problem) { problems_.insert(std::move(problem)); }
+  void enter(ContextId context);
+  void add_operator(const Node& node);
+  Operand operand_for(const Node& node, const c10::Argument& declared) const;
+  void add_symbolic(const Node& node);
+  void add_control_flow(const Node& node);
+  std::vector<Operand> untyped_operands(const std::vector<Argument>& arguments) const;
+
+  const Graph& graph_;
+  const std::vector<ModelTensor>& tensors_;
+  ValuePlaces places_;
+  ContextId context_ = 0;  // that the last instruction runs in
+  std::vector<std::unique_ptr<Instruction>> instructions_;
+  std::set<std::string> problems_;
+};
+
+}  // namespace tenon
