@@ -62,7 +62,8 @@ class Capture {
         throw Error({.stage = Stage::kModel, .message = "example input " + name + " is undefined"});
       }
       InputSpec spec{name, "", example.scalar_type(), true, {}};
-      for (const std::int64_t size : example.sizes()) spec.dimensions.push_back({size, "", 0, -1, nullptr});
+      for (const std::int64_t size : example.sizes())
+        spec.dimensions.push_back({size, "", 0, -1, nullptr});
       result_.data.inputs.push_back(std::move(spec));
     }
   }
