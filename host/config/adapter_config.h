@@ -35,8 +35,12 @@ struct Regex {
 };
 using ModuleRule = std::variant<std::monostate, Regex, std::vector<std::string>>;
 
-// How lora_A and lora_B start (PEFT: init_lora_weights).
-enum class LoraInit { kDefault, kRandom, kGaussian };  // true, false, "gaussian"
+// Rows of an embedding that are trained as they are (PEFT: trainable_token_indices).
+struct TokenRows {
+  std::string module;  // its path or a suffix after a dot; "": the model's input embedding
+  std::vector<std::int64_t> tokens;
+  bool operator==(const TokenRows&) const = default;
+};
 
 // One adapter, in PEFT's own names; read from TOML ([adapter]) and from adapter_config.json.
 struct AdapterConfig {
@@ -54,7 +58,14 @@ struct AdapterConfig {
   double lora_alpha = 8;
   double lora_dropout = 0;
   bool use_rslora = false;
-  LoraInit init_lora_weights = LoraInit::kDefault;
+  bool use_dora = false;
+  bool lora_bias = false;
+  bool fan_in_fan_out = false;                // on disk only: what PEFT says of its Conv1D
+  std::string init_lora_weights = "default";  // see lora_init.h
+  std::string bias = "none";                  // "all", "lora_only": biases of the base to train
+  std::vector<TokenRows> trainable_tokens;    // trainable_token_indices
+  bool ensure_weight_tying = false;
+  bool autocast_adapter_dtype = true;  // adapters of a half-precision base are kept in float32
   // Regular expressions on module paths; the first that matches wins, in the order of the file.
   std::vector<std::pair<std::string, std::int64_t>> rank_pattern;
   std::vector<std::pair<std::string, double>> alpha_pattern;

@@ -1,6 +1,6 @@
 #include <utility>
 
-#include "base/suggest.h"
+#include "config/lora_keys.h"
 #include "config/sections.h"
 
 namespace tenon {
@@ -40,48 +40,6 @@ void read_layers_pattern(SectionReader& section, std::vector<std::string>& patte
   } else if (const auto pattern = value->as_string()) {
     patterns = {*pattern};
   }
-}
-
-void read_init(SectionReader& section, LoraInit& init) {
-  const auto value = section.take("init_lora_weights", "boolean or \"gaussian\"",
-                                  default_text(init == LoraInit::kDefault));
-  if (!value) return;
-  if (value->is_boolean()) {
-    init = *value->as_boolean() ? LoraInit::kDefault : LoraInit::kRandom;
-  } else if (!value->is_string()) {
-    value->fail_type("true, false or \"gaussian\"");
-  } else if (const auto text = value->as_string()) {
-    init = LoraInit::kGaussian;
-    if (*text != "gaussian") {
-      const std::string suggestion = did_you_mean(*text, std::vector<std::string>{"gaussian"});
-      value->fail("must be true, false or \"gaussian\", not `" + *text + "`" +
-                  (suggestion.empty() ? "" : "; " + suggestion));
-    }
-  }
-}
-
-void read_patterns(SectionReader& section, AdapterConfig& adapter) {
-  if (const auto ranks = section.take("rank_pattern", "table", "")) {
-    for (const ConfigValue& entry : ranks->entries("an integer")) {
-      const auto rank = entry.as_integer(at_least(1));
-      if (rank) adapter.rank_pattern.emplace_back(entry.key(), *rank);
-    }
-  }
-  if (const auto alphas = section.take("alpha_pattern", "table", "")) {
-    for (const ConfigValue& entry : alphas->entries("a number")) {
-      const auto alpha = entry.as_number({});
-      if (alpha) adapter.alpha_pattern.emplace_back(entry.key(), *alpha);
-    }
-  }
-}
-
-void read_lora_keys(SectionReader& section, AdapterConfig& adapter) {
-  section.integer("r", adapter.r, at_least(1));
-  section.number("lora_alpha", adapter.lora_alpha);
-  section.number("lora_dropout", adapter.lora_dropout, half_open(0, 1));
-  section.boolean("use_rslora", adapter.use_rslora);
-  read_init(section, adapter.init_lora_weights);
-  read_patterns(section, adapter);
 }
 
 // What PEFT's LoraConfig refuses (lora/config.py, __post_init__).

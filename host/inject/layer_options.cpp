@@ -9,18 +9,6 @@
 namespace tenon {
 namespace {
 
-const char* init_name(LoraInit init) {
-  switch (init) {
-    case LoraInit::kRandom:
-      return "random";
-    case LoraInit::kGaussian:
-      return "gaussian";
-    case LoraInit::kDefault:
-      break;
-  }
-  return "default";
-}
-
 [[noreturn]] void fail(const RecordedLayer& record, const std::string& key,
                        const std::string& what) {
   throw Error({.stage = Stage::kInjection,
@@ -37,7 +25,9 @@ OptionTable LayerOptions::method_keys(const std::string& path) const {
   keys["lora_alpha"] = alphas_.value(path).value_or(config_.lora_alpha);
   keys["lora_dropout"] = config_.lora_dropout;
   keys["use_rslora"] = config_.use_rslora;
-  keys["init_lora_weights"] = std::string(init_name(config_.init_lora_weights));
+  keys["init_lora_weights"] = config_.init_lora_weights;
+  keys["use_dora"] = config_.use_dora;
+  keys["lora_bias"] = config_.lora_bias;
   return keys;
 }
 

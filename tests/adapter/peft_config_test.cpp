@@ -108,7 +108,7 @@ TEST(PeftConfigTest, PeftsOwnTextIsRead) {
   EXPECT_EQ(config.lora_alpha, 16);
   EXPECT_EQ(config.lora_dropout, 0.1);
   EXPECT_FALSE(config.use_rslora);
-  EXPECT_EQ(config.init_lora_weights, LoraInit::kDefault);
+  EXPECT_EQ(config.init_lora_weights, "default");
   EXPECT_THAT(config.rank_pattern, ElementsAre(Pair("seq.0", 4)));
   EXPECT_THAT(config.alpha_pattern, ElementsAre(Pair("seq.2", 1.5)));
   EXPECT_EQ(config.location, "adapter_config.json");
@@ -127,7 +127,13 @@ TEST(PeftConfigTest, EverySettingSurvivesWritingAndReading) {
   config.r = 32;
   config.lora_alpha = 0.5;
   config.use_rslora = true;
-  config.init_lora_weights = LoraInit::kGaussian;
+  config.init_lora_weights = "gaussian";
+  config.use_dora = true;
+  config.lora_bias = true;
+  config.fan_in_fan_out = true;
+  config.bias = "lora_only";
+  config.trainable_tokens = {{"emb", {3, 1}}, {"b.emb", {2}}};
+  config.ensure_weight_tying = true;
   const AdapterConfig back = read(write_peft_config(config, "", ""));
   EXPECT_EQ(back.target_modules, config.target_modules);
   EXPECT_EQ(back.exclude_modules, config.exclude_modules);
@@ -136,7 +142,20 @@ TEST(PeftConfigTest, EverySettingSurvivesWritingAndReading) {
   EXPECT_EQ(back.r, 32);
   EXPECT_EQ(back.lora_alpha, 0.5);
   EXPECT_TRUE(back.use_rslora);
-  EXPECT_EQ(back.init_lora_weights, LoraInit::kGaussian);
+  EXPECT_EQ(back.init_lora_weights, "gaussian");
+  EXPECT_TRUE(back.use_dora);
+  EXPECT_TRUE(back.lora_bias);
+  EXPECT_TRUE(back.fan_in_fan_out);
+  EXPECT_EQ(back.bias, "lora_only");
+  EXPECT_EQ(back.trainable_tokens, config.trainable_tokens);
+  EXPECT_TRUE(back.ensure_weight_tying);
+}
+
+TEST(PeftConfigTest, TokensOfTheInputEmbeddingAreAList) {
+  AdapterConfig config;
+  config.trainable_tokens = {{"", {7, 9}}};
+  EXPECT_EQ(written(config)["trainable_token_indices"], OrderedJson({7, 9}));
+  EXPECT_EQ(read(write_peft_config(config, "", "")).trainable_tokens, config.trainable_tokens);
 }
 
 TEST(PeftConfigTest, PatternsKeepTheirOrderBecauseTheFirstMatchWins) {
@@ -151,10 +170,10 @@ TEST(PeftConfigTest, PatternsKeepTheirOrderBecauseTheFirstMatchWins) {
 TEST(PeftConfigTest, InitialisationsAreWrittenAsPeftNamesThem) {
   AdapterConfig config;
   EXPECT_EQ(written(config)["init_lora_weights"], true);
-  config.init_lora_weights = LoraInit::kRandom;
+  config.init_lora_weights = "random";
   EXPECT_EQ(written(config)["init_lora_weights"], false);
-  config.init_lora_weights = LoraInit::kGaussian;
-  EXPECT_EQ(written(config)["init_lora_weights"], "gaussian");
+  config.init_lora_weights = "pissa_niter_4";
+  EXPECT_EQ(written(config)["init_lora_weights"], "pissa_niter_4");
 }
 
 TEST(PeftConfigTest, NamesOutsideAsciiAreEscapedAsPythonDoes) {
@@ -198,9 +217,11 @@ INSTANTIATE_TEST_SUITE_P(
         R"("runtime_config":{"ephemeral_gpu_offload":true})", R"("qalora_group_size":32)",
         R"("use_dora":false)", R"("bias":"none")", R"("layer_replication":null)",
         R"("layers_pattern":"")", R"("layers_pattern":[])", R"("init_lora_weights":null)",
-        R"("init_lora_weights":"orthogonal")", R"("init_lora_weights":"Gaussian")",
-        R"("lora_dropout":0)", R"("a_key_of_tomorrow":null)", R"("another_key":false)",
-        R"("a_list":[])", R"("a_table":{})", R"("some_text":"")"));
+        R"("init_lora_weights":"orthogonal")", R"("init_lora_weights":"eva")",
+        R"("eva_config":{"rho":2.0})", R"("corda_config":{"cache_file":"x"})",
+        R"("fan_in_fan_out":true)", R"("enable_lora":null)", R"("merge_weights":false)",
+        R"("init_lora_weights":"Gaussian")", R"("lora_dropout":0)", R"("a_key_of_tomorrow":null)",
+        R"("another_key":false)", R"("a_list":[])", R"("a_table":{})", R"("some_text":"")"));
 
 struct BadKey {
   const char* name;
@@ -219,31 +240,28 @@ TEST_P(BadKeyTest, IsRejectedWithKeyAndValue) {
 INSTANTIATE_TEST_SUITE_P(
     Unsupported, BadKeyTest,
     ::testing::Values(
-        BadKey{"Dora", R"("use_dora":true)", "`use_dora` = true is not supported"},
-        BadKey{"Bias", R"("bias":"all")", "`bias` = \"all\" is not supported"},
-        BadKey{"LoraBias", R"("lora_bias":true)", "`lora_bias` = true is not supported"},
         BadKey{"TargetParameters", R"("target_parameters":["lstm.weight_hh_l0"])",
                "`target_parameters` = [\"lstm.weight_hh_l0\"] is not supported"},
-        BadKey{"TrainableTokens", R"("trainable_token_indices":{"emb":[1]})",
-               "`trainable_token_indices` = {\"emb\":[1]} is not supported"},
         BadKey{"LayerReplication", R"("layer_replication":[[0,4]])",
-               "`layer_replication` = [[0,4]] is not supported"},
-        BadKey{"Alora", R"("alora_invocation_tokens":[7])", "`alora_invocation_tokens` = [7] is"},
-        BadKey{"Qalora", R"("use_qalora":true)", "`use_qalora` = true is not supported"},
-        BadKey{"Bdlora", R"("use_bdlora":{"nblocks":2})", "`use_bdlora` = {\"nblocks\":2} is not"},
-        BadKey{"Kasa", R"("kasa_config":{"beta":1})", "`kasa_config` = {\"beta\":1} is not"},
-        BadKey{"Arrow", R"("arrow_config":{"top_k":3})", "`arrow_config` = {\"top_k\":3} is not"},
-        BadKey{"Velora", R"("velora_config":{"scale":1})", "`velora_config` = {\"scale\":1} is"},
-        BadKey{"Monteclora", R"("monteclora_config":{"a":1})", "`monteclora_config` = {\"a\":1}"},
-        BadKey{"Megatron", R"("megatron_config":{"a":1})", "`megatron_config` = {\"a\":1} is not"},
-        BadKey{"WeightTying", R"("ensure_weight_tying":true)", "`ensure_weight_tying` = true is"},
-        BadKey{
-            "Pissa", R"("init_lora_weights":"pissa_niter_16")",
-            "`init_lora_weights` = \"pissa_niter_16\" is not supported (it may change the base's "
-            "weights"},
-        BadKey{"Olora", R"("init_lora_weights":"olora")", "`init_lora_weights` = \"olora\" is not"},
-        BadKey{"Eva", R"("init_lora_weights":"eva")", "`init_lora_weights` = \"eva\" is not"},
-        BadKey{"Loftq", R"("init_lora_weights":"loftq")", "`init_lora_weights` = \"loftq\" is not"},
+               "`layer_replication` = [[0,4]] is not supported: layer replication"},
+        BadKey{"Alora", R"("alora_invocation_tokens":[7])",
+               "`alora_invocation_tokens` = [7] is not supported: aLoRA"},
+        BadKey{"Qalora", R"("use_qalora":true)", "`use_qalora` = true is not supported: QALoRA"},
+        BadKey{"Bdlora", R"("use_bdlora":{"nblocks":2})", "is not supported: BD-LoRA"},
+        BadKey{"Kasa", R"("kasa_config":{"beta":1})",
+               "`kasa_config` = {\"beta\":1} is not supported: KaSA"},
+        BadKey{"Arrow", R"("arrow_config":{"top_k":3})", "is not supported: Arrow routing"},
+        BadKey{"Velora", R"("velora_config":{"scale":1})", "is not supported: VeLoRA"},
+        BadKey{"Monteclora", R"("monteclora_config":{"a":1})", "is not supported: MonteCLoRA"},
+        BadKey{"Megatron", R"("megatron_config":{"a":1})",
+               "is not supported: Megatron's parallel layers"},
+        BadKey{"Mica", R"("init_lora_weights":"mica")",
+               "`init_lora_weights` = \"mica\" is not supported: MiCA; PEFT's save_pretrained "
+               "converts adapters that began by changing the base's weights"},
+        BadKey{"Corda", R"("init_lora_weights":"corda")", "is not supported: CorDA"},
+        BadKey{"LoraGa", R"("init_lora_weights":"lora_ga")", "is not supported: LoRA-GA"},
+        BadKey{"Loftq", R"("init_lora_weights":"loftq")", "is not supported: LoftQ"},
+        BadKey{"UnknownStart", R"("init_lora_weights":"pizza")", "not supported: an unknown start"},
         BadKey{"UnknownKey", R"("a_key_of_tomorrow":3)", "`a_key_of_tomorrow` = 3 is not"}),
     [](const auto& test) { return test.param.name; });
 
@@ -259,6 +277,14 @@ INSTANTIATE_TEST_SUITE_P(
         BadKey{"RankPattern", R"("rank_pattern":7)", "`rank_pattern` must be a table, it is 7"},
         BadKey{"Dropout", R"("lora_dropout":1.5)",
                "`lora_dropout` must be a number from 0 to 1, it is 1.5"},
+        BadKey{"Dora", R"("use_dora":1)", "`use_dora` must be true or false, it is 1"},
+        BadKey{"Bias", R"("bias":"some")",
+               "`bias` must be \"none\", \"all\" or \"lora_only\", it is \"some\""},
+        BadKey{
+            "Tokens", R"("trainable_token_indices":3)",
+            "`trainable_token_indices` must be a list of token numbers or a table of such lists"},
+        BadKey{"TokenList", R"("trainable_token_indices":{"emb":"all"})",
+               "`trainable_token_indices.emb` must be a list of token numbers, it is \"all\""},
         BadKey{"Rslora", R"("use_rslora":"yes")",
                "`use_rslora` must be true or false, it is \"yes\""},
         BadKey{"Init", R"("init_lora_weights":3)",
@@ -275,12 +301,12 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(PeftConfigTest, AllProblemsAreReportedAtOnce) {
   const std::string text =
-      error_text([] { read(R"({"peft_type":"LORA","r":0,"lora_alpha":"16","use_dora":true})"); });
+      error_text([] { read(R"({"peft_type":"LORA","r":0,"lora_alpha":"16","use_qalora":true})"); });
   EXPECT_EQ(text,
             "adapter_config.json: the adapter's config cannot be used:\n"
             "  `r` must be a whole number from 1 up, it is 0\n"
             "  `lora_alpha` must be a number, it is \"16\"\n"
-            "  `use_dora` = true is not supported\n"
+            "  `use_qalora` = true is not supported: QALoRA\n"
             "  train the adapter without what is not supported, or merge it into the model with "
             "PEFT");
 }

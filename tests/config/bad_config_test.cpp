@@ -123,12 +123,12 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"AlphaIsNan", kAdapter + "lora_alpha = nan\n",
                   ":5:14: `adapter.lora_alpha` must be a finite number, not nan"},
         BadConfig{"Init", kAdapter + "init_lora_weights = \"gausian\"\n",
-                  ":5:21: `adapter.init_lora_weights` must be true, false or \"gaussian\", not "
-                  "`gausian`; "
-                  "did you mean `gaussian`?"},
+                  ":5:21: `adapter.init_lora_weights` must be true, false or one of "
+                  "gaussian, orthogonal, pissa, pissa_niter_[number], olora, not `gausian`; did "
+                  "you mean `gaussian`?"},
         BadConfig{"InitIsANumber", kAdapter + "init_lora_weights = 1\n",
-                  ":5:21: `adapter.init_lora_weights` must be true, false or \"gaussian\", not an "
-                  "integer"},
+                  ":5:21: `adapter.init_lora_weights` must be true, false or the name "
+                  "of a start, not an integer"},
         BadConfig{"PatternKeyWithoutQuotes", kAdapter + "rank_pattern = { a.b = 3 }\n",
                   ":5:18: `adapter.rank_pattern.a` must be an integer, not a table; a name with "
                   "dots is written in quotes"},

@@ -128,7 +128,7 @@ mixed = [1, 2.5]
   EXPECT_DOUBLE_EQ(adapter.lora_alpha, 16);
   EXPECT_DOUBLE_EQ(adapter.lora_dropout, 0.1);
   EXPECT_TRUE(adapter.use_rslora);
-  EXPECT_EQ(adapter.init_lora_weights, LoraInit::kGaussian);
+  EXPECT_EQ(adapter.init_lora_weights, "gaussian");
   EXPECT_EQ(adapter.init_from, dir / "start");
   EXPECT_TRUE(adapter.skip_unsupported);
   EXPECT_TRUE(adapter.allow_unmatched);

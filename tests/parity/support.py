@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "export"))
 # The tests take these from here, once their folder is on the path.
 import layers  # noqa: E402,F401
 import models  # noqa: E402,F401
+import toys  # noqa: E402,F401
 
 _executable = None
 

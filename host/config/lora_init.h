@@ -1,0 +1,21 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// The starts of lora_A and lora_B (PEFT: init_lora_weights). Inside Tenon true is "default" and
+// false is "random"; all others have PEFT's names.
+namespace tenon {
+
+// The name as Tenon keeps it, in lower case; nothing if Tenon does not have that start.
+std::optional<std::string> known_lora_init(std::string_view name);
+
+// For messages: "gaussian", ..., "pissa_niter_[number]".
+const std::vector<std::string>& lora_init_names();
+
+// Whether the base's weights are others under an adapter that started so: W - s B A.
+bool changes_base(std::string_view init);
+
+}  // namespace tenon

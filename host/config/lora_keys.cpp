@@ -1,0 +1,98 @@
+#include "config/lora_keys.h"
+
+#include "base/suggest.h"
+#include "config/lora_init.h"
+
+namespace tenon {
+namespace {
+
+void read_init(SectionReader& section, std::string& init) {
+  const auto value = section.take("init_lora_weights", "boolean or string", "true");
+  if (!value) return;
+  if (value->is_boolean()) {
+    init = *value->as_boolean() ? "default" : "random";
+  } else if (!value->is_string()) {
+    value->fail_type("true, false or the name of a start");
+  } else if (const auto text = value->as_string()) {
+    if (const auto known = known_lora_init(*text)) {
+      init = *known;
+      return;
+    }
+    const std::string suggestion = did_you_mean(*text, lora_init_names());
+    value->fail("must be true, false or one of " + join(lora_init_names()) + ", not `" + *text +
+                "`" + (suggestion.empty() ? "" : "; " + suggestion));
+  }
+}
+
+void read_patterns(SectionReader& section, AdapterConfig& adapter) {
+  if (const auto ranks = section.take("rank_pattern", "table", "")) {
+    for (const ConfigValue& entry : ranks->entries("an integer")) {
+      const auto rank = entry.as_integer(at_least(1));
+      if (rank) adapter.rank_pattern.emplace_back(entry.key(), *rank);
+    }
+  }
+  if (const auto alphas = section.take("alpha_pattern", "table", "")) {
+    for (const ConfigValue& entry : alphas->entries("a number")) {
+      const auto alpha = entry.as_number({});
+      if (alpha) adapter.alpha_pattern.emplace_back(entry.key(), *alpha);
+    }
+  }
+}
+
+std::vector<std::int64_t> token_list(const ConfigValue& value) {
+  std::vector<std::int64_t> tokens;
+  if (!value.is_list()) {
+    value.fail_type("a list of token numbers");
+    return tokens;
+  }
+  for (const ConfigValue& item : value.items()) {
+    if (const auto token = item.as_integer(at_least(0))) tokens.push_back(*token);
+  }
+  if (tokens.empty() && value.items().empty()) value.fail("names no token");
+  return tokens;
+}
+
+void read_tokens(SectionReader& section, std::vector<TokenRows>& rules) {
+  const auto value =
+      section.take("trainable_token_indices", "list of integers or table of such lists", "");
+  if (!value) return;
+  if (value->is_list()) {
+    rules.push_back({"", token_list(*value)});
+    return;
+  }
+  for (const ConfigValue& entry : value->entries("a list of token numbers")) {
+    rules.push_back({entry.key(), token_list(entry)});
+  }
+}
+
+// What PEFT's LoraConfig refuses (lora/config.py, __post_init__).
+void check_lora_bias(const SectionReader& section, const AdapterConfig& adapter) {
+  if (!adapter.lora_bias) return;
+  if (adapter.init_lora_weights != "default" && adapter.init_lora_weights != "random") {
+    section.fail_at("lora_bias",
+                    "cannot be true unless `adapter.init_lora_weights` is true or false");
+  }
+  if (adapter.use_dora) {
+    section.fail_at("lora_bias", "cannot be true together with `adapter.use_dora`");
+  }
+}
+
+}  // namespace
+
+void read_lora_keys(SectionReader& section, AdapterConfig& adapter) {
+  section.integer("r", adapter.r, at_least(1));
+  section.number("lora_alpha", adapter.lora_alpha);
+  section.number("lora_dropout", adapter.lora_dropout, half_open(0, 1));
+  section.boolean("use_rslora", adapter.use_rslora);
+  section.boolean("use_dora", adapter.use_dora);
+  section.boolean("lora_bias", adapter.lora_bias);
+  read_init(section, adapter.init_lora_weights);
+  read_patterns(section, adapter);
+  section.choice("bias", adapter.bias, {"none", "all", "lora_only"});
+  read_tokens(section, adapter.trainable_tokens);
+  section.boolean("ensure_weight_tying", adapter.ensure_weight_tying);
+  section.boolean("autocast_adapter_dtype", adapter.autocast_adapter_dtype);
+  check_lora_bias(section, adapter);
+}
+
+}  // namespace tenon

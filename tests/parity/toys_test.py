@@ -1,0 +1,229 @@
+"""LoRA in all its forms on small models: what one of PEFT and Tenon saved, the other loads."""
+
+import warnings
+
+import torch
+from peft import BdLoraConfig, KasaConfig, LoraConfig, PeftModel, get_peft_model
+from peft import MontecloraConfig, VeloraConfig
+from safetensors.torch import load_file
+from support import ParityTest, main, models, toys
+
+
+def row(toy, **lora):
+    return toy, {"r": 8, "lora_alpha": 8, **lora}
+
+
+MLP_ROWS = [
+    row("mlp", target_modules="lin0"),
+    row("mlp", target_modules=["lin0"]),
+    row("mlp", target_modules=["lin1"]),
+    row("mlp", target_modules=["lin0", "lin1"]),
+    row("mlp", target_modules=["lin0"], modules_to_save=["lin1"]),
+    row("mlp", target_modules=["lin0"], lora_alpha=4, lora_dropout=0.1),
+    row("mlp", target_modules=["lin0", "lin1"], use_rslora=True, alpha_pattern={"lin1": 3}),
+    row("mlp", target_modules=["lin0"], lora_alpha=32, lora_bias=True),
+    row("deep_mlp", target_modules=["lin0", "lin1"], rank_pattern={r"layers\.[0-5]\.lin0": 4}),
+    row("mlp_layernorm", target_modules=["lin0"], modules_to_save=["layernorm1"]),
+    row("mlp_gru", target_modules=["lin0"], modules_to_save=["gru"]),
+    row("mlp_no_bias", target_modules=["lin0", "lin1"]),
+]
+BIAS_ROWS = [
+    row("mlp", target_modules=["lin0"], bias="all"),
+    row("mlp", target_modules=["lin0"], bias="lora_only"),
+    row("mlp_layernorm", target_modules=["lin1"], bias="all", modules_to_save=["lin0"]),
+    row("conv2d", target_modules=["conv"], bias="lora_only"),
+    row("conv2d", target_modules=["conv"], bias="all"),
+    row("emb_conv1d", target_modules=["conv1d"], bias="all"),
+]
+DORA_ROWS = [
+    row("mlp", target_modules=["lin0"], use_dora=True),
+    row("mlp", target_modules=["lin0", "lin1"], use_dora=True),
+    row("mlp", target_modules="lin1", use_dora=True, lora_alpha=32),
+    row("mlp", target_modules=["lin0"], use_dora=True, lora_dropout=0.1, use_rslora=True),
+    row("mlp_no_bias", target_modules=["lin0"], use_dora=True),
+    row("emb_conv1d", target_modules=["conv1d"], use_dora=True),
+    row("emb_conv1d", target_modules=["emb"], use_dora=True),
+    row("emb_conv1d", target_modules=["emb", "conv1d"], use_dora=True),
+    row("conv1d_bigger", target_modules=["conv"], use_dora=True),
+    row("conv2d", target_modules=["conv"], use_dora=True),
+    row("conv2d", target_modules=["conv", "lin0"], use_dora=True),
+    row("conv2d_1x1", target_modules=["conv"], use_dora=True),
+    row("conv3d", target_modules=["conv"], use_dora=True),
+]
+EMBEDDING_ROWS = [
+    row("emb_conv1d", target_modules=["conv1d"]),
+    row("emb_conv1d", target_modules=["emb"]),
+    row("emb_conv1d", target_modules=["emb", "conv1d"]),
+    row("emb_conv1d", target_modules=["lin0"], trainable_token_indices={"emb": [0, 10]}),
+]
+CONVOLUTION_ROWS = [
+    row("conv1d", target_modules=["conv"]),
+    row("conv1d_bigger", target_modules=["conv"]),
+    row("conv1d_groups", target_modules=["conv"]),
+    row("conv1d_kernel1", target_modules=["conv"]),
+    row("conv2d", target_modules=["conv"]),
+    row("conv2d", target_modules=["conv", "lin0"]),
+    row("conv2d_1x1", target_modules=["conv"]),
+    row("conv2d_groups", target_modules=["conv"]),
+    row("conv2d_groups2", target_modules=["conv"]),
+    row("conv3d", target_modules=["conv"]),
+    row("conv3d", target_modules=["conv", "lin0"]),
+    row("conv2d", target_modules=["conv"], lora_alpha=32, lora_bias=True),
+    row("conv3d", target_modules=["conv"], lora_alpha=32, lora_bias=True),
+]
+OTHER_ROWS = [
+    row("attention", target_modules=["mha"]),
+    row("attention", target_modules=["mha", "lin0"]),
+    row("matrices", target_modules=[], target_parameters=["lin0.weight"]),
+    row("matrices", target_modules=[], target_parameters=["lin0.weight", "lin1.weight"]),
+]
+
+# Variants of PEFT's that Tenon does not have, and how it calls them.
+REFUSED = [
+    ("KaSA", row("mlp", target_modules=["lin0"], kasa_config=KasaConfig())),
+    ("MiCA", row("mlp", target_modules=["lin0"], init_lora_weights="mica", r=2)),
+    ("VeLoRA", row("mlp", target_modules=["lin0"], velora_config=VeloraConfig(num_groups=5))),
+    ("MonteCLoRA", row("mlp", target_modules=["lin0"], monteclora_config=MontecloraConfig())),
+    (
+        "BD-LoRA",
+        row(
+            "mlp",
+            target_modules=["lin0"],
+            use_bdlora=BdLoraConfig(target_modules_bd_b=["lin0"], nblocks=2),
+        ),
+    ),
+    ("aLoRA", row("mlp", target_modules=["lin0"], alora_invocation_tokens=[3, 4])),
+]
+
+
+def for_each(rows):
+    """A test that runs for each of the rows."""
+
+    def decorate(check):
+        def test(self):
+            for name, lora in rows:
+                with self.subTest(toy=name, **lora):
+                    check(self, name, lora)
+
+        return test
+
+    return decorate
+
+
+class ToysTest(ParityTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        warnings.simplefilter("ignore")
+        cls.exported = {}
+
+    def table(self, name):
+        if name not in self.exported:
+            path = self.workspace.folder / f"{name}.pt2"
+            example = models.Example(toys.toy(name), {"X": toys.example_input()}, {"X": None})
+            models.export_to(path, example)
+            self.exported[name] = {"path": path}
+        return self.exported[name]
+
+    def exchange(self, name, lora):
+        self.peft_to_tenon(name, lora)
+        self.tenon_to_peft(name, lora)
+
+    test_mlps = for_each(MLP_ROWS)(exchange)
+    test_bias = for_each(BIAS_ROWS)(exchange)
+    test_dora = for_each(DORA_ROWS)(exchange)
+    test_embeddings = for_each(EMBEDDING_ROWS)(exchange)
+    test_convolutions = for_each(CONVOLUTION_ROWS)(exchange)
+    test_others = for_each(OTHER_ROWS)(exchange)
+
+    def peft_to_tenon(self, name, lora):
+        folder, peft_model = self.save_by_peft(name, lora)
+        expected = predict(peft_model)
+        self.assertGreater((expected - predict(toys.toy(name))).abs().max(), 1e-3)
+        self.assert_close(self.predict(name, folder), expected)
+
+    def tenon_to_peft(self, name, lora):
+        """One step from a random start, so that biases and saved modules differ from the base's."""
+        folder = self.workspace.new_path()
+        _, target = toys.example_input(), torch.arange(toys.ROWS) % 2
+        config = {
+            "model": self.table(name),
+            "adapter": {"method": "lora", "init_lora_weights": False, **lora},
+            "data": {
+                "train": self.workspace.write_tensors(
+                    {"x": toys.example_input(), "labels": target}
+                )
+            },
+            "train": {
+                "loss": "nll",
+                "optimizer": "sgd",
+                "learning_rate": 0.1,
+                "steps": 1,
+                "batch_size": toys.ROWS,
+            },
+            "output": {"directory": folder},
+        }
+        self.workspace.tenon_ok("run", self.workspace.write_config(config))
+        reference, _ = self.save_by_peft(name, lora)
+        self.assertEqual(kinds(folder), kinds(reference))
+        loaded = self.load_by_peft(name, folder)
+        expected = predict(loaded)
+        self.assertGreater((expected - predict(toys.toy(name))).abs().max(), 1e-3)
+        self.assert_close(self.predict(name, folder), expected)
+
+    def test_variants_that_tenon_does_not_have_are_refused_by_name(self):
+        for variant, (name, lora) in REFUSED:
+            with self.subTest(variant=variant):
+                folder, _ = self.save_by_peft(name, {"init_lora_weights": True, **lora})
+                done = self.workspace.tenon(
+                    "predict",
+                    self.workspace.write_config({"model": self.table(name)}),
+                    *("--adapter", folder),
+                    *("--inputs", self.workspace.write_tensors({"x": toys.example_input()})),
+                    *("--outputs", self.workspace.new_path()),
+                )
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(variant, done.stderr)
+
+    def predict(self, name, adapter):
+        return self.workspace.predict(self.table(name), {"x": toys.example_input()}, adapter)
+
+    def save_by_peft(self, name, lora):
+        """An adapter of random tensors, everything that it trains off the base's values."""
+        torch.manual_seed(3)
+        config = LoraConfig(**{"init_lora_weights": False, **lora})
+        peft_model = get_peft_model(toys.toy(name), config).eval()
+        with torch.no_grad():
+            for parameter_name, parameter in peft_model.named_parameters():
+                if parameter.requires_grad and "lora_" not in parameter_name:
+                    parameter.add_(torch.randn_like(parameter), alpha=0.1)
+                if "lora_magnitude_vector" in parameter_name or "lora_B" in parameter_name:
+                    parameter.mul_(1 + 0.2 * torch.rand_like(parameter))
+        folder = self.workspace.new_path()
+        peft_model.save_pretrained(folder)
+        return folder, peft_model
+
+    def load_by_peft(self, name, folder):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            loaded = PeftModel.from_pretrained(toys.toy(name), folder).eval()
+        missing = [str(w.message) for w in caught if "missing adapter keys" in str(w.message)]
+        self.assertEqual(missing, [])
+        return loaded
+
+    def assert_close(self, actual, expected):
+        self.assert_within(actual, expected, 1e-5 * max(1, expected.abs().max().item()))
+
+
+def predict(model):
+    with torch.no_grad():
+        return model(toys.example_input())
+
+
+def kinds(folder):
+    tensors = load_file(folder / "adapter_model.safetensors")
+    return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
+
+
+if __name__ == "__main__":
+    main()
