@@ -61,6 +61,11 @@ class LayerPlanner {
     tenon_setup setup{layer.options, {}, {}};
     layer.parameters = layer.layer_type->declare(*layer.facts, setup);
     layer.scaling = method_.scaling(*layer.facts, setup);
+    const std::string ignored = options_.ignored(setup.asked);
+    if (!ignored.empty()) {
+      fail(module, "cannot be adapted with " + ignored + ", which " + layer.layer_type->id() +
+                       " does not have");
+    }
     return layer;
   }
 

@@ -31,6 +31,16 @@ OptionTable LayerOptions::method_keys(const std::string& path) const {
   return keys;
 }
 
+std::string LayerOptions::ignored(const std::set<std::string>& asked) const {
+  if (config_.method != "lora") return "";
+  if (config_.use_dora && !asked.contains("use_dora")) return "use_dora";
+  if (config_.lora_bias && !asked.contains("lora_bias")) return "lora_bias";
+  if (config_.init_lora_weights != "default" && !asked.contains("init_lora_weights")) {
+    return "init_lora_weights";
+  }
+  return "";
+}
+
 const OptionTable& LayerOptions::own(const LayerType& layer_type) {
   const auto known = own_.find(&layer_type);
   if (known != own_.end()) return known->second;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ class LayerOptions {
 
   // The method's keys, PEFT's patterns applied.
   OptionTable method_keys(const std::string& path) const;
+  // Of LoRA's variants that the config asks for, one that a layer type has not looked at and so
+  // does not have: "use_dora"; "" if there is none.
+  std::string ignored(const std::set<std::string>& asked) const;
   // Complete and checked; what is wrong with the config's is kept for throw_problems.
   const OptionTable& own(const LayerType& layer_type);
   // Throws Error{kInjection} if the record's options are not the layer type's, or not the config's.

@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
-#include "config/lora_init.h"
 #include "inject/default_targets.h"
 #include "inject/output_layer.h"
 
@@ -76,15 +75,10 @@ void take_default(const ModelData& model, ResolvedTargets& resolved) {
 // What a config can say and no layer does yet.
 void refuse_missing(const AdapterConfig& config) {
   std::vector<std::string> missing;
-  if (config.use_dora) missing.emplace_back("use_dora");
-  if (config.lora_bias) missing.emplace_back("lora_bias");
   if (config.bias != "none") missing.push_back("bias = \"" + config.bias + "\"");
   if (!config.trainable_tokens.empty()) missing.emplace_back("trainable_token_indices");
   if (config.ensure_weight_tying) missing.emplace_back("ensure_weight_tying");
   if (!config.autocast_adapter_dtype) missing.emplace_back("autocast_adapter_dtype = false");
-  if (config.init_lora_weights == "orthogonal" || changes_base(config.init_lora_weights)) {
-    missing.push_back("init_lora_weights = \"" + config.init_lora_weights + "\"");
-  }
   if (missing.empty()) return;
   throw Error({.stage = Stage::kInjection,
                .message = "not supported: " + join(missing),

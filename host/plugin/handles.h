@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -111,6 +112,7 @@ struct tenon_setup {
   tenon::OptionTable options;
   std::vector<tenon::ParameterSpec> parameters;
   mutable tenon::StringViews views;
+  mutable std::set<std::string> asked = {};  // the options that the plugin has looked at
 };
 
 // The host's seeded source of random numbers.

@@ -54,6 +54,7 @@ tenon_status option(const tenon_setup* setup, const char* key, tenon_value* out,
   return fenced(error, [&] {
     const auto found = setup->options.find(key);
     if (found == setup->options.end()) return unknown(error, "option", key);
+    setup->asked.insert(key);
     *out = to_value(found->second, setup->views);
     return static_cast<tenon_status>(TENON_OK);
   });

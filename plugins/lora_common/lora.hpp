@@ -16,10 +16,11 @@ constexpr std::uint32_t kB = 1;
 
 // PEFT's init_lora_weights: true is "default", false is "random".
 inline tenon::Init initial_a(const tenon::Setup& setup) {
-  if (setup.option<std::string>("init_lora_weights") == "gaussian") {
-    return tenon::Init::normal(0, 1.0 / static_cast<double>(setup.r()));
-  }
-  return tenon::Init::kaiming_uniform();
+  const auto init = setup.option<std::string>("init_lora_weights");
+  if (init == "gaussian") return tenon::Init::normal(0, 1.0 / static_cast<double>(setup.r()));
+  if (init == "default" || init == "random") return tenon::Init::kaiming_uniform();
+  throw tenon::Failure(TENON_UNSUPPORTED,
+                       "init_lora_weights = \"" + init + "\" is for fully connected layers only");
 }
 inline tenon::Init initial_b(const tenon::Setup& setup) {
   if (setup.option<std::string>("init_lora_weights") == "random") {

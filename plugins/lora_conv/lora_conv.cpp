@@ -7,6 +7,7 @@
 #include <tenon/sdk.hpp>
 
 #include "lora_common/pointwise.hpp"
+#include "lora_common/variants.hpp"
 
 namespace {
 
@@ -39,6 +40,20 @@ Tensor sum_blocks(const Tensor& out, std::int64_t groups, std::size_t kernel_dim
   return sum(reshape(out, shape), static_cast<std::int64_t>(channels));
 }
 
+Tensor kernel_rows(const Tensor& kernel) { return reshape(kernel, {kernel.size(0), -1}); }
+
+// ||W + s B A|| for each output channel. With groups PEFT reads B A, which has no place in such a
+// kernel, in the order of its numbers; so it is read here, or magnitudes would not be exchangeable.
+Tensor kernel_norms(const Tensor& weight, const Tensor& a, const Tensor& b, double s) {
+  if (a.size(1) == weight.size(1)) {
+    return lora::row_norms(kernel_rows(weight), kernel_rows(a), kernel_rows(b), s);
+  }
+  const Tensor factor = lora::detached(reshape(b, {-1, a.size(0)}));
+  const Tensor update = reshape(matmul(factor, lora::detached(kernel_rows(a))), weight.shape());
+  const Tensor rows = kernel_rows(add(lora::with_dtype(weight, a.dtype()), update, s));
+  return lora::root(lora::sum_of_rows(rows * rows));
+}
+
 struct LoraConv : tenon::Layer<LoraConv> {
   static constexpr tenon::layer_type kType{
       .id = "tenon.lora-conv",
@@ -58,19 +73,33 @@ struct LoraConv : tenon::Layer<LoraConv> {
     a[0] = setup.r();
     a[1] *= groups;
     lora::add_pair(setup, a, b);
+    Shape magnitude(b.size(), 1);
+    magnitude[1] = b[0];
+    lora::add_variant(setup, b[0], magnitude);
+  }
+
+  static lora::Variant prepare(const Setup& setup) { return lora::variant_of(setup); }
+  static void initialise(const Setup& setup, Start& start) {
+    if (!lora::variant_of(setup).dora) return;
+    const Tensor norms = kernel_norms(start.weight("weight"), start.parameter(lora::kA),
+                                      start.parameter(lora::kB), start.scaling());
+    start.set_parameter(lora::kMagnitude,
+                        reshape(norms, start.parameter(lora::kMagnitude).shape()));
   }
 
   static Outputs forward(Call& call) {
-    Tensor y = call.base()[0];
-    for (const tenon::Adapter& adapter : call.adapters()) {
-      y = lora::add_term(y, term(call, adapter), adapter.scaling());
-    }
+    const Tensor base = call.base()[0];
+    Tensor y = base;
+    for (const tenon::Adapter& adapter : call.adapters()) y = with_adapter(call, adapter, y, base);
     return y;
   }
 
   static Tensor merged_weight(Call& call, const Weight& weight) {
+    if (weight.name == "bias") return lora::merged_bias(call, weight);
     if (weight.name != "weight") return {};
-    Tensor merged = call.weight(weight);
+    lora::require_bias_to_merge(call);
+    const Tensor original = kernel_rows(call.weight(weight));
+    Tensor merged = original;
     for (const tenon::Adapter& adapter : call.adapters()) {
       const Tensor a = adapter.parameter(lora::kA);
       const Tensor b = adapter.parameter(lora::kB);
@@ -81,18 +110,35 @@ struct LoraConv : tenon::Layer<LoraConv> {
                              "kernel of " +
                                  std::to_string(groups) + " groups only those of its group");
       }
-      const Tensor delta = matmul(reshape(b, {b.size(0), -1}), reshape(a, {a.size(0), -1}));
-      merged = lora::add_term(merged, reshape(delta, weight.shape), adapter.scaling());
+      const Tensor delta = matmul(kernel_rows(b), kernel_rows(a));
+      const Tensor norms = kernel_norms(call.weight(weight), a, b, adapter.scaling());
+      merged = lora::merge_rows(merged, original, adapter, delta, norms);
     }
-    return merged;
+    return reshape(merged, weight.shape);
   }
 
  private:
-  static Tensor term(const Call& call, const tenon::Adapter& adapter) {
+  static Tensor with_adapter(const Call& call, const tenon::Adapter& adapter, const Tensor& y,
+                             const Tensor& base) {
+    const Tensor weight = call.weight("weight");
+    Shape along(weight.shape().size() - 1, 1);
+    along[0] = weight.size(0);
+    const Tensor x = lora::low_rank_input(call, adapter, call.input());
+    Tensor added = term(call, adapter, x);
+    const auto variant = adapter.state<lora::Variant>();
+    if (variant.bias) added = added + reshape(adapter.parameter(lora::kBias), along);
+    if (!variant.dora) return lora::add_term(y, added, adapter.scaling());
+    const Tensor norms = kernel_norms(weight, adapter.parameter(lora::kA),
+                                      adapter.parameter(lora::kB), adapter.scaling());
+    const Tensor scale = lora::dora_scale(adapter.parameter(lora::kMagnitude), norms);
+    return lora::add_dora(y, lora::direct_output(call, adapter, base, x, along), added, scale,
+                          adapter.scaling(), along);
+  }
+
+  static Tensor term(const Call& call, const tenon::Adapter& adapter, const Tensor& input) {
     const Tensor a = adapter.parameter(lora::kA);
     const std::int64_t groups = a.size(1) / call.base_info().weight("weight").shape[1];
     const Tensor kernel = groups == 1 ? a : in_blocks(a, groups);
-    const Tensor input = lora::low_rank_input(call, adapter, call.input());
     Tensor h = call.base({input}, lora::without_bias(call, kernel, kernel.size(0)))[0];
     if (groups > 1) h = sum_blocks(h, groups, a.shape().size() - 2);
     return lora::pointwise(h, adapter.parameter(lora::kB), groups);

@@ -9,6 +9,7 @@
 #include <tenon/sdk.hpp>
 
 #include "lora_common/lora.hpp"
+#include "lora_common/variants.hpp"
 
 namespace {
 
@@ -39,14 +40,18 @@ Tensor updated_weight(const tenon::Call& call, const tenon::Weight& weight) {
   return merged;
 }
 
+// The rows of A^T that the base looks up.
+Tensor look_up(const tenon::Call& call, const tenon::Adapter& adapter) {
+  const Tensor rows = transpose(adapter.parameter(lora::kA), 0, 1);
+  return call.base(call.inputs(), {{call.base_info().weight("weight"), rows}})[0];
+}
+
 // The base plus the low-rank look-up of each adapter.
 Tensor looked_up(const tenon::Call& call) {
-  const tenon::Weight weight = call.base_info().weight("weight");
   Tensor y = call.base()[0];
   for (const tenon::Adapter& adapter : call.adapters()) {
-    const Tensor rows = transpose(adapter.parameter(lora::kA), 0, 1);
-    const Tensor h = call.base(call.inputs(), {{weight, rows}})[0];
-    y = lora::add_term(y, linear(h, adapter.parameter(lora::kB)), adapter.scaling());
+    const Tensor term = linear(look_up(call, adapter), adapter.parameter(lora::kB));
+    y = lora::add_term(y, term, adapter.scaling());
   }
   return y;
 }
@@ -58,8 +63,40 @@ struct LoraEmbedding : tenon::Layer<LoraEmbedding> {
                                            .title = "lora.Embedding",
                                            .doc = "Low-rank update of an embedding's rows."};
 
-  static void add_adapter(Setup& setup) { add_pair(setup); }
-  static Outputs forward(Call& call) { return looked_up(call); }
+  static void add_adapter(Setup& setup) {
+    add_pair(setup);
+    if (lora::variant_of(setup).bias) {
+      throw tenon::Failure(TENON_UNSUPPORTED, "lora_bias is not for embeddings");
+    }
+    const std::int64_t size = setup.base().weight("weight").shape[1];
+    lora::add_variant(setup, size, {size});
+  }
+  static lora::Variant prepare(const Setup& setup) { return lora::variant_of(setup); }
+  static void initialise(const Setup& setup, Start& start) {
+    if (!lora::variant_of(setup).dora) return;
+    const Tensor rows = transpose(start.weight("weight"), 0, 1);
+    start.set_parameter(lora::kMagnitude,
+                        lora::row_norms(rows, start.parameter(lora::kA), start.parameter(lora::kB),
+                                        start.scaling()));
+  }
+
+  static Outputs forward(Call& call) {
+    const Tensor base = call.base()[0];
+    Tensor y = base;
+    for (const tenon::Adapter& adapter : call.adapters()) {
+      const Tensor b = adapter.parameter(lora::kB);
+      const Tensor term = linear(look_up(call, adapter), b);
+      if (!adapter.state<lora::Variant>().dora) {
+        y = lora::add_term(y, term, adapter.scaling());
+        continue;
+      }
+      const Tensor rows = transpose(call.weight("weight"), 0, 1);
+      const Tensor norms = lora::row_norms(rows, adapter.parameter(lora::kA), b, adapter.scaling());
+      const Tensor scale = lora::dora_scale(adapter.parameter(lora::kMagnitude), norms);
+      y = lora::add_dora(y, base, term, scale, adapter.scaling(), {b.size(0)});
+    }
+    return y;
+  }
 
   static Tensor merged_weight(Call& call, const Weight& weight) {
     if (weight.name != "weight") return {};
@@ -68,7 +105,15 @@ struct LoraEmbedding : tenon::Layer<LoraEmbedding> {
                            "the update cannot be merged: with max_norm the embedding would scale "
                            "down the merged rows, not each of the two as while training");
     }
-    return updated_weight(call, weight);
+    const Tensor original = transpose(call.weight(weight), 0, 1);
+    Tensor merged = original;
+    for (const tenon::Adapter& adapter : call.adapters()) {
+      const Tensor a = adapter.parameter(lora::kA);
+      const Tensor b = adapter.parameter(lora::kB);
+      const Tensor norms = lora::row_norms(original, a, b, adapter.scaling());
+      merged = lora::merge_rows(merged, original, adapter, matmul(b, a), norms);
+    }
+    return transpose(merged, 0, 1);
   }
 };
 

@@ -7,14 +7,35 @@
 #include <tenon/sdk.hpp>
 
 #include "lora_common/lora.hpp"
+#include "lora_common/variants.hpp"
 
 namespace {
 
-// B A x by plain operators: for bases that are not one aten::linear, for second adapters, and for
-// adapters kept in another precision than the base, computed in theirs.
-tenon::Tensor term(const tenon::Call& call, const tenon::Adapter& adapter) {
+// y with one adapter by plain operators: for bases that are not one aten::linear, for second
+// adapters, for variants, and for adapters kept in another precision than the base, computed in
+// theirs. `base` is the base's own output.
+tenon::Tensor with_adapter(const tenon::Call& call, const tenon::Adapter& adapter,
+                           const tenon::Tensor& y, const tenon::Tensor& base) {
   const tenon::Tensor x = lora::low_rank_input(call, adapter, call.input());
-  return linear(linear(x, adapter.parameter(lora::kA)), adapter.parameter(lora::kB));
+  const tenon::Tensor a = adapter.parameter(lora::kA);
+  const tenon::Tensor b = adapter.parameter(lora::kB);
+  tenon::Tensor term = linear(linear(x, a), b);
+  const auto variant = adapter.state<lora::Variant>();
+  if (variant.bias) term = term + adapter.parameter(lora::kBias);
+  if (!variant.dora) return lora::add_term(y, term, adapter.scaling());
+  const tenon::Shape along{b.size(0)};
+  const tenon::Tensor scale =
+      lora::dora_scale(adapter.parameter(lora::kMagnitude),
+                       lora::row_norms(call.weight("weight"), a, b, adapter.scaling()));
+  return lora::add_dora(y, lora::direct_output(call, adapter, base, x, along), term, scale,
+                        adapter.scaling(), along);
+}
+
+bool all_plain(const tenon::Call& call) {
+  for (std::uint32_t i = 0; i < call.n_adapters(); ++i) {
+    if (!call.adapter(i).state<lora::Variant>().is_plain()) return false;
+  }
+  return true;
 }
 
 // The method itself. Its keys (r, lora_alpha, ...) are the host's own, which reads PEFT's
@@ -50,7 +71,13 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
 
   static void add_adapter(Setup& setup) {
     const tenon::Shape shape = setup.base().weight("weight").shape;
-    lora::add_pair(setup, {setup.r(), shape[1]}, {shape[0], setup.r()});
+    lora::add_linear_pair(setup, shape[1], shape[0]);
+    lora::add_variant(setup, shape[0], {shape[0]});
+  }
+
+  static lora::Variant prepare(const Setup& setup) { return lora::variant_of(setup); }
+  static void initialise(const Setup& setup, Start& start) {
+    lora::start_linear(setup, start, false);
   }
 
   static Outputs forward(Call& call) {
@@ -77,11 +104,16 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
   }
 
   static Tensor merged_weight(Call& call, const Weight& weight) {
+    if (weight.name == "bias") return lora::merged_bias(call, weight);
     if (weight.name != "weight") return {};
-    Tensor merged = call.weight(weight);
+    lora::require_bias_to_merge(call);
+    const Tensor original = call.weight(weight);
+    Tensor merged = original;
     for (const tenon::Adapter& adapter : call.adapters()) {
-      const Tensor delta = matmul(adapter.parameter(lora::kB), adapter.parameter(lora::kA));
-      merged = lora::add_term(merged, delta, adapter.scaling());
+      const Tensor a = adapter.parameter(lora::kA);
+      const Tensor b = adapter.parameter(lora::kB);
+      const Tensor norms = lora::row_norms(original, a, b, adapter.scaling());
+      merged = lora::merge_rows(merged, original, adapter, matmul(b, a), norms);
     }
     return merged;
   }
@@ -93,14 +125,15 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
 
   static bool can_fuse(const Call& call) {
     return call.base_info().operator_name() == "aten::linear" &&
-           call.adapter(0).parameter(lora::kA).dtype() == call.input().dtype();
+           call.adapter(0).parameter(lora::kA).dtype() == call.input().dtype() && all_plain(call);
   }
 
-  // The terms of the adapters from number `first` on.
-  static Tensor with_others(const Call& call, Tensor y, std::uint32_t first) {
+  // The terms of the adapters from number `first` on; with variants that is all of them, and `base`
+  // is the base's own output.
+  static Tensor with_others(const Call& call, const Tensor& base, std::uint32_t first) {
+    Tensor y = base;
     for (std::uint32_t i = first; i < call.n_adapters(); ++i) {
-      const tenon::Adapter adapter = call.adapter(i);
-      y = lora::add_term(y, term(call, adapter), adapter.scaling());
+      y = with_adapter(call, call.adapter(i), y, base);
     }
     return y;
   }

@@ -1,0 +1,156 @@
+// The variants of LoRA that change a layer's parameters or its formula: a bias on B, and DoRA (Liu
+// et al. 2024, arXiv:2402.09353; PEFT: tuners/lora/variants.py and dora.py).
+//
+// Formulas are those of a matrix W (out, in) with one row for each output; a layer whose weight is
+// stored otherwise hands in its rows. DoRA:
+//   y = b + m / ||W + s B A|| * (W x + s B A x),   the norm of each row, a constant to the
+//   gradient.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+
+#include <tenon/sdk.hpp>
+
+#include "lora_common/lora.hpp"
+#include "lora_common/start.hpp"
+
+namespace lora {
+
+// Behind A and B: the magnitude m, or the bias of B; PEFT has no layer with both.
+constexpr std::uint32_t kMagnitude = 2;
+constexpr std::uint32_t kBias = 2;
+
+struct Variant {
+  bool dora = false;
+  bool bias = false;
+  bool is_plain() const { return !dora && !bias; }
+};
+
+inline Variant variant_of(const tenon::Setup& setup) {
+  return {setup.option<bool>("use_dora"), setup.option<bool>("lora_bias")};
+}
+
+// Declares what the variant needs behind the pair; `magnitude` as PEFT shapes it.
+inline void add_variant(tenon::Setup& setup, std::int64_t out, const tenon::Shape& magnitude) {
+  const Variant variant = variant_of(setup);
+  if (variant.dora) {
+    setup.parameter("lora_magnitude_vector", magnitude, tenon::Init::zeros());
+  }
+  if (!variant.bias) return;
+  const double bound = 1 / std::sqrt(static_cast<double>(setup.r()));  // as torch.nn.Linear's
+  const bool random = setup.option<std::string>("init_lora_weights") == "random";
+  setup.parameter("lora_B.bias", {out},
+                  random ? tenon::Init::uniform(-bound, bound) : tenon::Init::zeros());
+}
+
+inline tenon::Tensor detached(const tenon::Tensor& x) {
+  static const tenon::Operator op("aten::detach");
+  return op(x);
+}
+
+inline tenon::Tensor sum_of_rows(const tenon::Tensor& x) {
+  static const tenon::Operator op("aten::sum", "dim_IntList");
+  return op(x, tenon::Shape{1});
+}
+
+inline tenon::Tensor root(const tenon::Tensor& squares) {
+  static const tenon::Operator clamp("aten::clamp_min");
+  static const tenon::Operator sqrt("aten::sqrt");
+  return sqrt(clamp(squares, 0.0));
+}
+
+// ||W + s B A|| of each row without the product B A:
+//   ||W||^2 + 2 s <W, B A> + s^2 ||B A||^2,  <W, B A> = <W A^T, B>,  ||B A||^2 = <B (A A^T), B>.
+inline tenon::Tensor row_norms(const tenon::Tensor& weight_rows, const tenon::Tensor& a_factor,
+                               const tenon::Tensor& b_factor, double s) {
+  const tenon::Tensor a = detached(a_factor);
+  const tenon::Tensor b = detached(b_factor);
+  const tenon::Tensor w = with_dtype(detached(weight_rows), a.dtype());
+  const tenon::Tensor at = transpose(a, 0, 1);
+  const tenon::Tensor cross = sum_of_rows(matmul(w, at) * b);
+  const tenon::Tensor update = sum_of_rows(matmul(b, matmul(a, at)) * b);
+  return root(add(add(sum_of_rows(w * w), cross, 2 * s), update, s * s));
+}
+
+// m / ||W + s B A||, one number for each output.
+inline tenon::Tensor dora_scale(const tenon::Tensor& magnitude, const tenon::Tensor& norms) {
+  return reshape(magnitude, {norms.size(0)}) / norms;
+}
+
+// y plus what one DoRA adapter adds to it: (scale - 1) * direct + scale * s * term, where direct is
+// W x without the bias. `along` shapes one number for each output to broadcast over y.
+inline tenon::Tensor add_dora(const tenon::Tensor& y, const tenon::Tensor& direct,
+                              const tenon::Tensor& term, const tenon::Tensor& scale, double s,
+                              const tenon::Shape& along) {
+  const tenon::Tensor factor = reshape(scale, along);
+  const tenon::Tensor whole = factor * add(with_dtype(direct, term.dtype()), term, s);
+  return with_dtype(with_dtype(y, term.dtype()) + (whole - with_dtype(direct, term.dtype())),
+                    y.dtype());
+}
+
+// W x without the bias, on the input that the low-rank path takes: the base's own output, unless
+// dropout has changed its input.
+inline tenon::Tensor direct_output(const tenon::Call& call, const tenon::Adapter& adapter,
+                                   const tenon::Tensor& base_output, const tenon::Tensor& x,
+                                   const tenon::Shape& along) {
+  const auto bias = call.base_info().find_weight("bias");
+  if (call.training() && adapter.dropout() != 0) {
+    const tenon::Tensor weight = call.weight("weight");
+    return call.base({with_dtype(x, call.input().dtype())},
+                     without_bias(call, weight, bias ? call.weight(*bias).size(0) : 0))[0];
+  }
+  return bias ? base_output - reshape(call.weight(*bias), along) : base_output;
+}
+
+// The rows of the weight with one adapter added to `merged`; `original` are the base's own rows.
+inline tenon::Tensor merge_rows(const tenon::Tensor& merged, const tenon::Tensor& original,
+                                const tenon::Adapter& adapter, const tenon::Tensor& delta,
+                                const tenon::Tensor& norms) {
+  if (!adapter.state<Variant>().dora) return add_term(merged, delta, adapter.scaling());
+  const tenon::Tensor scale = dora_scale(adapter.parameter(kMagnitude), norms);
+  const tenon::Tensor whole = reshape(scale, {norms.size(0), 1}) *
+                              add(with_dtype(original, delta.dtype()), delta, adapter.scaling());
+  return with_dtype(
+      with_dtype(merged, delta.dtype()) + (whole - with_dtype(original, delta.dtype())),
+      merged.dtype());
+}
+
+// The bias with the adapters' biases in it; an undefined tensor if none has one.
+inline tenon::Tensor merged_bias(const tenon::Call& call, const tenon::Weight& weight) {
+  tenon::Tensor merged;
+  for (const tenon::Adapter& adapter : call.adapters()) {
+    if (!adapter.state<Variant>().bias) continue;
+    const tenon::Tensor before = merged ? merged : call.weight(weight);
+    merged = add_term(before, adapter.parameter(kBias), adapter.scaling());
+  }
+  return merged;
+}
+
+// Starts a fully connected layer whose weight is stored as W, or transposed.
+inline void start_linear(const tenon::Setup& setup, tenon::Start& start, bool transposed) {
+  const tenon::Tensor stored = start.weight("weight");
+  const tenon::Tensor rows = transposed ? transpose(stored, 0, 1) : stored;
+  const Started started = start_pair(setup, start, rows);
+  if (started.rest) {
+    static const tenon::Operator contiguous("aten::contiguous");
+    start.set_weight("weight",
+                     transposed ? contiguous(transpose(started.rest, 0, 1)) : started.rest);
+  }
+  if (!variant_of(setup).dora) return;
+  start.set_parameter(kMagnitude, row_norms(started.rest ? started.rest : rows, started.pair.a,
+                                            started.pair.b, start.scaling()));
+}
+
+inline void require_bias_to_merge(const tenon::Call& call) {
+  if (call.base_info().find_weight("bias")) return;
+  for (const tenon::Adapter& adapter : call.adapters()) {
+    if (!adapter.state<Variant>().bias) continue;
+    throw tenon::Failure(
+        TENON_UNSUPPORTED,
+        "the update cannot be merged: it has a bias (lora_bias), the base has none");
+  }
+}
+
+}  // namespace lora
