@@ -14,7 +14,6 @@
 #include <tenon/sdk.hpp>
 
 #include "lora_common/lora.hpp"
-#include "lora_common/start.hpp"
 
 namespace lora {
 
@@ -126,21 +125,6 @@ inline tenon::Tensor merged_bias(const tenon::Call& call, const tenon::Weight& w
     merged = add_term(before, adapter.parameter(kBias), adapter.scaling());
   }
   return merged;
-}
-
-// Starts a fully connected layer whose weight is stored as W, or transposed.
-inline void start_linear(const tenon::Setup& setup, tenon::Start& start, bool transposed) {
-  const tenon::Tensor stored = start.weight("weight");
-  const tenon::Tensor rows = transposed ? transpose(stored, 0, 1) : stored;
-  const Started started = start_pair(setup, start, rows);
-  if (started.rest) {
-    static const tenon::Operator contiguous("aten::contiguous");
-    start.set_weight("weight",
-                     transposed ? contiguous(transpose(started.rest, 0, 1)) : started.rest);
-  }
-  if (!variant_of(setup).dora) return;
-  start.set_parameter(kMagnitude, row_norms(started.rest ? started.rest : rows, started.pair.a,
-                                            started.pair.b, start.scaling()));
 }
 
 inline void require_bias_to_merge(const tenon::Call& call) {

@@ -8,8 +8,7 @@
 
 #include <tenon/sdk.hpp>
 
-#include "lora_common/lora.hpp"
-#include "lora_common/variants.hpp"
+#include "lora_common/fully_connected.hpp"
 
 namespace {
 
@@ -105,15 +104,7 @@ struct LoraEmbedding : tenon::Layer<LoraEmbedding> {
                            "the update cannot be merged: with max_norm the embedding would scale "
                            "down the merged rows, not each of the two as while training");
     }
-    const Tensor original = transpose(call.weight(weight), 0, 1);
-    Tensor merged = original;
-    for (const tenon::Adapter& adapter : call.adapters()) {
-      const Tensor a = adapter.parameter(lora::kA);
-      const Tensor b = adapter.parameter(lora::kB);
-      const Tensor norms = lora::row_norms(original, a, b, adapter.scaling());
-      merged = lora::merge_rows(merged, original, adapter, matmul(b, a), norms);
-    }
-    return transpose(merged, 0, 1);
+    return transpose(lora::merged_rows(call, transpose(call.weight(weight), 0, 1)), 0, 1);
   }
 };
 

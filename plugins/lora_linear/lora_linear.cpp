@@ -6,37 +6,9 @@
 
 #include <tenon/sdk.hpp>
 
-#include "lora_common/lora.hpp"
-#include "lora_common/variants.hpp"
+#include "lora_common/fully_connected.hpp"
 
 namespace {
-
-// y with one adapter by plain operators: for bases that are not one aten::linear, for second
-// adapters, for variants, and for adapters kept in another precision than the base, computed in
-// theirs. `base` is the base's own output.
-tenon::Tensor with_adapter(const tenon::Call& call, const tenon::Adapter& adapter,
-                           const tenon::Tensor& y, const tenon::Tensor& base) {
-  const tenon::Tensor x = lora::low_rank_input(call, adapter, call.input());
-  const tenon::Tensor a = adapter.parameter(lora::kA);
-  const tenon::Tensor b = adapter.parameter(lora::kB);
-  tenon::Tensor term = linear(linear(x, a), b);
-  const auto variant = adapter.state<lora::Variant>();
-  if (variant.bias) term = term + adapter.parameter(lora::kBias);
-  if (!variant.dora) return lora::add_term(y, term, adapter.scaling());
-  const tenon::Shape along{b.size(0)};
-  const tenon::Tensor scale =
-      lora::dora_scale(adapter.parameter(lora::kMagnitude),
-                       lora::row_norms(call.weight("weight"), a, b, adapter.scaling()));
-  return lora::add_dora(y, lora::direct_output(call, adapter, base, x, along), term, scale,
-                        adapter.scaling(), along);
-}
-
-bool all_plain(const tenon::Call& call) {
-  for (std::uint32_t i = 0; i < call.n_adapters(); ++i) {
-    if (!call.adapter(i).state<lora::Variant>().is_plain()) return false;
-  }
-  return true;
-}
 
 // The method itself. Its keys (r, lora_alpha, ...) are the host's own, which reads PEFT's
 // LoraConfig.
@@ -106,16 +78,7 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
   static Tensor merged_weight(Call& call, const Weight& weight) {
     if (weight.name == "bias") return lora::merged_bias(call, weight);
     if (weight.name != "weight") return {};
-    lora::require_bias_to_merge(call);
-    const Tensor original = call.weight(weight);
-    Tensor merged = original;
-    for (const tenon::Adapter& adapter : call.adapters()) {
-      const Tensor a = adapter.parameter(lora::kA);
-      const Tensor b = adapter.parameter(lora::kB);
-      const Tensor norms = lora::row_norms(original, a, b, adapter.scaling());
-      merged = lora::merge_rows(merged, original, adapter, matmul(b, a), norms);
-    }
-    return merged;
+    return lora::merged_rows(call, call.weight(weight));
   }
 
  private:
@@ -125,7 +88,8 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
 
   static bool can_fuse(const Call& call) {
     return call.base_info().operator_name() == "aten::linear" &&
-           call.adapter(0).parameter(lora::kA).dtype() == call.input().dtype() && all_plain(call);
+           call.adapter(0).parameter(lora::kA).dtype() == call.input().dtype() &&
+           lora::all_plain(call);
   }
 
   // The terms of the adapters from number `first` on; with variants that is all of them, and `base`
@@ -133,7 +97,7 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
   static Tensor with_others(const Call& call, const Tensor& base, std::uint32_t first) {
     Tensor y = base;
     for (std::uint32_t i = first; i < call.n_adapters(); ++i) {
-      y = with_adapter(call, call.adapter(i), y, base);
+      y = lora::with_adapter(call, call.adapter(i), y, base, call.weight("weight"));
     }
     return y;
   }

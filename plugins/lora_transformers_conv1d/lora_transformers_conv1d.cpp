@@ -2,7 +2,7 @@
 // fan_in_fan_out): y = x W + b + s * B A dropout(x). W (in, out); A (r, in); B (out, r).
 #include <tenon/sdk.hpp>
 
-#include "lora_common/lora.hpp"
+#include "lora_common/fully_connected.hpp"
 
 namespace {
 
@@ -16,30 +16,32 @@ struct LoraTransformersConv1d : tenon::Layer<LoraTransformersConv1d> {
 
   static void add_adapter(Setup& setup) {
     const tenon::Shape shape = setup.base().weight("weight").shape;
-    lora::add_pair(setup, {setup.r(), shape[0]}, {shape[1], setup.r()});
+    lora::add_linear_pair(setup, shape[0], shape[1]);
+    lora::add_variant(setup, shape[1], {shape[1]});
+  }
+
+  static lora::Variant prepare(const Setup& setup) { return lora::variant_of(setup); }
+  static void initialise(const Setup& setup, Start& start) {
+    lora::start_linear(setup, start, true);
   }
 
   static Outputs forward(Call& call) {
     const Tensor input = call.input();
-    const bool can_fuse = call.adapter(0).parameter(lora::kA).dtype() == input.dtype();
-    Tensor y = can_fuse ? fused(call, input) : call.base()[0];
+    const bool can_fuse =
+        call.adapter(0).parameter(lora::kA).dtype() == input.dtype() && lora::all_plain(call);
+    const Tensor base = can_fuse ? fused(call, input) : call.base()[0];
+    const Tensor rows = transpose(call.weight("weight"), 0, 1);
+    Tensor y = base;
     for (std::uint32_t i = can_fuse ? 1 : 0; i < call.n_adapters(); ++i) {
-      const tenon::Adapter adapter = call.adapter(i);
-      const Tensor x = lora::low_rank_input(call, adapter, input);
-      const Tensor low = linear(x, adapter.parameter(lora::kA));
-      y = lora::add_term(y, linear(low, adapter.parameter(lora::kB)), adapter.scaling());
+      y = lora::with_adapter(call, call.adapter(i), y, base, rows);
     }
     return y;
   }
 
   static Tensor merged_weight(Call& call, const Weight& weight) {
+    if (weight.name == "bias") return lora::merged_bias(call, weight);
     if (weight.name != "weight") return {};
-    Tensor merged = call.weight(weight);
-    for (const tenon::Adapter& adapter : call.adapters()) {
-      const Tensor delta = matmul(adapter.parameter(lora::kB), adapter.parameter(lora::kA));
-      merged = lora::add_term(merged, transpose(delta, 0, 1), adapter.scaling());
-    }
-    return merged;
+    return transpose(lora::merged_rows(call, transpose(call.weight(weight), 0, 1)), 0, 1);
   }
 
  private:

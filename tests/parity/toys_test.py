@@ -27,14 +27,6 @@ MLP_ROWS = [
     row("mlp_gru", target_modules=["lin0"], modules_to_save=["gru"]),
     row("mlp_no_bias", target_modules=["lin0", "lin1"]),
 ]
-BIAS_ROWS = [
-    row("mlp", target_modules=["lin0"], bias="all"),
-    row("mlp", target_modules=["lin0"], bias="lora_only"),
-    row("mlp_layernorm", target_modules=["lin1"], bias="all", modules_to_save=["lin0"]),
-    row("conv2d", target_modules=["conv"], bias="lora_only"),
-    row("conv2d", target_modules=["conv"], bias="all"),
-    row("emb_conv1d", target_modules=["conv1d"], bias="all"),
-]
 DORA_ROWS = [
     row("mlp", target_modules=["lin0"], use_dora=True),
     row("mlp", target_modules=["lin0", "lin1"], use_dora=True),
@@ -74,8 +66,6 @@ CONVOLUTION_ROWS = [
 OTHER_ROWS = [
     row("attention", target_modules=["mha"]),
     row("attention", target_modules=["mha", "lin0"]),
-    row("matrices", target_modules=[], target_parameters=["lin0.weight"]),
-    row("matrices", target_modules=[], target_parameters=["lin0.weight", "lin1.weight"]),
 ]
 
 # Variants of PEFT's that Tenon does not have, and how it calls them.
@@ -92,6 +82,7 @@ REFUSED = [
             use_bdlora=BdLoraConfig(target_modules_bd_b=["lin0"], nblocks=2),
         ),
     ),
+    ("bias", row("mlp", target_modules=["lin0"], bias="all")),
     ("aLoRA", row("mlp", target_modules=["lin0"], alora_invocation_tokens=[3, 4])),
 ]
 
@@ -130,11 +121,38 @@ class ToysTest(ParityTest):
         self.tenon_to_peft(name, lora)
 
     test_mlps = for_each(MLP_ROWS)(exchange)
-    test_bias = for_each(BIAS_ROWS)(exchange)
     test_dora = for_each(DORA_ROWS)(exchange)
     test_embeddings = for_each(EMBEDDING_ROWS)(exchange)
     test_convolutions = for_each(CONVOLUTION_ROWS)(exchange)
     test_others = for_each(OTHER_ROWS)(exchange)
+
+    def test_starts_from_the_bases_weight(self):
+        """Each start leaves the output what it was, and PEFT makes the same rest of the weight."""
+        for init in ("pissa", "olora"):
+            for name, target in (("mlp", "lin0"), ("emb_conv1d", "conv1d")):
+                with self.subTest(init=init, toy=name):
+                    r = 4 if name == "mlp" else 1
+                    lora = {"r": r, "lora_alpha": 3, "target_modules": [target]}
+                    lora["init_lora_weights"] = init
+                    self.check_start(name, lora)
+                    self.peft_to_tenon(name, lora)
+                    self.tenon_to_peft(name, lora)
+
+    def test_fast_and_orthogonal_starts(self):
+        lora = {"r": 4, "lora_alpha": 3, "target_modules": ["lin0"]}
+        self.check_start("mlp", {**lora, "init_lora_weights": "pissa_niter_8"})
+        folder = self.train("mlp", {**lora, "init_lora_weights": "orthogonal"}, steps=1, rate=1e-9)
+        tensors = load_file(folder / "adapter_model.safetensors")
+        a, b = (tensors[f"base_model.model.lin0.lora_{x}.weight"] for x in "AB")
+        # Odd and even rows of one orthogonal matrix: B A is zero.
+        self.assertLess((b @ a).abs().max(), 1e-6)
+        self.assertGreater(a.abs().max(), 1e-2)
+        self.tenon_to_peft("mlp", {**lora, "init_lora_weights": "orthogonal"})
+
+    def check_start(self, name, lora):
+        folder = self.train(name, lora, steps=1, rate=1e-12)
+        base = predict(toys.toy(name))
+        self.assert_close(self.predict(name, folder), base)
 
     def peft_to_tenon(self, name, lora):
         folder, peft_model = self.save_by_peft(name, lora)
@@ -144,32 +162,32 @@ class ToysTest(ParityTest):
 
     def tenon_to_peft(self, name, lora):
         """One step from a random start, so that biases and saved modules differ from the base's."""
-        folder = self.workspace.new_path()
-        _, target = toys.example_input(), torch.arange(toys.ROWS) % 2
-        config = {
-            "model": self.table(name),
-            "adapter": {"method": "lora", "init_lora_weights": False, **lora},
-            "data": {
-                "train": self.workspace.write_tensors(
-                    {"x": toys.example_input(), "labels": target}
-                )
-            },
-            "train": {
-                "loss": "nll",
-                "optimizer": "sgd",
-                "learning_rate": 0.1,
-                "steps": 1,
-                "batch_size": toys.ROWS,
-            },
-            "output": {"directory": folder},
-        }
-        self.workspace.tenon_ok("run", self.workspace.write_config(config))
+        folder = self.train(name, {"init_lora_weights": False, **lora}, steps=1, rate=0.1)
         reference, _ = self.save_by_peft(name, lora)
         self.assertEqual(kinds(folder), kinds(reference))
         loaded = self.load_by_peft(name, folder)
         expected = predict(loaded)
         self.assertGreater((expected - predict(toys.toy(name))).abs().max(), 1e-3)
         self.assert_close(self.predict(name, folder), expected)
+
+    def train(self, name, lora, steps, rate):
+        folder = self.workspace.new_path()
+        data = {"x": toys.example_input(), "labels": torch.arange(toys.ROWS) % 2}
+        config = {
+            "model": self.table(name),
+            "adapter": {"method": "lora", **lora},
+            "data": {"train": self.workspace.write_tensors(data)},
+            "train": {
+                "loss": "nll",
+                "optimizer": "sgd",
+                "learning_rate": rate,
+                "steps": steps,
+                "batch_size": toys.ROWS,
+            },
+            "output": {"directory": folder},
+        }
+        self.workspace.tenon_ok("run", self.workspace.write_config(config))
+        return folder
 
     def test_variants_that_tenon_does_not_have_are_refused_by_name(self):
         for variant, (name, lora) in REFUSED:
