@@ -8,6 +8,7 @@
 #include "adapter/fingerprint.h"
 #include "base/error.h"
 #include "base/suggest.h"
+#include "config/lora_init.h"
 
 namespace tenon {
 namespace {
@@ -32,6 +33,13 @@ AdapterConfig effective_adapter_config(const AdapterConfig& config) {
   compare(config, "r", config.r, loaded.r, differing);
   compare(config, "lora_alpha", config.lora_alpha, loaded.lora_alpha, differing);
   compare(config, "use_rslora", config.use_rslora, loaded.use_rslora, differing);
+  compare(config, "use_dora", config.use_dora, loaded.use_dora, differing);
+  compare(config, "lora_bias", config.lora_bias, loaded.lora_bias, differing);
+  // Other starts no longer matter.
+  if (changes_base(config.init_lora_weights) || changes_base(loaded.init_lora_weights)) {
+    compare(config, "init_lora_weights", config.init_lora_weights, loaded.init_lora_weights,
+            differing);
+  }
   compare(config, "rank_pattern", config.rank_pattern, loaded.rank_pattern, differing);
   compare(config, "alpha_pattern", config.alpha_pattern, loaded.alpha_pattern, differing);
   for (const auto& [key, value] : config.method_keys) {

@@ -39,32 +39,6 @@ void read_patterns(SectionReader& section, AdapterConfig& adapter) {
   }
 }
 
-std::vector<std::int64_t> token_list(const ConfigValue& value) {
-  std::vector<std::int64_t> tokens;
-  if (!value.is_list()) {
-    value.fail_type("a list of token numbers");
-    return tokens;
-  }
-  for (const ConfigValue& item : value.items()) {
-    if (const auto token = item.as_integer(at_least(0))) tokens.push_back(*token);
-  }
-  if (tokens.empty() && value.items().empty()) value.fail("names no token");
-  return tokens;
-}
-
-void read_tokens(SectionReader& section, std::vector<TokenRows>& rules) {
-  const auto value =
-      section.take("trainable_token_indices", "list of integers or table of such lists", "");
-  if (!value) return;
-  if (value->is_list()) {
-    rules.push_back({"", token_list(*value)});
-    return;
-  }
-  for (const ConfigValue& entry : value->entries("a list of token numbers")) {
-    rules.push_back({entry.key(), token_list(entry)});
-  }
-}
-
 // What PEFT's LoraConfig refuses (lora/config.py, __post_init__).
 void check_lora_bias(const SectionReader& section, const AdapterConfig& adapter) {
   if (!adapter.lora_bias) return;
@@ -88,10 +62,6 @@ void read_lora_keys(SectionReader& section, AdapterConfig& adapter) {
   section.boolean("lora_bias", adapter.lora_bias);
   read_init(section, adapter.init_lora_weights);
   read_patterns(section, adapter);
-  section.choice("bias", adapter.bias, {"none", "all", "lora_only"});
-  read_tokens(section, adapter.trainable_tokens);
-  section.boolean("ensure_weight_tying", adapter.ensure_weight_tying);
-  section.boolean("autocast_adapter_dtype", adapter.autocast_adapter_dtype);
   check_lora_bias(section, adapter);
 }
 

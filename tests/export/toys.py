@@ -161,7 +161,38 @@ class Matrices(Toy):
         return self.lin1(F.relu(self.lin0(x)))
 
 
+class Branch(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attn = nn.ModuleDict({"q_proj": nn.Linear(8, 8), "v_proj": nn.Linear(8, 8)})
+        self.mlp = nn.Sequential()
+        self.mlp.add_module("fc1", nn.Linear(8, 12))
+        self.mlp.add_module("fc2", nn.Linear(12, 8))
+
+    def forward(self, x):
+        return x + self.mlp(torch.tanh(self.attn["q_proj"](x)) * self.attn["v_proj"](x))
+
+
+class Tower(Toy):
+    """Nested as large models are: names at several depths, layers in a list, a head."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(100, 8)
+        self.model = nn.Module()
+        self.model.layers = nn.ModuleList([Branch() for _ in range(3)])
+        self.model.norm = nn.LayerNorm(8)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, X):
+        x = self.embed(X).mean(1)
+        for layer in self.model.layers:
+            x = layer(x)
+        return F.log_softmax(self.head(self.model.norm(x)), dim=-1)
+
+
 TOYS = {
+    "tower": Tower,
     "mlp": Mlp,
     "mlp_no_bias": lambda: Mlp(bias=False),
     "mlp_layernorm": MlpLayerNorm,
