@@ -37,6 +37,13 @@ void add_plugin_verbs(CLI::App& app, CommandLine& line) {
   check->add_option("--time-limit", line.plugin_check.seconds, "Seconds for each test; default: 20")
       ->check(CLI::PositiveNumber);
   add_output_flags(*check, line);
+  CLI::App* fresh = plugin->add_subcommand(
+      "new", "Write a small plugin project that builds, passes the check and runs");
+  fresh->add_option("folder", line.target, "The folder to make")->option_text(" ")->required();
+  fresh->add_option("--type", line.plugin_new.type, "The layer's type: acme.Fancy, torch.nn.LSTM")
+      ->required();
+  fresh->add_option("--method", line.plugin_new.method, "The method of adapting; default: lora");
+  add_output_flags(*fresh, line);
 }
 
 CLI::App* add_verb(CLI::App& app, CommandLine& line, const std::string& name,

@@ -14,6 +14,12 @@ struct PluginCheckArguments {
   double seconds = 20;
 };
 
+// Of `tenon plugin new`.
+struct PluginNewArguments {
+  std::string type;
+  std::string method = "lora";
+};
+
 // What the user typed, checked for form only.
 struct CommandLine {
   std::string verb;              // "run", "plan", ..., "plugin check"
@@ -28,6 +34,7 @@ struct CommandLine {
   std::filesystem::path inputs;
   std::filesystem::path outputs;
   PluginCheckArguments plugin_check;
+  PluginNewArguments plugin_new;
   std::int64_t batch_size = 0;  // of predict; 0: the whole file at once
 };
 

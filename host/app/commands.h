@@ -15,6 +15,7 @@ void tree_command(const CommandLine& line);
 void plugins_command(const CommandLine& line);
 void predict_command(const CommandLine& line);
 void doctor_command(const CommandLine& line);
+void plugin_new_command(const CommandLine& line);
 // Whether the plugin passes; if not, the exit status is 1.
 bool plugin_check_command(const CommandLine& line);
 

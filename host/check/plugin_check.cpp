@@ -8,12 +8,22 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "check/child_findings.h"
+#include "check/layer_checks.h"
 #include "check/process_facts.h"
+#include "check/trial_base.h"
 #include "plugin/plugin_library.h"
+#include "plugin/plugin_registry.h"
 
 namespace tenon {
 namespace fs = std::filesystem;
 namespace {
+
+// A layer type that the plugin offers, as the child that opened it tells.
+struct OfferedLayer {
+  std::string id;
+  std::string method;
+  std::vector<std::string> base_types;
+};
 
 Finding failed(const char* rule, const std::string& detail) {
   return {rule, RuleStatus::kFailed, detail};
@@ -96,6 +106,14 @@ void open_plugin(const ChildChannel& channel, const fs::path& file) {
   }
 }
 
+std::vector<OfferedLayer> layers_of(const ChildOutcome& outcome) {
+  std::vector<OfferedLayer> layers;
+  for (const auto& fields : records_of(outcome, "layer")) {
+    layers.push_back({fields[0], fields[1], split(fields[2], ';')});
+  }
+  return layers;
+}
+
 // A finding for each rule of the kind that has none yet, so that a report is always whole.
 void complete(Findings& findings, bool per_layer, const std::string& reason) {
   for (const Rule& rule : all_rules()) {
@@ -109,6 +127,63 @@ void complete(Findings& findings, bool per_layer, const std::string& reason) {
 
 void append(Findings& all, Findings more) {
   all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+// Every rule per layer of a layer type that there is nothing to try on.
+Findings nothing_to_try_on(const OfferedLayer& layer, const std::string& type,
+                           const std::string& reason) {
+  Findings findings;
+  complete(findings, true, reason);
+  for (Finding& finding : findings) {
+    finding.layer_type = layer.id;
+    finding.base_type = type;
+  }
+  return findings;
+}
+
+// The type of the layer that the user gave; "" if none was given. In a child, since the model is
+// run to find the tensors that reach the layer.
+std::string given_type(const CheckOptions& options) {
+  if (options.model.empty()) return "";
+  const ChildOutcome outcome = run_in_child(
+      [&](const ChildChannel& channel) {
+        const TrialBase trial = cut_trial(options.model, options.layer);
+        const Module& module =
+            trial.model.tree.modules[static_cast<std::size_t>(trial.model.tree.find(trial.layer))];
+        send_record(channel, "type", {module.type});
+      },
+      options.time_limit);
+  const auto types = records_of(outcome, "type");
+  if (types.empty()) {
+    throw Error(
+        {.stage = Stage::kModel, .message = outcome.death(), .location = options.model.string()});
+  }
+  return types[0][0];
+}
+
+// The layer type on each of its base types that there is a layer of: the one of the user's model,
+// or one that the check can declare.
+Findings check_offered(const OfferedLayer& layer, const fs::path& file, const std::string& given,
+                       const CheckOptions& options) {
+  const std::string how = "; give one with --model FILE.pt2 --layer PATH";
+  Findings findings;
+  for (const std::string& type : layer.base_types) {
+    if (!given.empty() && !serves(type, given)) {
+      append(findings, nothing_to_try_on(layer, type, options.layer + " is a " + given));
+    } else if (!given.empty()) {
+      append(findings,
+             check_layer(
+                 {file, layer.id, layer.method, type},
+                 [&] { return cut_trial(options.model, options.layer); }, options.time_limit));
+    } else if (can_declare_trial(type)) {
+      append(findings, check_layer(
+                           {file, layer.id, layer.method, type},
+                           [&] { return *declare_trial(type); }, options.time_limit));
+    } else {
+      append(findings, nothing_to_try_on(layer, type, "the check has no model of this type" + how));
+    }
+  }
+  return findings;
 }
 
 }  // namespace
@@ -131,6 +206,10 @@ CheckReport check_plugin(const fs::path& file, const CheckOptions& options) {
       [&](const ChildChannel& channel) { open_plugin(channel, report.path); }, options.time_limit);
   append(report.findings, findings_of(opened));
   complete(report.findings, false, "the plugin could not be opened");
+  const std::string given = given_type(options);
+  for (const OfferedLayer& layer : layers_of(opened)) {
+    append(report.findings, check_offered(layer, report.path, given, options));
+  }
   return report;
 }
 

@@ -66,6 +66,7 @@ struct ParameterSpec {
 
   bool is_shared() const { return !shared_key.empty(); }
   bool trainable() const { return (flags & TENON_TRAINABLE) != 0; }
+  bool operator==(const ParameterSpec&) const = default;
 };
 
 // A parameter or buffer of a layer, as injection describes it.

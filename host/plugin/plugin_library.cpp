@@ -14,7 +14,6 @@
 #include "base/hash.h"
 #include "plugin/declared_options.h"
 #include "plugin/handles.h"
-#include "plugin/host_table.h"
 #include "plugin/sized_struct.h"
 
 namespace tenon {
@@ -102,11 +101,11 @@ std::optional<PluginRefusal> check_table(const tenon_plugin& table, const tenon_
 
 // An exception that escapes breaks the contract, but must not end the program: at least those that
 // use this program's C++ runtime can be caught here.
-std::optional<PluginRefusal> initialise(const tenon_plugin& plugin) {
+std::optional<PluginRefusal> initialise(const tenon_plugin& plugin, const tenon_host& host) {
   if (plugin.init == nullptr) return std::nullopt;
   tenon_error error;
   try {
-    if (plugin.init(&host_table(), &error) == TENON_OK) return std::nullopt;
+    if (plugin.init(&host, &error) == TENON_OK) return std::nullopt;
   } catch (const std::exception& exception) {
     return PluginRefusal{"init-throws",
                          std::string("its init let an exception out: ") + exception.what()};
@@ -145,7 +144,8 @@ std::optional<PluginRefusal> check_trust(const std::filesystem::path& path, bool
 }
 
 std::variant<LoadedLibrary, PluginRefusal> load_library(
-    const std::filesystem::path& path, const std::map<std::string, std::string>& pinned_sha256) {
+    const std::filesystem::path& path, const std::map<std::string, std::string>& pinned_sha256,
+    const tenon_host& host) {
   LoadedLibrary loaded;
   tenon_stamp stamp{};
   try {
@@ -176,7 +176,7 @@ std::variant<LoadedLibrary, PluginRefusal> load_library(
   }
   if (auto refusal = check_table(*table, stamp)) return *refusal;
   loaded.plugin = read_sized(*table);
-  if (auto refusal = initialise(loaded.plugin)) return *refusal;
+  if (auto refusal = initialise(loaded.plugin, host)) return *refusal;
   return loaded;
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <variant>
 
+#include "plugin/host_table.h"
 #include "plugin/plugin_stamp.h"
 
 namespace tenon {
@@ -19,9 +20,11 @@ struct LoadedLibrary {
 };
 
 // Opens one file: trust (nobody else may write to it), stamp, dlopen, entry table, init. Whatever
-// fails refuses the whole file. `expected_sha256` pins the hash for a plugin id.
+// fails refuses the whole file. `pinned_sha256` has the hash wanted for a plugin id; `host` is what
+// the plugin is handed.
 std::variant<LoadedLibrary, PluginRefusal> load_library(
-    const std::filesystem::path& path, const std::map<std::string, std::string>& pinned_sha256);
+    const std::filesystem::path& path, const std::map<std::string, std::string>& pinned_sha256,
+    const tenon_host& host = host_table());
 
 // A file or folder that someone other than its trusted owners could have changed: writable by
 // others, or owned by someone who is not root, the user, or the owner of this program.

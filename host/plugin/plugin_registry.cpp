@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/suggest.h"
-#include "plugin/plugin_library.h"
 
 namespace tenon {
 namespace fs = std::filesystem;
@@ -36,14 +35,6 @@ std::vector<fs::path> library_files(const fs::path& folder) {
   }
   std::sort(files.begin(), files.end());
   return files;
-}
-
-// "*.MyScale" serves a class of that name in any module.
-bool serves(const std::string& pattern, const std::string& type) {
-  if (pattern == type) return true;
-  if (!pattern.starts_with("*.")) return false;
-  const std::string suffix = pattern.substr(1);  // ".MyScale"
-  return type.ends_with(suffix) || type == suffix.substr(1);
 }
 
 // Of what serves a type, the first that names it exactly, else the first that names its class.
@@ -93,6 +84,13 @@ std::string describe_unused_preference(const std::string& key, const std::string
 
 }  // namespace
 
+bool serves(const std::string& pattern, const std::string& type) {
+  if (pattern == type) return true;
+  if (!pattern.starts_with("*.")) return false;
+  const std::string suffix = pattern.substr(1);  // ".MyScale"
+  return type.ends_with(suffix) || type == suffix.substr(1);
+}
+
 std::vector<PluginPlace> PluginRegistry::search_places(const PluginsConfig& config,
                                                        const std::vector<fs::path>& command_line) {
   std::vector<PluginPlace> places;
@@ -116,9 +114,10 @@ std::vector<PluginPlace> PluginRegistry::search_places(const PluginsConfig& conf
 }
 
 PluginRegistry::PluginRegistry(const PluginsConfig& config,
-                               const std::vector<fs::path>& command_line)
+                               const std::vector<fs::path>& command_line, const OpenedPlugin* first)
     : places_(search_places(config, command_line)) {
   int order = 0;
+  if (first != nullptr) add(first->path, "opened", order - 1, first->library);
   for (const fs::path& file : config.files) load_file(file, "config", order, true, config);
   for (const PluginPlace& place : places_) load_place(place, ++order, config);
   methods_.emplace(plugins_);
@@ -174,7 +173,11 @@ void PluginRegistry::load_file(const fs::path& file, const std::string& origin, 
   auto result = load_library(path, config.sha256);
   if (const auto* refusal = std::get_if<PluginRefusal>(&result)) return refuse(*refusal);
 
-  const LoadedLibrary& loaded = std::get<LoadedLibrary>(result);
+  add(path, origin, order, std::get<LoadedLibrary>(result));
+}
+
+void PluginRegistry::add(const fs::path& path, const std::string& origin, int order,
+                         const LoadedLibrary& loaded) {
   PluginInfo& info = plugins_.emplace_back();
   info.id = loaded.plugin.id;
   info.version = loaded.plugin.version;

@@ -9,11 +9,15 @@
 #include "config/run_config.h"
 #include "plugin/layer_type.h"
 #include "plugin/method.h"
+#include "plugin/plugin_library.h"
 
 namespace tenon {
 
 // PluginInfo::origin of the plugins that come with the host.
 constexpr const char* kBuiltInOrigin = "built-in";
+
+// Whether a layer type's base type means a type: "*.MyScale" a class of that name in any module.
+bool serves(const std::string& pattern, const std::string& type);
 
 // A loaded plugin, with where it came from.
 struct PluginInfo {
@@ -53,6 +57,12 @@ struct PluginPlace {
   bool required = false;  // named in the config or on the command line: must exist
 };
 
+// A plugin that the caller has opened.
+struct OpenedPlugin {
+  std::filesystem::path path;
+  LoadedLibrary library;
+};
+
 // What was found at start-up and who serves which (method, type). Immutable once loaded; the
 // plugins' code lives until exit.
 class PluginRegistry {
@@ -64,8 +74,10 @@ class PluginRegistry {
 
   // Loads everything. Throws Error{kPlugins} for a file or folder named in the config that fails,
   // and for ties that no line of [plugins.prefer] settles.
+  // `first` has been opened already and stands before all places.
   PluginRegistry(const PluginsConfig& config,
-                 const std::vector<std::filesystem::path>& command_line);
+                 const std::vector<std::filesystem::path>& command_line,
+                 const OpenedPlugin* first = nullptr);
   PluginRegistry(const PluginRegistry&) = delete;
   PluginRegistry& operator=(const PluginRegistry&) = delete;
 
@@ -95,6 +107,8 @@ class PluginRegistry {
   void load_place(const PluginPlace& place, int order, const PluginsConfig& config);
   void load_file(const std::filesystem::path& file, const std::string& origin, int order,
                  bool required, const PluginsConfig& config);
+  void add(const std::filesystem::path& path, const std::string& origin, int order,
+           const LoadedLibrary& loaded);
   void build_dispatch(const PluginsConfig& config);
 
   std::vector<PluginPlace> places_;

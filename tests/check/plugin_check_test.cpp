@@ -23,7 +23,8 @@ std::filesystem::path bad_plugin(const std::string& name) {
 std::vector<std::string> failed_rules(const CheckReport& report) {
   std::vector<std::string> rules;
   for (const Finding& finding : report.findings) {
-    if (finding.status == RuleStatus::kFailed) rules.push_back(finding.rule);
+    if (finding.status != RuleStatus::kFailed) continue;
+    if (rules.empty() || rules.back() != finding.rule) rules.push_back(finding.rule);
   }
   return rules;
 }
@@ -72,6 +73,34 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"init_hangs", "in-time", "it did not return while it was opened and initialised"},
         Fault{"init_exits", "no-crash", "it ended the process (exit status 3)"},
         Fault{"init_prints", "quiet", "it wrote to standard output"}),
+    fault_name);
+
+INSTANTIATE_TEST_SUITE_P(
+    OfALayer, BadPlugin,
+    ::testing::Values(
+        Fault{"declares_differently", "declares-alike", "it declared other parameters"},
+        Fault{"changes_fresh_base", "starts-as-base", "against the base, output 0 differs by"},
+        Fault{"counts_calls", "repeatable",
+              "in a second call on the same inputs, output 0 differs"},
+        Fault{"half_gradient", "gradients", "the gradient of lora_offset at [0] is"},
+        Fault{"idle_parameter", "parameters-train", "lora_idle receives no gradient"},
+        Fault{"wrong_merge", "merge", "merged, output 0 differs by"},
+        Fault{"leaves_gradients_off", "no-grad", "forward left gradient recording switched off"},
+        Fault{"not_reentrant", "threads", "beside 3 other threads, output 0 differs"},
+        Fault{"swallows_errors", "forced-errors",
+              "forward succeeded although call 2 (resolve) failed: output 0 differs"},
+        Fault{"fails_silently", "says-why", "forward failed with status 2 and no text"},
+        Fault{"gives_borrowed", "outputs", "forward: output 0 is borrowed; retain it first"},
+        Fault{"leaves_output_empty", "outputs", "forward: output 0 was left empty"},
+        Fault{"leaks", "handles", "forward kept 1 owned handles (1 of retain)"},
+        Fault{"leaks_on_failure", "handles", "(1 of run_base) when call 2 (resolve) failed"},
+        Fault{"releases_twice", "handles", "release was given the same tensor handle twice"},
+        Fault{"keeps_borrowed", "borrowed",
+              "describe was given a tensor handle that had been lent for an earlier call"},
+        Fault{"writes_to_input", "read-only", "forward wrote to input 0"},
+        Fault{"throws", "no-exceptions", "forward let an exception out: boom"},
+        Fault{"crashes", "no-crash", "it crashed (Segmentation fault) while forward ran"},
+        Fault{"hangs", "in-time", "it did not return while forward ran"}),
     fault_name);
 
 TEST(PluginCheck, TextFileFailsAsALibraryAndNothingElseIsTried) {

@@ -1,0 +1,76 @@
+#include "check/trial_layer.h"
+
+#include <ATen/ATen.h>
+
+#include "base/error.h"
+#include "check/host_probe.h"
+#include "check/layer_probe.h"
+#include "model/parameter_init.h"
+#include "plugin/plugin_library.h"
+
+namespace tenon {
+namespace {
+
+LoadedLibrary open(const std::filesystem::path& file) {
+  auto result = load_library(file, {}, HostProbe::instance().table());
+  if (const auto* refusal = std::get_if<PluginRefusal>(&result)) {
+    throw Error({.stage = Stage::kPlugins, .message = refusal->reason});
+  }
+  return std::get<LoadedLibrary>(std::move(result));
+}
+
+InjectionPlan plan_with(const PluginRegistry& registry, const LayerUnderCheck& layer,
+                        const TrialBase& base, double dropout) {
+  AdapterConfig config;
+  config.method = layer.method;
+  config.target_modules = std::vector<std::string>{base.layer};
+  config.r = 2;
+  config.lora_alpha = 4;
+  config.lora_dropout = dropout;
+  return plan_injection(base.model, config, registry);
+}
+
+}  // namespace
+
+TrialLayer::TrialLayer(const LayerUnderCheck& layer, TrialBase base)
+    : layer_(layer), base_(std::move(base)) {
+  HostProbe::instance().step("it was opened and initialised");
+  const LoadedLibrary library = open(layer.file);
+  watched_ = {layer.file, {watch_layer(library.plugin, layer.id), library.sha256}};
+  merging_ = {layer.file, {watch_merging(library.plugin, layer.id), library.sha256}};
+  registry_ = std::make_unique<PluginRegistry>(PluginsConfig{},
+                                               std::vector<std::filesystem::path>{}, &watched_);
+  merging_registry_ = std::make_unique<PluginRegistry>(
+      PluginsConfig{}, std::vector<std::filesystem::path>{}, &merging_);
+}
+
+bool TrialLayer::has_forward() const {
+  return watched_.library.plugin.layer_types[0]->forward != nullptr;
+}
+
+bool TrialLayer::can_merge() const {
+  return watched_.library.plugin.layer_types[0]->merged_weight != nullptr;
+}
+
+InjectionPlan TrialLayer::plan(const TrialBase& base, double dropout) const {
+  return plan_with(*registry_, layer_, base, dropout);
+}
+
+std::unique_ptr<AdaptedModel> TrialLayer::adapt(const TrialBase& base, double dropout) const {
+  return std::make_unique<AdaptedModel>(base.model, plan(base, dropout), 0);
+}
+
+std::unique_ptr<AdaptedModel> TrialLayer::adapt_merged(const TrialBase& base) const {
+  return std::make_unique<AdaptedModel>(base.model, plan_with(*merging_registry_, layer_, base, 0),
+                                        0);
+}
+
+void draw_parameters(const AdaptedModel& model) {
+  const at::NoGradGuard no_grad;
+  const at::Generator generator = make_generator(3);
+  for (at::Tensor parameter : model.trainable()) {
+    parameter.copy_(at::empty(parameter.sizes(), at::kDouble).normal_(0, 0.5, generator));
+  }
+}
+
+}  // namespace tenon
