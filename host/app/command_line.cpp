@@ -78,7 +78,12 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
            "A config (.toml), for its [plugins]", false);
   CLI::App* predict =
       add_verb(app, line, "predict", "Run the model on a file of inputs", "The config (.toml)");
-  predict->add_option("--adapter", line.adapter, "An adapter folder; without it, the bare base");
+  predict
+      ->add_option("--adapter", line.adapters,
+                   "[NAME=]DIR, an adapter's folder, repeatable; without it, the bare base")
+      ->allow_extra_args(false);
+  predict->add_option("--active", line.active, "The adapters that run, summed; default: all")
+      ->delimiter(',');
   predict->add_option("--inputs", line.inputs, "Safetensors, one tensor for each input")
       ->required();
   predict->add_option("--outputs", line.outputs, "Safetensors to write: output_0, output_1, ...")

@@ -30,7 +30,8 @@ struct CommandLine {
   bool quiet = false;
   bool verbose = false;
   bool force = false;
-  std::optional<std::filesystem::path> adapter;
+  std::vector<std::string> adapters;  // [NAME=]DIR
+  std::vector<std::string> active;    // names; empty: all adapters
   std::filesystem::path inputs;
   std::filesystem::path outputs;
   PluginCheckArguments plugin_check;

@@ -40,32 +40,37 @@ std::int64_t own_parameters(const ModelData& model, const std::string& path) {
   return count;
 }
 
-Json plan_json(const AdaptedModel& model, const InjectionPlan& plan) {
+Json plan_json(const AdaptedModel& model, const std::vector<std::string>& notes) {
   const ParameterCount count = count_parameters(model);
   Json out{{"targeted_module_names", Json::array()},
            {"modules_to_save", Json::array()},
            {"trainable_params", count.trainable},
            {"all_params", count.all},
            {"layers", Json::array()},
-           {"notes", plan.notes}};
-  for (const ModuleId id : plan.saved) {
-    out["modules_to_save"].push_back(model.model().tree.modules[static_cast<std::size_t>(id)].path);
-  }
-  for (const PlannedLayer& layer : plan.layers) {
-    const LayerFacts::Description& facts = layer.facts->description();
-    out["targeted_module_names"].push_back(facts.module_path);
-    Json parameters = Json::array();
-    for (const AddedTensor& added : model.added()) {
-      if (added.module != facts.module_path) continue;
-      parameters.push_back({{"name", added.name},
-                            {"shape", added.tensor.sizes().vec()},
-                            {"dtype", dtype_text(added.tensor.scalar_type())},
-                            {"trainable", added.trainable}});
+           {"notes", notes}};
+  const auto add_once = [](Json& list, const std::string& name) {
+    if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
+  };
+  for (const std::string& name : model.adapter_names()) {
+    const PlacedAdapter& adapter = model.adapter(name);
+    for (const std::string& path : adapter.saved) add_once(out["modules_to_save"], path);
+    for (const PlannedLayer& layer : adapter.layers) {
+      const LayerFacts::Description& facts = layer.facts->description();
+      add_once(out["targeted_module_names"], facts.module_path);
+      Json parameters = Json::array();
+      for (const AddedTensor& added : adapter.tensors) {
+        if (added.module != facts.module_path) continue;
+        parameters.push_back({{"name", added.name},
+                              {"shape", added.tensor.sizes().vec()},
+                              {"dtype", dtype_text(added.tensor.scalar_type())},
+                              {"trainable", added.tensor.requires_grad()}});
+      }
+      out["layers"].push_back({{"name", facts.module_path},
+                               {"type", facts.type},
+                               {"adapter", name},
+                               {"plugin", layer.layer_type->plugin().id},
+                               {"parameters", parameters}});
     }
-    out["layers"].push_back({{"name", facts.module_path},
-                             {"type", facts.type},
-                             {"plugin", layer.layer_type->plugin().id},
-                             {"parameters", parameters}});
   }
   return out;
 }
@@ -178,21 +183,21 @@ void plan_command(const CommandLine& line) {
                  .location = line.target.string()});
   }
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
-  ModelData data = load_model(config.model);
-  const AdapterConfig adapter = effective_adapter_config(config.adapters.front());
-  const InjectionPlan plan = plan_injection(
-      data, adapter, plugins,
-      adapter.init_from ? load_layer_records(*adapter.init_from) : std::vector<RecordedLayer>());
-  const AdaptedModel model(std::move(data), plan, 0);
+  AdaptedModel model(load_model(config.model));
+  const std::vector<std::string> notes =
+      add_adapters(model, config.adapters, plugins, {.seed = 0, .load_tensors = false});
   if (line.json) {
-    std::cout << plan_json(model, plan).dump(2) << "\n";
+    std::cout << plan_json(model, notes).dump(2) << "\n";
     return;
   }
-  std::cout << adapted_tree(model, plan);
-  for (const std::string& note : plan.notes) std::cout << "note: " << note << "\n";
+  std::cout << adapted_tree(model);
+  for (const std::string& note : notes) std::cout << "note: " << note << "\n";
   std::vector<std::string> targeted;
-  for (const PlannedLayer& layer : plan.layers) {
-    targeted.push_back(layer.facts->description().module_path);
+  for (const std::string& name : model.adapter_names()) {
+    for (const PlannedLayer& layer : model.adapter(name).layers) {
+      const std::string& path = layer.facts->description().module_path;
+      if (std::ranges::count(targeted, path) == 0) targeted.push_back(path);
+    }
   }
   std::cout << "targeted modules: " << join(targeted) << "\n"
             << trainable_line(count_parameters(model)) << "\n";

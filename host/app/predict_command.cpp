@@ -3,12 +3,9 @@
 
 #include <iostream>
 
-#include "adapter/adapter_store.h"
-#include "adapter/fingerprint.h"
 #include "app/commands.h"
 #include "app/stages.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
 #include "model/model_loader.h"
@@ -18,21 +15,6 @@
 
 namespace tenon {
 namespace {
-
-// The base with the adapter of a folder on it, ready to run.
-AdaptedModel with_adapter(ModelData data, const std::filesystem::path& folder,
-                          const PluginRegistry& plugins) {
-  const AdapterFiles files = load_adapter(folder);
-  if (!files.base_fingerprint.empty() && files.base_fingerprint != base_fingerprint(data.tensors)) {
-    log::warning("the adapter in " + folder.string() +
-                 " was trained on a base with other weights than this model's");
-  }
-  const InjectionPlan plan = plan_injection(data, files.config, plugins, files.layers);
-  for (const std::string& note : plan.notes) log::warning(note);
-  AdaptedModel model(std::move(data), plan, 0);
-  assign_adapter(files, adapter_tensors(model), folder);
-  return model;
-}
 
 // Rows stand in dimension 0 of every input. Throws Error{kConfig} where --batch-size cannot split.
 void check_split(const std::vector<InputSpec>& specs, const std::vector<at::Tensor>& inputs,
@@ -90,8 +72,9 @@ void predict_command(const CommandLine& line) {
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   ModelData data = load_model(config.model);
   const std::vector<at::Tensor> inputs = read_inputs(line.inputs, data.inputs);
-  const AdaptedModel model = line.adapter ? with_adapter(std::move(data), *line.adapter, plugins)
-                                          : AdaptedModel(std::move(data));
+  AdaptedModel model = with_adapters(std::move(data), named_folders(line.adapters), plugins);
+  // Whoever names an adapter wants it to run.
+  model.set_active(line.active.empty() ? model.adapter_names() : line.active, false);
   NamedTensors outputs;
   for (at::Tensor& output : forward_in_batches(model, inputs, line.batch_size)) {
     outputs.emplace_back("output_" + std::to_string(outputs.size()), std::move(output));

@@ -75,12 +75,16 @@ void print_plugins(const CommandLine& line, const PluginRegistry& plugins) {
   }
 }
 
-void print_plan(const CommandLine& line, const InjectionPlan& plan) {
-  for (const std::string& note : plan.notes) log::warning(note);
-  for (const PlannedLayer& layer : plan.layers) {
-    const LayerFacts::Description& facts = layer.facts->description();
-    print(line, "adapted  " + facts.module_path + "  " + facts.type + " -> " +
-                    layer.layer_type->title() + "  (" + layer.layer_type->plugin().id + ")");
+void print_adapters(const CommandLine& line, const AdaptedModel& model,
+                    const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) log::warning(note);
+  for (const std::string& name : model.adapter_names()) {
+    for (const PlannedLayer& layer : model.adapter(name).layers) {
+      const LayerFacts::Description& facts = layer.facts->description();
+      print(line, "adapted  " + facts.module_path + "  " + facts.type + " -> " +
+                      layer.layer_type->title() + "  (" + layer.layer_type->plugin().id + ")" +
+                      (model.adapter_names().size() > 1 ? "  [" + name + "]" : ""));
+    }
   }
 }
 
@@ -105,9 +109,7 @@ TrainingTask task_for(const AdaptedModel& model, const TrainConfig& config) {
   };
   task.parameters = model.trainable();
   task.inputs = model.model().inputs;
-  for (const ModelTensor& tensor : model.model().tensors) {
-    if (tensor.kind == ValueKind::kBuffer) task.buffers.push_back(tensor.tensor);
-  }
+  task.buffers = model.buffers();
   return task;
 }
 
@@ -213,17 +215,13 @@ void run_command(const CommandLine& line, const std::atomic<bool>& stop) {
 
   const bool force = line.force || config.output.force;
   check_output_folder(*config.output.directory, force);
-  const AdapterConfig adapter = effective_adapter_config(config.adapters.front());
-  std::optional<AdapterFiles> start;
-  if (adapter.init_from) start = load_adapter(*adapter.init_from);
-  const InjectionPlan plan =
-      plan_injection(data, adapter, plugins, start ? start->layers : std::vector<RecordedLayer>());
-  const AdaptedModel model(std::move(data), plan, config.train->seed);
-  if (start) assign_adapter(*start, adapter_tensors(model), *adapter.init_from);
-  print_plan(line, plan);
+  AdaptedModel model(std::move(data));
+  const std::vector<std::string> notes = add_adapters(
+      model, config.adapters, plugins, {.seed = config.train->seed, .load_tensors = true});
+  print_adapters(line, model, notes);
   print(line, trainable_line(count_parameters(model)));
   const Outcome outcome = train_and_evaluate(line, config, model, stop);
-  save_adapter(*config.output.directory, adapter_files(model, plan), force);
+  save_adapters(model, *config.output.directory, force);
   finish(line, model, outcome, config.output.directory->string());
 }
 

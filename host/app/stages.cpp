@@ -70,55 +70,38 @@ AdapterConfig effective_adapter_config(const AdapterConfig& config) {
   return loaded;
 }
 
-std::vector<AdapterTensor> adapter_tensors(const AdaptedModel& model) {
-  std::vector<AdapterTensor> tensors;
-  for (const AddedTensor& added : model.added()) tensors.push_back({added.key(), added.tensor});
-  return tensors;
-}
-
-AdapterFiles adapter_files(const AdaptedModel& model, const InjectionPlan& plan) {
-  AdapterFiles files;
-  files.config = plan.config;
-  const std::string& root = model.model().tree.modules.front().type;
-  const std::size_t dot = root.rfind('.');
-  files.base_model_class = dot == std::string::npos ? root : root.substr(dot + 1);
-  files.parent_library = dot == std::string::npos ? "__main__" : root.substr(0, dot);
-  for (const AdapterTensor& tensor : adapter_tensors(model)) {
-    files.tensors.push_back({tensor.key, tensor.tensor.detach()});
-  }
-  files.has_tenon_json = true;
-  files.base_fingerprint = base_fingerprint(model.base_tensors());
-  for (const PlannedLayer& layer : plan.layers) {
-    const LayerFacts::Description& facts = layer.facts->description();
-    const PluginInfo& plugin = layer.layer_type->plugin();
-    files.layers.push_back({facts.module_path, facts.type, plugin.id, plugin.version, plugin.sha256,
-                            layer.own_options});
-  }
-  return files;
-}
-
-std::string adapted_tree(const AdaptedModel& model, const InjectionPlan& plan) {
+std::string adapted_tree(const AdaptedModel& model) {
   std::ostringstream text;
-  for (std::size_t id = 0; id < model.model().tree.modules.size(); ++id) {
-    const Module& module = model.model().tree.modules[id];
+  const std::vector<std::string> names = model.adapter_names();
+  for (const Module& module : model.model().tree.modules) {
     const std::string indent(2 * depth_of(module.path), ' ');
-    const auto layer = std::find_if(plan.layers.begin(), plan.layers.end(), [&](const auto& l) {
-      return l.module == static_cast<ModuleId>(id);
-    });
-    const bool saved = std::find(plan.saved.begin(), plan.saved.end(), static_cast<ModuleId>(id)) !=
-                       plan.saved.end();
     text << indent << (module.path.empty() ? "(root)" : module.path) << ": ";
-    if (layer == plan.layers.end()) {
-      text << (module.type.empty() ? "(runs no operator)" : module.type)
-           << (saved ? "  (saved whole, trained)" : "") << "\n";
-      continue;
-    }
-    text << layer->layer_type->title() << "\n" << indent << "  base_layer: " << module.type << "\n";
-    for (const AddedTensor& added : model.added()) {
-      if (added.module == module.path) {
-        text << indent << "  " << added.name << " " << c10::str(added.tensor.sizes()) << "\n";
+    bool is_adapted = false;
+    for (const std::string& name : names) {
+      const PlacedAdapter& adapter = model.adapter(name);
+      const std::string which = names.size() == 1 ? "" : "  [" + name + "]";
+      const auto layer = std::ranges::find(adapter.layers, module.path, [](const auto& planned) {
+        return planned.facts->description().module_path;
+      });
+      if (layer == adapter.layers.end()) continue;
+      if (!is_adapted) {
+        text << layer->layer_type->title() << "\n"
+             << indent << "  base_layer: " << module.type << "\n";
+      }
+      is_adapted = true;
+      for (const AddedTensor& added : adapter.tensors) {
+        if (added.module != module.path) continue;
+        text << indent << "  " << added.name << " " << c10::str(added.tensor.sizes()) << which
+             << "\n";
       }
     }
+    if (is_adapted) continue;
+    text << (module.type.empty() ? "(runs no operator)" : module.type);
+    for (const std::string& name : names) {
+      if (std::ranges::count(model.adapter(name).saved, module.path) == 0) continue;
+      text << "  (saved whole, trained)" << (names.size() == 1 ? "" : "  [" + name + "]");
+    }
+    text << "\n";
   }
   return text.str();
 }

@@ -81,6 +81,8 @@ struct AdapterConfig {
   std::set<std::string> lenient_keys;
   bool skip_unsupported = false;  // layers that no plugin supports are left out and listed
   std::optional<std::filesystem::path> init_from;  // an adapter folder to start from
+  bool active = true;     // of several: whether it runs, summed with the others
+  bool trainable = true;  // of several: whether it is trained
 
   std::set<std::string> given;  // keys that the file had, to tell a default from a wish
   std::string location;         // "mlp.toml:12:1" or the json file, for messages

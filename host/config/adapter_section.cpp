@@ -80,6 +80,9 @@ void read_adapter_section(SectionReader& section, RunConfig& config) {
   read_layers_to_transform(section, adapter.layers_to_transform);
   read_layers_pattern(section, adapter.layers_pattern);
   section.path("init_from", adapter.init_from);
+  section.boolean("active", adapter.active);
+  adapter.trainable = adapter.active;
+  section.boolean("trainable", adapter.trainable);
   section.options("options", adapter.options, &adapter.option_places);
   section.boolean("skip_unsupported", adapter.skip_unsupported);
   section.boolean("allow_unmatched", adapter.allow_unmatched);
@@ -90,6 +93,11 @@ void read_adapter_section(SectionReader& section, RunConfig& config) {
     section.take_others(adapter.method_keys, adapter.key_places);
   }
 
+  if (adapter.trainable && !adapter.active) {
+    section.fail_at("trainable",
+                    "cannot be true where `adapter.active` is false: no gradient "
+                    "reaches an adapter that does not run");
+  }
   check_targets(section, adapter);
   check_layer_filter(section, adapter);
   // The name becomes a module's name, and module paths are joined by dots.

@@ -63,10 +63,17 @@ std::vector<const toml::table*> tables_of(const Section& section, const toml::no
   return {};
 }
 
-void refuse_several(const std::vector<const toml::table*>& tables, const ReadContext& context) {
-  if (tables.size() < 2) return;
-  context.problems.add(context.document.place(tables[1]->source()),
-                       "several adapters in one run are not supported yet");
+// Adapters of one model are told apart by their names.
+void check_adapter_names(const std::vector<const toml::table*>& tables, const RunConfig& config,
+                         const ReadContext& context) {
+  for (std::size_t i = 0; i < config.adapters.size(); ++i) {
+    for (std::size_t k = 0; k < i; ++k) {
+      const std::string& name = config.adapters[i].name;
+      if (name != config.adapters[k].name) continue;
+      context.problems.add(context.document.place(tables[i]->source()),
+                           "a second adapter is named `" + name + "`: give each its own `name`");
+    }
+  }
 }
 
 void read_sections(const ReadContext& context, const ConfigScope& scope, RunConfig& config) {
@@ -80,7 +87,7 @@ void read_sections(const ReadContext& context, const ConfigScope& scope, RunConf
       section.read(reader, config);
       reader.refuse_others();
     }
-    refuse_several(tables, context);
+    if (section.may_repeat) check_adapter_names(tables, config, context);
   }
 }
 

@@ -2,17 +2,13 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "base/error.h"
 
 namespace tenon {
 namespace {
-
-std::vector<tenon_tensor> handles_of(const std::vector<at::Tensor>& tensors) {
-  std::vector<tenon_tensor> handles;
-  handles.reserve(tensors.size());
-  for (const at::Tensor& tensor : tensors) handles.push_back(to_handle(tensor));
-  return handles;
-}
 
 // Runs the frozen region for the plugin.
 class BaseContext : public tenon_call_context {
@@ -29,6 +25,16 @@ class BaseContext : public tenon_call_context {
                    .message = "run_base got " + std::to_string(inputs.size()) +
                               " inputs, the base has " + std::to_string(region_.n_inputs)});
     }
+    std::vector<at::Tensor> outputs;
+    for (c10::IValue& value : run(inputs, replaced)) {
+      outputs.push_back(std::move(value).toTensor());
+    }
+    return outputs;
+  }
+
+  std::vector<c10::IValue> run(
+      std::span<const tenon_tensor> inputs,
+      std::span<const std::pair<std::uint32_t, at::Tensor>> replaced) const {
     std::vector<c10::IValue> arguments;
     arguments.reserve(values_.size() + region_.weight_numbers.size());
     for (std::size_t i = 0; i < region_.n_inputs; ++i) {
@@ -41,11 +47,7 @@ class BaseContext : public tenon_call_context {
     arguments.insert(arguments.end(),
                      values_.begin() + static_cast<std::ptrdiff_t>(region_.n_inputs),
                      values_.end());
-    std::vector<at::Tensor> outputs;
-    for (c10::IValue& value : region_.program.run(std::move(arguments), mode_)) {
-      outputs.push_back(std::move(value).toTensor());
-    }
-    return outputs;
+    return region_.program.run(std::move(arguments), mode_);
   }
 
  private:
@@ -65,33 +67,93 @@ class BaseContext : public tenon_call_context {
   const RunMode& mode_;
 };
 
+// A layer type without a forward: the base runs on its differentiable merged weights.
+std::vector<at::Tensor> run_on_merged(const LayerChoice& choice, const tenon_call& call) {
+  std::vector<std::pair<std::uint32_t, at::Tensor>> replaced;
+  for (std::uint32_t i = 0; i < call.n_weights; ++i) {
+    at::Tensor merged = choice.layer_type->merged_weight(*choice.facts, call, i);
+    if (merged.defined()) replaced.emplace_back(i, std::move(merged));
+  }
+  return call.context->run_base({}, replaced);
+}
+
 }  // namespace
 
-AdaptedLayer::AdaptedLayer(const LayerType& layer_type, std::shared_ptr<const LayerFacts> facts,
-                           std::vector<at::Tensor> weights, AdapterStart start,
-                           std::string adapter_name, double scaling, double dropout)
-    : layer_type_(&layer_type),
-      facts_(std::move(facts)),
+LayerChoice::LayerChoice(std::vector<at::Tensor> base)
+    : weights(std::move(base)), weight_handles(handles_of(weights)) {}
+
+AdaptedLayer::AdaptedLayer(std::string path, std::vector<std::string> weight_names,
+                           std::vector<at::Tensor> weights)
+    : path_(std::move(path)),
+      weight_names_(std::move(weight_names)),
       weights_(std::move(weights)),
-      start_(std::move(start)),
-      adapter_name_(std::move(adapter_name)),
-      weight_handles_(handles_of(weights_)),
-      parameter_handles_(handles_of(start_.parameters)),
-      adapters_{&adapter_} {
-  for (const auto& [number, residual] : start_.residuals) weights_[number] = residual;
-  adapter_.struct_size = sizeof adapter_;
-  adapter_.n_params = static_cast<std::uint32_t>(start_.parameters.size());
-  adapter_.name = adapter_name_.c_str();
-  adapter_.params = parameter_handles_.data();
-  adapter_.scaling = scaling;
-  adapter_.dropout = dropout;
-  adapter_.state = start_.state.get();
+      merged_tensors_(weights_.size()),
+      active_(weights_) {}
+
+const AdapterSlot* AdaptedLayer::find(const std::string& adapter) const {
+  const auto found = std::find_if(slots_.begin(), slots_.end(), [&](const AdapterSlot* slot) {
+    return slot->adapter() == adapter;
+  });
+  return found == slots_.end() ? nullptr : *found;
+}
+
+void AdaptedLayer::remove(const AdapterSlot& slot) { std::erase(slots_, &slot); }
+
+void AdaptedLayer::add_to(LayerChoice& choice, const AdapterSlot& slot) const {
+  for (std::size_t i = 0; i < slot.weights().size(); ++i) {
+    if (!slot.weights()[i].defined()) continue;
+    if (slot.layer_type() == nullptr) {
+      choice.weights[i] = slot.weights()[i];
+      choice.is_saved_module = true;
+    } else {
+      // The base that this adapter started from: what it took away is missing from any other base.
+      const at::NoGradGuard no_grad;
+      choice.weights[i] = choice.weights[i].is_same(weights_[i])
+                              ? slot.weights()[i]
+                              : choice.weights[i] + (slot.weights()[i] - weights_[i]);
+    }
+  }
+  if (slot.layer_type() == nullptr) return;
+  if (choice.layer_type != nullptr && choice.layer_type != slot.layer_type()) {
+    throw Error({.stage = Stage::kInjection,
+                 .message = "two adapters on `" + path_ + "` are made by different plugins, " +
+                            choice.layer_type->id() + " and " + slot.layer_type()->id() +
+                            ", so they cannot run at once",
+                 .hint = "set one of them active at a time"});
+  }
+  choice.layer_type = slot.layer_type();
+  if (choice.facts == nullptr) choice.facts = &slot.facts();
+  choice.adapters.push_back(&slot.table());
+}
+
+LayerChoice AdaptedLayer::choose(std::span<const std::string> adapters) const {
+  LayerChoice choice(weights_);
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    if (merged_tensors_[i].defined()) choice.weights[i] = merged_tensors_[i];
+  }
+  for (const std::string& name : adapters) {
+    if (std::find(merged_.begin(), merged_.end(), name) != merged_.end()) continue;
+    if (const AdapterSlot* slot = find(name)) add_to(choice, *slot);
+  }
+  return choice;
+}
+
+void AdaptedLayer::set_merged(std::vector<std::string> adapters, std::vector<at::Tensor> weights) {
+  merged_ = std::move(adapters);
+  merged_tensors_ = std::move(weights);
+  merged_tensors_.resize(weights_.size());
 }
 
 std::vector<c10::IValue> AdaptedLayer::run(const RegionProgram& region,
                                            std::vector<c10::IValue> values,
                                            const RunMode& mode) const {
-  BaseContext context(region, weights_, values, mode);
+  const LayerChoice& choice = active_;
+  RunMode layer_mode = mode;
+  // A module saved whole trains its statistics too, as in PEFT.
+  if (choice.is_saved_module) layer_mode.batch_norm_training = true;
+  BaseContext context(region, choice.weights, values, layer_mode);
+  if (choice.layer_type == nullptr) return context.run({}, {});
+
   std::vector<tenon_tensor> inputs;
   inputs.reserve(region.n_inputs);
   for (std::size_t i = 0; i < region.n_inputs; ++i)
@@ -103,26 +165,18 @@ std::vector<c10::IValue> AdaptedLayer::run(const RegionProgram& region,
   if (at::GradMode::is_enabled()) call.flags |= TENON_GRAD_ENABLED;
   call.inputs = inputs.data();
   call.n_inputs = static_cast<std::uint32_t>(inputs.size());
-  call.weights = weight_handles_.data();
-  call.n_weights = static_cast<std::uint32_t>(weight_handles_.size());
-  call.adapters = adapters_;
-  call.n_adapters = 1;
-  call.n_outputs = facts_->n_outputs;
+  call.weights = choice.weight_handles.data();
+  call.n_weights = static_cast<std::uint32_t>(choice.weight_handles.size());
+  call.adapters = choice.adapters.data();
+  call.n_adapters = static_cast<std::uint32_t>(choice.adapters.size());
+  call.n_outputs = region.n_outputs;
   call.context = &context;
 
-  std::vector<at::Tensor> outputs =
-      layer_type_->has_forward() ? layer_type_->forward(*facts_, call) : run_merged(call);
+  const LayerType& layer_type = *choice.layer_type;
+  std::vector<at::Tensor> outputs = layer_type.has_forward()
+                                        ? layer_type.forward(*choice.facts, call)
+                                        : run_on_merged(choice, call);
   return {std::make_move_iterator(outputs.begin()), std::make_move_iterator(outputs.end())};
-}
-
-// A layer type without a forward: the base runs on its differentiable merged weights.
-std::vector<at::Tensor> AdaptedLayer::run_merged(const tenon_call& call) const {
-  std::vector<std::pair<std::uint32_t, at::Tensor>> replaced;
-  for (std::uint32_t i = 0; i < call.n_weights; ++i) {
-    at::Tensor merged = layer_type_->merged_weight(*facts_, call, i);
-    if (merged.defined()) replaced.emplace_back(i, std::move(merged));
-  }
-  return call.context->run_base({}, replaced);
 }
 
 }  // namespace tenon

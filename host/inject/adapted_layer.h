@@ -2,12 +2,11 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "inject/adapter_start.h"
-#include "inject/injection_plan.h"
+#include "inject/adapter_slot.h"
 #include "model/interpreter.h"
 
 namespace tenon {
@@ -16,41 +15,74 @@ namespace tenon {
 struct RegionProgram {
   Program program;
   std::size_t n_inputs = 0;
+  std::uint32_t n_outputs = 0;
   // For each tensor of the region: its number among the layer's weights, or -1 with `fixed` set.
   std::vector<std::int32_t> weight_numbers;
   std::vector<at::Tensor> fixed;
 };
 
-// A layer with an adapter on it. Immutable but for the values of its tensors; callable from several
-// threads.
+// What a layer runs: the weights of its base, and the adapters on top in their order.
+struct LayerChoice {
+  std::vector<at::Tensor> weights;
+  std::vector<tenon_tensor> weight_handles;
+  const LayerType* layer_type = nullptr;  // nullptr: the base alone
+  const LayerFacts* facts = nullptr;
+  std::vector<const tenon_adapter*> adapters;
+  bool is_saved_module = false;  // the weights are an adapter's own
+
+  explicit LayerChoice(std::vector<at::Tensor> base);
+  LayerChoice(LayerChoice&&) = default;
+  LayerChoice& operator=(LayerChoice&&) = default;
+};
+
+// A layer that adapters are on. Runs are const and may go on in several threads; what changes the
+// layer must not overlap them.
 class AdaptedLayer {
  public:
-  // `weights`: the base's, in the order of the facts.
-  AdaptedLayer(const LayerType& layer_type, std::shared_ptr<const LayerFacts> facts,
-               std::vector<at::Tensor> weights, AdapterStart start, std::string adapter_name,
-               double scaling, double dropout);
-  AdaptedLayer(const AdaptedLayer&) = delete;
-  AdaptedLayer& operator=(const AdaptedLayer&) = delete;
+  // `weights`: the base's, in the order of the layer's facts.
+  AdaptedLayer(std::string path, std::vector<std::string> weight_names,
+               std::vector<at::Tensor> weights);
 
-  const std::vector<at::Tensor>& parameters() const { return start_.parameters; }
+  const std::string& path() const { return path_; }
+  const std::vector<std::string>& weight_names() const { return weight_names_; }
+  // Of the base, whatever is merged.
   const std::vector<at::Tensor>& weights() const { return weights_; }
+  const std::vector<AdapterSlot*>& slots() const { return slots_; }
+  const AdapterSlot* find(const std::string& adapter) const;
+  void put(AdapterSlot& slot) { slots_.push_back(&slot); }
+  void remove(const AdapterSlot& slot);
+
+  // For these adapters, on top of what is merged; those that are not on this layer are skipped.
+  // Throws Error{kInjection} for adapters that cannot run at once.
+  LayerChoice choose(std::span<const std::string> adapters) const;
+  // The base's own weights and no adapter.
+  LayerChoice choose_base() const { return LayerChoice(weights_); }
+  void activate(LayerChoice choice) { active_ = std::move(choice); }
+
+  // The base's weights with these adapters folded in: computed in float32 at least, rounded once.
+  // Undefined where nothing changes. Throws Error{kInjection} where a result is not finite or the
+  // plugin cannot merge; changes nothing.
+  std::vector<at::Tensor> merged_weights(std::span<const std::string> adapters) const;
+  // From now on `adapters` are in the weights.
+  void set_merged(std::vector<std::string> adapters, std::vector<at::Tensor> weights);
+  const std::vector<std::string>& merged() const { return merged_; }
+  // By number; undefined where the base's own is in use.
+  const std::vector<at::Tensor>& merged_tensors() const { return merged_tensors_; }
 
   // One call: `values` are the region's inputs, then its numbers.
   std::vector<c10::IValue> run(const RegionProgram& region, std::vector<c10::IValue> values,
                                const RunMode& mode) const;
 
  private:
-  std::vector<at::Tensor> run_merged(const tenon_call& call) const;
+  void add_to(LayerChoice& choice, const AdapterSlot& slot) const;
 
-  const LayerType* layer_type_;
-  std::shared_ptr<const LayerFacts> facts_;
+  std::string path_;
+  std::vector<std::string> weight_names_;
   std::vector<at::Tensor> weights_;
-  AdapterStart start_;
-  std::string adapter_name_;
-  std::vector<tenon_tensor> weight_handles_;
-  std::vector<tenon_tensor> parameter_handles_;
-  tenon_adapter adapter_{};
-  const tenon_adapter* adapters_[1];
+  std::vector<AdapterSlot*> slots_;
+  std::vector<std::string> merged_;
+  std::vector<at::Tensor> merged_tensors_;
+  LayerChoice active_;
 };
 
 }  // namespace tenon

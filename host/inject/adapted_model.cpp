@@ -3,126 +3,17 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
-#include <set>
 
 #include "base/error.h"
-#include "model/graph_walk.h"
 #include "model/input_check.h"
-#include "model/parameter_init.h"
 
 namespace tenon {
-namespace {
 
-std::string with_commas(std::int64_t number) {
-  std::string digits = std::to_string(number);
-  for (auto i = static_cast<std::ptrdiff_t>(digits.size()) - 3; i > 0; i -= 3) {
-    digits.insert(static_cast<std::size_t>(i), ",");
-  }
-  return digits;
-}
-
-}  // namespace
-
-AdaptedModel::AdaptedModel(ModelData model)
-    : model_(std::move(model)),
-      base_tensor_count_(model_.tensors.size()),
-      program_(std::make_unique<Program>(model_.graph, model_.tensors)) {}
+AdaptedModel::AdaptedModel(ModelData model) : model_(std::move(model)) { build_program(); }
 
 AdaptedModel::AdaptedModel(ModelData model, const InjectionPlan& plan, std::uint64_t seed)
-    : model_(std::move(model)), base_tensor_count_(model_.tensors.size()) {
-  const at::Generator generator = make_generator(seed);
-  std::vector<Replacement> replacements;
-  SharedTensors shared;
-  std::set<std::string> named;
-  for (const PlannedLayer& planned : plan.layers) {
-    const std::string& path = planned.facts->description().module_path;
-    std::vector<at::Tensor> weights;
-    for (const std::int32_t tensor : planned.tensors) {
-      weights.push_back(model_.tensors[static_cast<std::size_t>(tensor)].tensor);
-    }
-    AdapterStart start = start_adapter(planned, weights, generator, shared);
-    for (std::size_t i = 0; i < planned.parameters.size(); ++i) {
-      const ParameterSpec& spec = planned.parameters[i];
-      // A shared one lies outside all modules and is added once.
-      if (spec.is_shared() && !named.insert(spec.shared_key).second) continue;
-      added_.push_back({spec.is_shared() ? "" : path,
-                        spec.is_shared() ? spec.shared_key : spec.name, start.parameters[i],
-                        spec.trainable()});
-    }
-    const auto layer = std::make_shared<const AdaptedLayer>(
-        *planned.layer_type, planned.facts, std::move(weights), std::move(start), plan.config.name,
-        planned.scaling, plan.config.lora_dropout);
-    for (const Region& region : planned.regions) {
-      replacements.push_back(make_replacement(planned, region, layer));
-    }
-  }
-  for (const ModuleId module : plan.saved) save_module(module);
-  program_ = std::make_unique<Program>(model_.graph, model_.tensors, std::move(replacements));
-}
-
-Replacement AdaptedModel::make_replacement(const PlannedLayer& planned, const Region& region,
-                                           std::shared_ptr<const AdaptedLayer> layer) const {
-  auto program = std::make_shared<RegionProgram>(RegionProgram{
-      Program(region_graph(model_, region), model_.tensors), region.inputs.size(), {}, {}});
-  for (const std::int32_t tensor : region.tensors) {
-    const auto own = std::find(planned.tensors.begin(), planned.tensors.end(), tensor);
-    program->weight_numbers.push_back(
-        own == planned.tensors.end() ? -1
-                                     : static_cast<std::int32_t>(own - planned.tensors.begin()));
-    program->fixed.push_back(model_.tensors[static_cast<std::size_t>(tensor)].tensor);
-  }
-  Replacement replacement;
-  replacement.nodes = region.nodes;
-  replacement.inputs = region.inputs;
-  replacement.inputs.insert(replacement.inputs.end(), region.numbers.begin(), region.numbers.end());
-  replacement.outputs = region.outputs;
-  replacement.name = planned.facts->description().module_path;
-  replacement.function = [layer = std::move(layer), program = std::move(program)](
-                             std::vector<c10::IValue> values, const RunMode& mode) {
-    return layer->run(*program, std::move(values), mode);
-  };
-  return replacement;
-}
-
-// Gives the module tensors of its own: every node that runs in it reads the copies, all others the
-// originals (PEFT: ModulesToSaveWrapper).
-void AdaptedModel::save_module(ModuleId module) {
-  const std::string path = model_.tree.modules[static_cast<std::size_t>(module)].path;
-  std::map<std::int32_t, std::int32_t> copies;
-  for (std::size_t i = 0; i < base_tensor_count_; ++i) {
-    const ModelTensor base = model_.tensors[i];
-    const auto name = base.name_in(path);
-    if (!name || base.kind == ValueKind::kConstant) continue;
-    at::Tensor copy = base.tensor.clone(at::MemoryFormat::Contiguous);
-    const bool trainable = base.kind == ValueKind::kParameter && copy.is_floating_point();
-    if (trainable) copy.requires_grad_(true);
-    copies[static_cast<std::int32_t>(i)] = static_cast<std::int32_t>(model_.tensors.size());
-    model_.tensors.push_back({path + "." + *name, {}, base.kind, base.persistent, copy, -1});
-    if (base.persistent) {
-      added_.push_back({path, *name, copy, trainable});
-    }
-  }
-  std::map<ValueId, ValueId> renamed;
-  const auto rename = [&](ValueId& id) {
-    const auto copy = copies.find(model_.graph.values[static_cast<std::size_t>(id)].tensor);
-    if (copy == copies.end()) return;
-    const auto [entry, is_new] =
-        renamed.emplace(id, static_cast<ValueId>(model_.graph.values.size()));
-    if (is_new) {
-      Value value = model_.graph.values[static_cast<std::size_t>(id)];
-      value.tensor = copy->second;
-      model_.graph.values.push_back(std::move(value));
-    }
-    id = entry->second;
-  };
-  for (Node& node : model_.graph.nodes) {
-    const auto& stack = node.module_stack;
-    if (std::find(stack.begin(), stack.end(), module) == stack.end()) continue;
-    node.trains_statistics = true;
-    for_each_read(node, rename);
-  }
+    : model_(std::move(model)) {
+  add_adapter(plan, seed);
 }
 
 std::vector<at::Tensor> AdaptedModel::forward(const std::vector<at::Tensor>& inputs,
@@ -136,10 +27,6 @@ std::vector<at::Tensor> AdaptedModel::forward(const std::vector<at::Tensor>& inp
   return outputs;
 }
 
-std::span<const ModelTensor> AdaptedModel::base_tensors() const {
-  return {model_.tensors.data(), base_tensor_count_};
-}
-
 void AdaptedModel::train_base() {
   for (ModelTensor& tensor : model_.tensors) {
     if (tensor.kind == ValueKind::kParameter && tensor.tensor.is_floating_point()) {
@@ -147,46 +34,140 @@ void AdaptedModel::train_base() {
       tensor.crc32 = -1;
     }
   }
-  for (Node& node : model_.graph.nodes) node.trains_statistics = true;
-  program_ = std::make_unique<Program>(model_.graph, model_.tensors);
 }
 
 std::vector<at::Tensor> AdaptedModel::trainable() const {
   std::vector<at::Tensor> tensors;
-  for (const AddedTensor& added : added_) {
-    if (added.trainable) tensors.push_back(added.tensor);
+  for (const auto& adapter : adapters_) {
+    for (const AddedTensor& added : adapter->tensors) {
+      if (added.tensor.requires_grad()) tensors.push_back(added.tensor);
+    }
   }
-  for (const ModelTensor& tensor : base_tensors()) {
+  for (const ModelTensor& tensor : model_.tensors) {
     if (tensor.tensor.requires_grad()) tensors.push_back(tensor.tensor);
   }
   return tensors;
 }
 
-ParameterCount count_parameters(const AdaptedModel& model) {
-  ParameterCount count;
-  std::set<const void*> counted;
-  for (const ModelTensor& tensor : model.base_tensors()) {
-    if (tensor.kind != ValueKind::kParameter) continue;
-    if (!counted.insert(tensor.tensor.const_data_ptr()).second) continue;
-    count.all += tensor.tensor.numel();
-    if (tensor.tensor.requires_grad()) count.trainable += tensor.tensor.numel();
+std::vector<at::Tensor> AdaptedModel::buffers() const {
+  std::vector<at::Tensor> tensors;
+  for (const ModelTensor& tensor : model_.tensors) {
+    if (tensor.kind == ValueKind::kBuffer) tensors.push_back(tensor.tensor);
   }
-  for (const AddedTensor& added : model.added()) {
-    if (!added.trainable) continue;
-    count.all += added.tensor.numel();
-    count.trainable += added.tensor.numel();
+  for (const auto& adapter : adapters_) {
+    for (const AddedTensor& added : adapter->tensors) {
+      if (added.is_buffer) tensors.push_back(added.tensor);
+    }
   }
-  return count;
+  return tensors;
 }
 
-std::string trainable_line(const ParameterCount& count) {
-  std::array<char, 32> percent{};
-  const double share = count.all == 0 ? 0
-                                      : 100.0 * static_cast<double>(count.trainable) /
-                                            static_cast<double>(count.all);
-  std::snprintf(percent.data(), percent.size(), "%.4f", share);
-  return "trainable params: " + with_commas(count.trainable) +
-         " || all params: " + with_commas(count.all) + " || trainable%: " + percent.data();
+std::vector<const AdaptedLayer*> AdaptedModel::layers() const {
+  std::vector<const AdaptedLayer*> layers;
+  for (const auto& [module, site] : sites_) layers.push_back(site.layer.get());
+  return layers;
+}
+
+// Two sites cannot run the same operator, nor one site in two ways.
+void AdaptedModel::check_sites(const PlacedAdapter& adapter) const {
+  std::map<std::int32_t, ModuleId> owners;  // of nodes
+  const auto path_of = [&](ModuleId module) {
+    return "`" + model_.tree.modules[static_cast<std::size_t>(module)].path + "`";
+  };
+  const auto claim = [&](ModuleId module, const std::vector<Region>& regions) {
+    for (const Region& region : regions) {
+      for (const std::int32_t node : region.nodes) {
+        const auto [owner, is_new] = owners.emplace(node, module);
+        if (is_new || owner->second == module) continue;
+        throw Error({.stage = Stage::kInjection,
+                     .message = path_of(owner->second) + " and " + path_of(module) +
+                                " share operators, so they cannot both be adapted or saved whole",
+                     .hint = "leave one of them out of target_modules or modules_to_save"});
+      }
+    }
+  };
+  for (const auto& [module, site] : sites_) claim(module, site.regions);
+  for (const PlacedSlot& placed : adapter.slots) {
+    const auto known = sites_.find(placed.site.module);
+    claim(placed.site.module, placed.site.regions);
+    if (known == sites_.end()) continue;
+    const auto nodes = [](const Region& region) { return region.nodes; };
+    if (known->second.tensors != placed.site.tensors ||
+        !std::ranges::equal(known->second.regions, placed.site.regions, {}, nodes, nodes)) {
+      throw Error({.stage = Stage::kInjection,
+                   .message = path_of(placed.site.module) +
+                              " is adapted by one adapter and saved whole by another in a way that "
+                              "does not fit together",
+                   .hint = "leave it out of one adapter's modules_to_save"});
+    }
+  }
+}
+
+AdaptedModel::Site AdaptedModel::open_site(const LayerSite& wanted) const {
+  std::vector<std::string> names;
+  std::vector<at::Tensor> weights;
+  const std::string& path = model_.tree.modules[static_cast<std::size_t>(wanted.module)].path;
+  for (const std::int32_t index : wanted.tensors) {
+    const ModelTensor& tensor = model_.tensors[static_cast<std::size_t>(index)];
+    names.push_back(tensor.name_in(path).value_or(tensor.name));
+    weights.push_back(tensor.tensor);
+  }
+  Site site{std::make_unique<AdaptedLayer>(path, std::move(names), std::move(weights)),
+            wanted.tensors,
+            wanted.regions,
+            {}};
+  for (const Region& region : site.regions) {
+    auto program = std::make_shared<RegionProgram>(
+        RegionProgram{Program(region_graph(model_, region), model_.tensors),
+                      region.inputs.size(),
+                      static_cast<std::uint32_t>(region.outputs.size()),
+                      {},
+                      {}});
+    for (const std::int32_t tensor : region.tensors) {
+      const auto own = std::find(site.tensors.begin(), site.tensors.end(), tensor);
+      program->weight_numbers.push_back(
+          own == site.tensors.end() ? -1 : static_cast<std::int32_t>(own - site.tensors.begin()));
+      program->fixed.push_back(model_.tensors[static_cast<std::size_t>(tensor)].tensor);
+    }
+    site.programs.push_back(std::move(program));
+  }
+  return site;
+}
+
+bool AdaptedModel::open_sites(const PlacedAdapter& adapter) {
+  bool any = false;
+  for (const PlacedSlot& placed : adapter.slots) {
+    if (sites_.contains(placed.site.module)) continue;
+    sites_.emplace(placed.site.module, open_site(placed.site));
+    any = true;
+  }
+  return any;
+}
+
+void AdaptedModel::close_empty_sites() {
+  std::erase_if(sites_, [](const auto& entry) { return entry.second.layer->slots().empty(); });
+}
+
+void AdaptedModel::build_program() {
+  std::vector<Replacement> replacements;
+  for (const auto& [module, site] : sites_) {
+    for (std::size_t i = 0; i < site.regions.size(); ++i) {
+      const Region& region = site.regions[i];
+      Replacement replacement;
+      replacement.nodes = region.nodes;
+      replacement.inputs = region.inputs;
+      replacement.inputs.insert(replacement.inputs.end(), region.numbers.begin(),
+                                region.numbers.end());
+      replacement.outputs = region.outputs;
+      replacement.name = site.layer->path();
+      replacement.function = [layer = site.layer.get(), program = site.programs[i]](
+                                 std::vector<c10::IValue> values, const RunMode& mode) {
+        return layer->run(*program, std::move(values), mode);
+      };
+      replacements.push_back(std::move(replacement));
+    }
+  }
+  program_ = std::make_unique<Program>(model_.graph, model_.tensors, std::move(replacements));
 }
 
 }  // namespace tenon

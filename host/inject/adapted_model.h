@@ -3,64 +3,116 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "inject/adapted_layer.h"
-#include "inject/injection_plan.h"
+#include "inject/placed_adapter.h"
 #include "model/interpreter.h"
 
 namespace tenon {
 
-// A tensor that the adapter adds: a layer's parameter or the copy of a module to save.
-struct AddedTensor {
-  std::string module;  // path of the layer or the module to save; "" if layers share it
-  std::string name;    // behind the path: "lora_A.weight", "weight"
-  at::Tensor tensor;
-  bool trainable = true;
-  std::string key() const { return module + "." + name; }
+// A weight that merging changed, under the name that the layer knows it by.
+struct MergedTensor {
+  std::string name;     // state_dict name: "seq.0.weight"
+  std::int32_t tensor;  // of ModelData::tensors: the original
+  at::Tensor merged;
 };
 
-// A model that is ready to run: the frozen base, and what an injection put on it. Without a plan it
-// is the bare base.
+// A model that is ready to run: the frozen base, and the adapters on it. Without any it is the bare
+// base. The base's own tensors never change: merging keeps the merged ones beside them.
+//
+// forward may run in several threads; whatever changes adapters must not overlap it. Every change
+// is whole or not at all: after an Error the model is as it was.
 class AdaptedModel {
  public:
   explicit AdaptedModel(ModelData model);
-  // Commits a plan: parameters are allocated and started from `seed`. Nothing of the base changes.
+  // With its first adapter, active and trainable.
   AdaptedModel(ModelData model, const InjectionPlan& plan, std::uint64_t seed);
 
   // Flattened tensor outputs. Inputs are checked first.
   std::vector<at::Tensor> forward(const std::vector<at::Tensor>& inputs, const RunMode& mode) const;
 
+  // The base, as it was read.
   const ModelData& model() const { return model_; }
-  // The base's own tensors, without copies for modules to save.
-  std::span<const ModelTensor> base_tensors() const;
-  const std::vector<AddedTensor>& added() const { return added_; }
+  std::span<const ModelTensor> base_tensors() const { return model_.tensors; }
   // Trains every parameter of the base itself ([train] full).
   void train_base();
+  // What an optimizer works on: the base's and the adapters' tensors that require a gradient.
   std::vector<at::Tensor> trainable() const;
+  // What a training forward writes by itself: running statistics.
+  std::vector<at::Tensor> buffers() const;
+
+  // The first adapter becomes active and trainable; a later one is neither until set_active
+  // (PEFT: add_adapter). Its name must be new.
+  void add_adapter(const InjectionPlan& plan, std::uint64_t seed);
+  void add_adapter(std::unique_ptr<PlacedAdapter> adapter);
+  // Hot swap: puts `adapter` in the place of the one of its name and gives that one back; activity,
+  // trainability and scale stay. Ranks may differ. Nothing is rebuilt, unless the new one is on
+  // layers that no adapter has been on.
+  std::unique_ptr<PlacedAdapter> swap_adapter(std::unique_ptr<PlacedAdapter> adapter);
+  // If it was active alone, the first of the others in alphabetical order becomes active.
+  void delete_adapter(const std::string& name);
+  std::vector<std::string> adapter_names() const;  // in the order they were added
+  const PlacedAdapter& adapter(const std::string& name) const;
+  const PlacedAdapter& adapter() const { return *adapters_.front(); }  // the first
+  bool has_adapters() const { return !adapters_.empty(); }
+
+  // These run from now on, summed in this order, and are trainable if `trainable`; all others are
+  // neither. Unmerges first if something is merged. None: the base alone.
+  void set_active(const std::vector<std::string>& names, bool trainable = true);
+  const std::vector<std::string>& active() const { return active_; }
+  // Whether it is active or not.
+  void set_trainable(const std::string& name, bool trainable);
+  // Switched off, the base runs as if nothing had ever been added or merged.
+  void set_enabled(bool enabled);
+  bool enabled() const { return enabled_; }
+  // The adapter's term, `factor` times what it was made with.
+  void rescale(const std::string& name, double factor);
+
+  // Folds adapters into the weights, beside what is merged already; nothing changes if a merged
+  // weight is not finite. A merged layer runs its base without any plugin call.
+  void merge(const std::vector<std::string>& names);
+  // The originals again, bit for bit.
+  void unmerge();
+  const std::vector<std::string>& merged() const { return merged_; }
+  std::vector<MergedTensor> merged_tensors() const;
+
+  std::vector<const AdaptedLayer*> layers() const;  // in model order
 
  private:
-  void save_module(ModuleId module);
-  Replacement make_replacement(const PlannedLayer& planned, const Region& region,
-                               std::shared_ptr<const AdaptedLayer> layer) const;
+  struct Site {
+    std::unique_ptr<AdaptedLayer> layer;
+    std::vector<std::int32_t> tensors;
+    std::vector<Region> regions;
+    std::vector<std::shared_ptr<const RegionProgram>> programs;  // one for each region
+  };
+  using Adapters = std::vector<std::unique_ptr<PlacedAdapter>>;
+
+  Adapters::iterator find_adapter(const std::string& name);
+  Adapters::const_iterator find_adapter(const std::string& name) const;
+  void require(const std::vector<std::string>& names) const;
+  void check_sites(const PlacedAdapter& adapter) const;
+  void check_saved(const std::vector<std::string>& names) const;
+  bool open_sites(const PlacedAdapter& adapter);  // whether there are new ones
+  Site open_site(const LayerSite& wanted) const;
+  void put(PlacedAdapter& adapter);
+  void take_off(const PlacedAdapter& adapter);
+  void close_empty_sites();
+  void build_program();
+  std::vector<LayerChoice> choose(const std::vector<std::string>& names) const;
+  void activate(std::vector<LayerChoice> choices);
 
   ModelData model_;
-  std::size_t base_tensor_count_;
-  std::vector<AddedTensor> added_;
+  std::map<ModuleId, Site> sites_;
+  Adapters adapters_;
+  std::vector<std::string> active_;
+  std::vector<std::string> merged_;
+  bool enabled_ = true;
   std::unique_ptr<Program> program_;
 };
-
-// Trainable and all parameters; every storage counts once, buffers do not.
-struct ParameterCount {
-  std::int64_t trainable = 0;
-  std::int64_t all = 0;
-};
-ParameterCount count_parameters(const AdaptedModel& model);
-
-// "trainable params: 52,162 || all params: 4,100,164 || trainable%: 1.2722", as PEFT prints it.
-std::string trainable_line(const ParameterCount& count);
 
 }  // namespace tenon

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "base/error.h"
+#include "inject/adapter_slot.h"
 #include "model/parameter_init.h"
 
 namespace tenon {
@@ -33,12 +34,6 @@ at::Tensor make_parameter(const PlannedLayer& planned, const ParameterSpec& spec
     throw_bug(call_of(planned, "add_adapter"), "parameter " + spec.name + ": " + misfit.what());
   }
   return tensor;
-}
-
-std::vector<tenon_tensor> handles_of(const std::vector<at::Tensor>& tensors) {
-  std::vector<tenon_tensor> handles;
-  for (const at::Tensor& tensor : tensors) handles.push_back(to_handle(tensor));
-  return handles;
 }
 
 void check_shape(const PlannedLayer& planned, const std::string& name, const at::Tensor& wanted,

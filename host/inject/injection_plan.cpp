@@ -11,6 +11,7 @@
 #include "inject/layer_attributes.h"
 #include "inject/layer_options.h"
 #include "inject/method_config.h"
+#include "inject/owned_tensors.h"
 #include "inject/reachability.h"
 #include "inject/resolved_targets.h"
 #include "inject/shared_parameters.h"

@@ -53,9 +53,11 @@ bool counts_batches(const Node& node, const Graph& graph, const std::vector<Mode
   if (node.target != "aten::add_" || node.arguments.empty()) return false;
   const auto* target = std::get_if<ValueId>(&node.arguments[0].value.value);
   if (target == nullptr) return false;
-  const std::int32_t tensor = graph.values[static_cast<std::size_t>(*target)].tensor;
-  return tensor >= 0 &&
-         tensors[static_cast<std::size_t>(tensor)].name.ends_with("num_batches_tracked");
+  const Value& value = graph.values[static_cast<std::size_t>(*target)];
+  // In a region's own graph the tensor arrives with the call, under its name.
+  const std::string& name =
+      value.tensor >= 0 ? tensors[static_cast<std::size_t>(value.tensor)].name : value.name;
+  return name.ends_with("num_batches_tracked");
 }
 
 bool is_check_only(const Node& node) {

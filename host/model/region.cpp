@@ -123,6 +123,14 @@ void RegionFinder::leave_out_sizes(std::vector<std::int32_t>& nodes) const {
   });
 }
 
+Region RegionFinder::region_of(ModuleId module, std::vector<std::int32_t> nodes) const {
+  Region region;
+  region.module = module;
+  region.nodes = std::move(nodes);
+  find_borders(region);
+  return region;
+}
+
 // What crosses the border of the region's nodes.
 void RegionFinder::find_borders(Region& region) const {
   const std::set<std::int32_t> own(region.nodes.begin(), region.nodes.end());
@@ -189,7 +197,10 @@ Graph region_graph(const ModelData& model, const Region& region) {
     const auto [entry, is_new] = renamed.emplace(id, static_cast<ValueId>(graph.values.size()));
     if (is_new) {
       Value value = model.graph.values[static_cast<std::size_t>(id)];
-      value.tensor = -1;  // weights arrive with each call
+      if (value.tensor >= 0) {  // weights arrive with each call, under their own name
+        value.name = model.tensors[static_cast<std::size_t>(value.tensor)].name;
+        value.tensor = -1;
+      }
       graph.values.push_back(std::move(value));
     }
     return entry->second;

@@ -26,6 +26,8 @@ class RegionFinder {
   explicit RegionFinder(const ModelData& model);
   // The calls of a module in the order they run; empty if none of its nodes is in the main graph.
   std::vector<Region> find(ModuleId module) const;
+  // Some nodes of a module as a region of their own.
+  Region region_of(ModuleId module, std::vector<std::int32_t> nodes) const;
   // Whether the module runs in a graph nested in the main one (a branch or a loop), or in the main
   // one itself.
   bool runs_nested(ModuleId module) const;

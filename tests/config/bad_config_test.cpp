@@ -139,7 +139,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"Several",
                   kModel + "[[adapter]]\ntarget_modules = \"a\"\n[[adapter]]\ntarget_modules = "
                            "\"b\"\n",
-                  ":5:1: several adapters in one run are not supported yet"}),
+                  ":5:1: a second adapter is named `default`: give each its own `name`"},
+        BadConfig{"InactiveAndTrained", kAdapter + "active = false\ntrainable = true\n",
+                  ":6:13: `adapter.trainable` cannot be true where `adapter.active` is false: no "
+                  "gradient reaches an adapter that does not run"}),
     kName);
 
 class BadTraining : public ::testing::TestWithParam<BadConfig> {};

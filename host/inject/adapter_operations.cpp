@@ -1,0 +1,248 @@
+// What AdaptedModel does to its adapters after they are made: PEFT's add_adapter, set_adapter,
+// delete_adapter, merge_adapter and their kin.
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/suggest.h"
+#include "inject/adapted_model.h"
+
+namespace tenon {
+namespace {
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+[[noreturn]] void fail(const std::string& message, const std::string& hint) {
+  throw Error({.stage = Stage::kInjection, .message = message, .hint = hint});
+}
+
+bool overlap(const std::string& one, const std::string& other) {
+  return one == other || one.starts_with(other + ".") || other.starts_with(one + ".");
+}
+
+}  // namespace
+
+AdaptedModel::Adapters::iterator AdaptedModel::find_adapter(const std::string& name) {
+  return std::ranges::find(adapters_, name, [](const auto& a) { return a->config.name; });
+}
+
+AdaptedModel::Adapters::const_iterator AdaptedModel::find_adapter(const std::string& name) const {
+  return std::ranges::find(adapters_, name, [](const auto& a) { return a->config.name; });
+}
+
+std::vector<std::string> AdaptedModel::adapter_names() const {
+  std::vector<std::string> names;
+  for (const auto& adapter : adapters_) names.push_back(adapter->config.name);
+  return names;
+}
+
+const PlacedAdapter& AdaptedModel::adapter(const std::string& name) const {
+  require({name});
+  return **find_adapter(name);
+}
+
+void AdaptedModel::require(const std::vector<std::string>& names) const {
+  const std::vector<std::string> known = adapter_names();
+  std::vector<std::string> unknown;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (!contains(known, names[i])) unknown.push_back(names[i]);
+    if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) !=
+        names.begin() + static_cast<std::ptrdiff_t>(i)) {
+      fail("the adapter " + names[i] + " is named twice", "name each adapter once");
+    }
+  }
+  if (unknown.empty()) return;
+  fail("Adapter " + join(unknown) + " not found",
+       known.empty() ? "the model has no adapter" : "the model has: " + join(known));
+}
+
+// One module runs with the weights of one adapter (PEFT: ModulesToSaveWrapper.check_set_adapter).
+void AdaptedModel::check_saved(const std::vector<std::string>& names) const {
+  std::vector<std::pair<std::string, std::string>> savers;  // path, adapter
+  for (const std::string& name : names) {
+    for (const std::string& path : adapter(name).saved) {
+      for (const auto& [other, saver] : savers) {
+        if (saver == name || !overlap(path, other)) continue;
+        fail("Only one adapter can be set at a time for `" + path + "`: " + saver + " and " + name +
+                 " both save it whole",
+             "set one of them active at a time, or take the module out of one's modules_to_save");
+      }
+      savers.emplace_back(path, name);
+    }
+  }
+}
+
+std::vector<LayerChoice> AdaptedModel::choose(const std::vector<std::string>& names) const {
+  std::vector<LayerChoice> choices;
+  choices.reserve(sites_.size());
+  for (const auto& [module, site] : sites_) {
+    choices.push_back(enabled_ ? site.layer->choose(names) : site.layer->choose_base());
+  }
+  return choices;
+}
+
+void AdaptedModel::activate(std::vector<LayerChoice> choices) {
+  std::size_t i = 0;
+  for (auto& [module, site] : sites_) site.layer->activate(std::move(choices[i++]));
+}
+
+void AdaptedModel::put(PlacedAdapter& adapter) {
+  for (const PlacedSlot& placed : adapter.slots) {
+    sites_.at(placed.site.module).layer->put(*placed.slot);
+  }
+}
+
+void AdaptedModel::take_off(const PlacedAdapter& adapter) {
+  for (const PlacedSlot& placed : adapter.slots) {
+    sites_.at(placed.site.module).layer->remove(*placed.slot);
+  }
+}
+
+void AdaptedModel::add_adapter(const InjectionPlan& plan, std::uint64_t seed) {
+  add_adapter(place_adapter(model_, plan, seed));
+}
+
+void AdaptedModel::add_adapter(std::unique_ptr<PlacedAdapter> adapter) {
+  const std::string name = adapter->config.name;
+  if (find_adapter(name) != adapters_.end()) {
+    fail("Adapter with name '" + name + "' already exists.", "give it another name");
+  }
+  check_sites(*adapter);
+  const bool is_first = adapters_.empty();
+  try {
+    if (open_sites(*adapter) || program_ == nullptr) build_program();
+  } catch (...) {
+    close_empty_sites();
+    throw;
+  }
+  put(*adapter);
+  adapter->set_requires_grad(is_first);
+  adapters_.push_back(std::move(adapter));
+  if (is_first) active_ = {name};
+  activate(choose(active_));
+}
+
+std::unique_ptr<PlacedAdapter> AdaptedModel::swap_adapter(std::unique_ptr<PlacedAdapter> adapter) {
+  const std::string name = adapter->config.name;
+  require({name});
+  if (contains(merged_, name)) {
+    fail("the adapter " + name + " is merged, so it cannot be swapped", "unmerge it first");
+  }
+  check_sites(*adapter);
+  if (open_sites(*adapter)) build_program();
+  std::unique_ptr<PlacedAdapter>& place = *find_adapter(name);
+  const bool trains =
+      std::ranges::any_of(place->tensors, [](const auto& t) { return t.tensor.requires_grad(); });
+  adapter->set_requires_grad(trains);
+  adapter->rescale(place->scale);
+  take_off(*place);
+  put(*adapter);
+  std::swap(place, adapter);
+  activate(choose(active_));
+  return adapter;
+}
+
+void AdaptedModel::delete_adapter(const std::string& name) {
+  const auto place = find_adapter(name);
+  if (place == adapters_.end()) {
+    fail("Adapter " + name + " does not exist", "the model has: " + join(adapter_names()));
+  }
+  if (contains(merged_, name)) {
+    fail("Cannot delete the adapter " + name + " while it is merged", "unmerge it first");
+  }
+  take_off(**place);
+  adapters_.erase(place);
+  close_empty_sites();
+  build_program();
+  const bool was_active = std::erase(active_, name) > 0;
+  std::vector<std::string> rest = adapter_names();
+  if (was_active && active_.empty() && !rest.empty()) {
+    std::sort(rest.begin(), rest.end());
+    log::warning("the adapter " + name + " was active and is deleted; " + rest.front() +
+                 " is active now");
+    set_active({rest.front()});
+    return;
+  }
+  activate(choose(active_));
+}
+
+void AdaptedModel::set_active(const std::vector<std::string>& names, bool trainable) {
+  require(names);
+  check_saved(names);
+  if (!merged_.empty()) {
+    log::warning("Adapter cannot be set when the model is merged. Unmerging the model first.");
+    unmerge();
+  }
+  activate(choose(names));
+  active_ = names;
+  for (const auto& adapter : adapters_) {
+    adapter->set_requires_grad(trainable && contains(names, adapter->config.name));
+  }
+}
+
+void AdaptedModel::set_trainable(const std::string& name, bool trainable) {
+  require({name});
+  (*find_adapter(name))->set_requires_grad(trainable);
+}
+
+void AdaptedModel::set_enabled(bool enabled) {
+  enabled_ = enabled;
+  activate(choose(active_));
+}
+
+void AdaptedModel::rescale(const std::string& name, double factor) {
+  require({name});
+  if (contains(merged_, name)) {
+    fail("the adapter " + name + " is merged, so it cannot be rescaled", "unmerge it first");
+  }
+  (*find_adapter(name))->rescale(factor);
+}
+
+void AdaptedModel::merge(const std::vector<std::string>& names) {
+  require(names);
+  std::vector<std::string> all = merged_;
+  for (const std::string& name : names) {
+    if (!contains(all, name)) all.push_back(name);
+  }
+  if (all.size() == merged_.size()) {
+    log::warning("All adapters are already merged, nothing to do.");
+    return;
+  }
+  check_saved(all);
+  std::vector<std::vector<at::Tensor>> weights;
+  for (const auto& [module, site] : sites_) weights.push_back(site.layer->merged_weights(all));
+  std::size_t i = 0;
+  for (auto& [module, site] : sites_) site.layer->set_merged(all, std::move(weights[i++]));
+  merged_ = std::move(all);
+  activate(choose(active_));
+}
+
+void AdaptedModel::unmerge() {
+  if (merged_.empty()) {
+    log::warning("Already unmerged. Nothing to do.");
+    return;
+  }
+  for (auto& [module, site] : sites_) site.layer->set_merged({}, {});
+  merged_.clear();
+  activate(choose(active_));
+}
+
+std::vector<MergedTensor> AdaptedModel::merged_tensors() const {
+  std::vector<MergedTensor> tensors;
+  for (const auto& [module, site] : sites_) {
+    const std::vector<at::Tensor>& merged = site.layer->merged_tensors();
+    for (std::size_t i = 0; i < merged.size(); ++i) {
+      if (!merged[i].defined()) continue;
+      const ModelTensor& base = model_.tensors[static_cast<std::size_t>(site.tensors[i])];
+      const auto name = base.name_in(site.layer->path());
+      tensors.push_back(
+          {name && !site.layer->path().empty() ? site.layer->path() + "." + *name : base.name,
+           site.tensors[i], merged[i]});
+    }
+  }
+  return tensors;
+}
+
+}  // namespace tenon

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plugin/layer_type.h"
+
+namespace tenon {
+
+std::vector<tenon_tensor> handles_of(const std::vector<at::Tensor>& tensors);
+
+// What one adapter does to one layer: a plugin's parameters on it, or weights of its own in place
+// of the base's (a module that it saves whole). Neither copied nor moved: calls hold its address.
+class AdapterSlot {
+ public:
+  struct Parts {
+    std::string adapter;
+    const LayerType* layer_type = nullptr;    // nullptr: weights only
+    std::shared_ptr<const LayerFacts> facts;  // of the layer, if there is a layer type
+    std::vector<at::Tensor> parameters;       // in the plugin's order
+    double scaling = 1;
+    double dropout = 0;
+    std::vector<at::Tensor> weights;  // by number, undefined where the base's stays; may be empty
+    std::shared_ptr<void> state;      // the plugin's own
+  };
+  explicit AdapterSlot(Parts parts);
+  AdapterSlot(const AdapterSlot&) = delete;
+  AdapterSlot& operator=(const AdapterSlot&) = delete;
+
+  const std::string& adapter() const { return parts_.adapter; }
+  const LayerType* layer_type() const { return parts_.layer_type; }
+  const LayerFacts& facts() const { return *parts_.facts; }
+  const std::vector<at::Tensor>& parameters() const { return parts_.parameters; }
+  const std::vector<at::Tensor>& weights() const { return parts_.weights; }
+  // As a plugin's call gets it.
+  const tenon_adapter& table() const { return table_; }
+  // The adapter's term, `factor` times what it was made with.
+  void rescale(double factor) { table_.scaling = factor * parts_.scaling; }
+
+ private:
+  Parts parts_;
+  std::vector<tenon_tensor> handles_;
+  tenon_adapter table_{};
+};
+
+}  // namespace tenon

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "inject/adapted_model.h"
+
+namespace tenon {
+
+// Trainable and all parameters; every storage counts once, buffers do not.
+struct ParameterCount {
+  std::int64_t trainable = 0;
+  std::int64_t all = 0;
+};
+ParameterCount count_parameters(const AdaptedModel& model);
+
+// "trainable params: 52,162 || all params: 4,100,164 || trainable%: 1.2722", as PEFT prints it.
+std::string trainable_line(const ParameterCount& count);
+
+}  // namespace tenon

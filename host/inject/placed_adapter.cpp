@@ -1,0 +1,111 @@
+#include "inject/placed_adapter.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "inject/adapter_start.h"
+#include "inject/saved_module.h"
+#include "model/parameter_init.h"
+
+namespace tenon {
+namespace {
+
+void place_layer(const ModelData& model, const PlannedLayer& planned,
+                 const at::Generator& generator, SharedTensors& shared, PlacedAdapter& adapter) {
+  std::vector<at::Tensor> weights;
+  for (const std::int32_t tensor : planned.tensors) {
+    weights.push_back(model.tensors[static_cast<std::size_t>(tensor)].tensor);
+  }
+  AdapterStart start = start_adapter(planned, weights, generator, shared);
+  for (std::size_t i = 0; i < planned.parameters.size(); ++i) {
+    const ParameterSpec& spec = planned.parameters[i];
+    // A shared one lies outside all modules and is added once.
+    if (spec.is_shared() && adapter.has_shared(spec.shared_key)) continue;
+    adapter.tensors.push_back(
+        {spec.is_shared() ? "" : planned.facts->description().module_path,
+         spec.is_shared() ? spec.shared_key : spec.name, start.parameters[i], spec.trainable()});
+  }
+  AdapterSlot::Parts parts;
+  parts.adapter = adapter.config.name;
+  parts.layer_type = planned.layer_type;
+  parts.facts = planned.facts;
+  parts.parameters = std::move(start.parameters);
+  parts.scaling = planned.scaling;
+  parts.dropout = adapter.config.lora_dropout;
+  parts.state = std::move(start.state);
+  if (!start.residuals.empty()) parts.weights.resize(weights.size());
+  for (auto& [number, residual] : start.residuals) parts.weights[number] = std::move(residual);
+  adapter.slots.push_back({{planned.module, planned.tensors, planned.regions},
+                           std::make_unique<AdapterSlot>(std::move(parts))});
+}
+
+// Gives the module tensors of its own: what runs in it reads the copies, everything else the
+// originals (PEFT: ModulesToSaveWrapper).
+void place_saved_module(const ModelData& model, ModuleId module, PlacedAdapter& adapter) {
+  const std::string& path = model.tree.modules[static_cast<std::size_t>(module)].path;
+  adapter.saved.push_back(path);
+  std::map<std::int32_t, at::Tensor> copies;
+  for (std::size_t i = 0; i < model.tensors.size(); ++i) {
+    const ModelTensor& base = model.tensors[i];
+    const auto name = base.name_in(path);
+    if (!name || base.kind == ValueKind::kConstant) continue;
+    at::Tensor copy = base.tensor.detach().clone(at::MemoryFormat::Contiguous);
+    const bool is_parameter = base.kind == ValueKind::kParameter;
+    const bool trainable = is_parameter && copy.is_floating_point();
+    if (trainable) copy.requires_grad_(true);
+    copies.emplace(static_cast<std::int32_t>(i), copy);
+    if (base.persistent) adapter.tensors.push_back({path, *name, copy, trainable, !is_parameter});
+  }
+  for (LayerSite& site : saved_sites(model, module)) {
+    AdapterSlot::Parts parts;
+    parts.adapter = adapter.config.name;
+    for (const std::int32_t tensor : site.tensors) {
+      const auto copy = copies.find(tensor);
+      parts.weights.push_back(copy == copies.end() ? at::Tensor() : copy->second);
+    }
+    adapter.slots.push_back({std::move(site), std::make_unique<AdapterSlot>(std::move(parts))});
+  }
+}
+
+}  // namespace
+
+bool PlacedAdapter::has_shared(const std::string& key) const {
+  return std::ranges::any_of(tensors, [&](const AddedTensor& added) {
+    return added.module.empty() && added.name == key;
+  });
+}
+
+void PlacedAdapter::set_requires_grad(bool on) {
+  for (AddedTensor& added : tensors) {
+    if (added.trainable) added.tensor.requires_grad_(on);
+  }
+}
+
+void PlacedAdapter::rescale(double factor) {
+  scale = factor;
+  for (const PlacedSlot& placed : slots) placed.slot->rescale(factor);
+}
+
+std::unique_ptr<PlacedAdapter> place_adapter(const ModelData& model, const InjectionPlan& plan,
+                                             std::uint64_t seed) {
+  auto adapter = std::make_unique<PlacedAdapter>();
+  adapter->config = plan.config;
+  adapter->layers = plan.layers;
+  const at::Generator generator = make_generator(seed);
+  SharedTensors shared;
+  for (const PlannedLayer& planned : plan.layers) {
+    place_layer(model, planned, generator, shared, *adapter);
+  }
+  for (const ModuleId module : plan.saved) {
+    const std::string& path = model.tree.modules[static_cast<std::size_t>(module)].path;
+    // What lies in a saved module is saved with it.
+    const bool is_inside = std::ranges::any_of(
+        adapter->saved, [&](const auto& outer) { return path.starts_with(outer + "."); });
+    if (!is_inside) place_saved_module(model, module, *adapter);
+  }
+  return adapter;
+}
+
+}  // namespace tenon

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "inject/adapter_slot.h"
+#include "inject/injection_plan.h"
+
+namespace tenon {
+
+// A tensor that an adapter adds: a layer's parameter or the copy of a module to save.
+struct AddedTensor {
+  std::string module;  // path of the layer or the module to save; "" if layers share it
+  std::string name;    // behind the path: "lora_A.weight", "weight"
+  at::Tensor tensor;
+  bool trainable = true;
+  bool is_buffer = false;  // of a module to save: running statistics
+  std::string key() const { return module + "." + name; }
+};
+
+// Where a slot goes: a layer of the model and how it is found in the graph.
+struct LayerSite {
+  ModuleId module = kNoModule;
+  std::vector<std::int32_t> tensors;  // of ModelData::tensors: the layer's weights, in model order
+  std::vector<Region> regions;
+};
+
+struct PlacedSlot {
+  LayerSite site;
+  std::unique_ptr<AdapterSlot> slot;
+};
+
+// An adapter with all its tensors, made for one model and ready to be put on it.
+struct PlacedAdapter {
+  AdapterConfig config;
+  std::vector<PlannedLayer> layers;  // what was planned, for records and listings
+  std::vector<std::string> saved;    // paths of the modules that it saves whole
+  std::vector<PlacedSlot> slots;
+  std::vector<AddedTensor> tensors;  // in the order of the plan
+  double scale = 1;                  // on top of what it was made with
+
+  bool has_shared(const std::string& key) const;
+  void set_requires_grad(bool on);
+  void rescale(double factor);
+};
+
+// Allocates an adapter's parameters and starts them from `seed`. Nothing of the model changes.
+std::unique_ptr<PlacedAdapter> place_adapter(const ModelData& model, const InjectionPlan& plan,
+                                             std::uint64_t seed);
+
+}  // namespace tenon

@@ -1,0 +1,74 @@
+#include "inject/saved_module.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "inject/owned_tensors.h"
+#include "model/graph_walk.h"
+#include "model/region.h"
+
+namespace tenon {
+namespace {
+
+std::vector<std::int32_t> tensors_of(const ModelData& model, ModuleId module) {
+  std::vector<std::string> names;
+  return owned_tensors(model, model.tree.modules[static_cast<std::size_t>(module)].path, names);
+}
+
+bool lies_in(const Node& node, ModuleId module) {
+  return std::find(node.module_stack.begin(), node.module_stack.end(), module) !=
+         node.module_stack.end();
+}
+
+bool reads(const ModelData& model, const Node& node, const std::set<std::int32_t>& tensors) {
+  bool any = false;
+  for_each_read(node, [&](ValueId id) {
+    any = any || tensors.contains(model.graph.values[static_cast<std::size_t>(id)].tensor);
+  });
+  return any;
+}
+
+}  // namespace
+
+std::vector<LayerSite> saved_sites(const ModelData& model, ModuleId module) {
+  const RegionFinder finder(model);
+  const std::vector<std::int32_t> owned = tensors_of(model, module);
+  const std::set<std::int32_t> own(owned.begin(), owned.end());
+
+  // The innermost modules that read the tensors, with those of their nodes that do; a module is a
+  // leaf as long as no node below it lies in another.
+  std::map<ModuleId, std::vector<std::int32_t>> readers;
+  std::set<ModuleId> containers;
+  for (std::size_t i = 0; i < model.graph.nodes.size(); ++i) {
+    const Node& node = model.graph.nodes[i];
+    if (!lies_in(node, module)) continue;
+    containers.insert(node.module_stack.begin(), node.module_stack.end() - 1);
+    if (reads(model, node, own)) {
+      readers[node.module_stack.back()].push_back(static_cast<std::int32_t>(i));
+    }
+  }
+  std::vector<LayerSite> sites;
+  for (const auto& [inner, nodes] : readers) {
+    LayerSite site;
+    site.module = inner;
+    if (containers.contains(inner)) {
+      site.tensors = owned;
+      for (const std::int32_t node : nodes) site.regions.push_back(finder.region_of(inner, {node}));
+    } else {
+      // In the order of an adapted layer's, so that one layer can hold both.
+      site.tensors = tensors_of(model, inner);
+      site.regions = finder.find(inner);
+      for (const Region& region : site.regions) {
+        for (const std::int32_t tensor : region.tensors) {
+          const auto known = std::find(site.tensors.begin(), site.tensors.end(), tensor);
+          if (own.contains(tensor) && known == site.tensors.end()) site.tensors.push_back(tensor);
+        }
+      }
+    }
+    sites.push_back(std::move(site));
+  }
+  return sites;
+}
+
+}  // namespace tenon

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <vector>
+
+#include "inject/placed_adapter.h"
+#include "model/graph.h"
+
+namespace tenon {
+
+// The pieces in which a module that is saved whole can run on other weights: its innermost modules
+// as they are, and what it runs itself one operator at a time, since the operators of a container
+// need not follow each other.
+std::vector<LayerSite> saved_sites(const ModelData& model, ModuleId module);
+
+}  // namespace tenon

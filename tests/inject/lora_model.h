@@ -1,0 +1,82 @@
+#pragma once
+
+#include <ATen/ops/equal.h>
+#include <ATen/ops/linspace.h>
+
+#include <string>
+#include <vector>
+
+#include "inject/adapted_model.h"
+#include "model/declared_model.h"
+#include "plugin/plugin_registry.h"
+
+namespace tenon::testing {
+
+inline const PluginRegistry& built_in_plugins() {
+  static const PluginRegistry plugins(PluginsConfig{.directories = {TENON_TEST_PLUGINS}}, {});
+  return plugins;
+}
+
+// An adapter that changes the output from the start; lora_alpha / r is 2.
+inline AdapterConfig lora(const std::string& name, std::vector<std::string> targets) {
+  AdapterConfig config;
+  config.name = name;
+  config.target_modules = std::move(targets);
+  config.r = 2;
+  config.lora_alpha = 4;
+  config.init_lora_weights = LoraInit::kRandom;
+  return config;
+}
+
+inline bool same(const at::Tensor& one, const at::Tensor& other) { return at::equal(one, other); }
+
+// seq.0 and seq.2 with a ReLU between them, then seq.4, or `head` with head.0 and head.1.
+inline ModelData small_mlp(const std::string& dtype = "float32", bool with_head = false) {
+  ModelConfig config;
+  config.dtype = dtype;
+  const auto add = [&](const char* name, std::int64_t in, std::int64_t out) {
+    config.layers.push_back({name, "Linear", {{"in_features", in}, {"out_features", out}}, "test"});
+  };
+  add("seq.0", 6, 8);
+  config.layers.push_back({"seq.1", "ReLU", {}, "test"});
+  add("seq.2", 8, 8);
+  if (with_head) {
+    add("head.0", 8, 5);
+    add("head.1", 5, 3);
+  } else {
+    add("seq.4", 8, 3);
+  }
+  return build_declared_model(config);
+}
+
+// A small MLP with adapters on it. An adapter of one name and config starts the same in every one.
+struct LoraModel {
+  AdaptedModel model;
+  at::Tensor input = at::linspace(-1, 1, 24).reshape({4, 6});
+
+  explicit LoraModel(const std::vector<AdapterConfig>& adapters,
+                     const std::string& dtype = "float32", bool with_head = false)
+      : model(small_mlp(dtype, with_head)) {
+    for (const AdapterConfig& config : adapters) add(config);
+  }
+
+  std::unique_ptr<PlacedAdapter> place(const AdapterConfig& config) const {
+    const InjectionPlan plan = plan_injection(model.model(), config, built_in_plugins());
+    return place_adapter(model.model(), plan, std::hash<std::string>{}(config.name));
+  }
+  void add(const AdapterConfig& config) { model.add_adapter(place(config)); }
+  at::Tensor run() const { return model.forward({input}, {}).at(0); }
+  at::Tensor run(const std::vector<std::string>& active) {
+    model.set_active(active);
+    return run();
+  }
+  at::Tensor base() const { return AdaptedModel(small_mlp()).forward({input}, {}).at(0); }
+  at::Tensor weight(const std::string& name) const {
+    for (const ModelTensor& tensor : model.base_tensors()) {
+      if (tensor.name == name) return tensor.tensor;
+    }
+    return {};
+  }
+};
+
+}  // namespace tenon::testing
