@@ -13,7 +13,7 @@
 namespace tenon::testing {
 
 inline const PluginRegistry& built_in_plugins() {
-  static const PluginRegistry plugins(PluginsConfig{.directories = {TENON_TEST_PLUGINS}}, {});
+  static const PluginRegistry plugins({}, {TENON_TEST_PLUGINS});
   return plugins;
 }
 
