@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 #include "base/error.h"
@@ -65,6 +66,40 @@ class BaseContext : public tenon_call_context {
   const std::vector<at::Tensor>& weights_;
   const std::vector<c10::IValue>& values_;
   const RunMode& mode_;
+};
+
+// One call of a plugin: everything that it points to stays as long as this does, and in its place.
+class PluginRun {
+ public:
+  PluginRun(const LayerChoice& choice, const RegionProgram& region,
+            const std::vector<c10::IValue>& values, const RunMode& mode)
+      : base_(region, choice.weights, values, mode) {
+    inputs_.reserve(region.n_inputs);
+    for (std::size_t i = 0; i < region.n_inputs; ++i) {
+      inputs_.push_back(to_handle(values[i].toTensor()));
+    }
+    call_.struct_size = sizeof call_;
+    if (mode.training) call_.flags |= TENON_TRAINING;
+    if (at::GradMode::is_enabled()) call_.flags |= TENON_GRAD_ENABLED;
+    call_.inputs = inputs_.data();
+    call_.n_inputs = static_cast<std::uint32_t>(inputs_.size());
+    call_.weights = choice.weight_handles.data();
+    call_.n_weights = static_cast<std::uint32_t>(choice.weight_handles.size());
+    call_.adapters = choice.adapters.data();
+    call_.n_adapters = static_cast<std::uint32_t>(choice.adapters.size());
+    call_.n_outputs = region.n_outputs;
+    call_.context = &base_;
+  }
+  PluginRun(const PluginRun&) = delete;
+  PluginRun& operator=(const PluginRun&) = delete;
+
+  const tenon_call& call() const { return call_; }
+  const BaseContext& base() const { return base_; }
+
+ private:
+  BaseContext base_;
+  std::vector<tenon_tensor> inputs_;
+  tenon_call call_{};
 };
 
 // A layer type without a forward: the base runs on its differentiable merged weights.
@@ -151,31 +186,39 @@ std::vector<c10::IValue> AdaptedLayer::run(const RegionProgram& region,
   RunMode layer_mode = mode;
   // A module saved whole trains its statistics too, as in PEFT.
   if (choice.is_saved_module) layer_mode.batch_norm_training = true;
-  BaseContext context(region, choice.weights, values, layer_mode);
-  if (choice.layer_type == nullptr) return context.run({}, {});
-
-  std::vector<tenon_tensor> inputs;
-  inputs.reserve(region.n_inputs);
-  for (std::size_t i = 0; i < region.n_inputs; ++i)
-    inputs.push_back(to_handle(values[i].toTensor()));
-
-  tenon_call call{};
-  call.struct_size = sizeof call;
-  if (mode.training) call.flags |= TENON_TRAINING;
-  if (at::GradMode::is_enabled()) call.flags |= TENON_GRAD_ENABLED;
-  call.inputs = inputs.data();
-  call.n_inputs = static_cast<std::uint32_t>(inputs.size());
-  call.weights = choice.weight_handles.data();
-  call.n_weights = static_cast<std::uint32_t>(choice.weight_handles.size());
-  call.adapters = choice.adapters.data();
-  call.n_adapters = static_cast<std::uint32_t>(choice.adapters.size());
-  call.n_outputs = region.n_outputs;
-  call.context = &context;
-
+  PluginRun run(choice, region, values, layer_mode);
+  if (choice.layer_type == nullptr) return run.base().run({}, {});
   const LayerType& layer_type = *choice.layer_type;
   std::vector<at::Tensor> outputs = layer_type.has_forward()
-                                        ? layer_type.forward(*choice.facts, call)
-                                        : run_on_merged(choice, call);
+                                        ? layer_type.forward(*choice.facts, run.call())
+                                        : run_on_merged(choice, run.call());
+  return {std::make_move_iterator(outputs.begin()), std::make_move_iterator(outputs.end())};
+}
+
+std::vector<c10::IValue> AdaptedLayer::run_siblings(std::span<const SiblingRun> runs,
+                                                    std::vector<c10::IValue> values,
+                                                    const RunMode& mode) {
+  const LayerType* layer_type = runs[0].layer->active_.layer_type;
+  const bool together = layer_type != nullptr && layer_type->has_siblings() &&
+                        std::all_of(runs.begin(), runs.end(), [&](const SiblingRun& run) {
+                          return run.layer->active_.layer_type == layer_type;
+                        });
+  if (!together) {
+    std::vector<c10::IValue> outputs;
+    for (const SiblingRun& run : runs) {
+      outputs.push_back(std::move(run.layer->run(*run.program, values, mode)[0]));
+    }
+    return outputs;
+  }
+  std::deque<PluginRun> prepared;  // calls point into themselves, so they do not move
+  std::vector<const LayerFacts*> facts;
+  std::vector<const tenon_call*> calls;
+  for (const SiblingRun& run : runs) {
+    const LayerChoice& choice = run.layer->active_;
+    calls.push_back(&prepared.emplace_back(choice, *run.program, values, mode).call());
+    facts.push_back(choice.facts);
+  }
+  std::vector<at::Tensor> outputs = layer_type->forward_siblings(facts, calls);
   return {std::make_move_iterator(outputs.begin()), std::make_move_iterator(outputs.end())};
 }
 

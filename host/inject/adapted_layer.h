@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,6 +34,14 @@ struct LayerChoice {
   explicit LayerChoice(std::vector<at::Tensor> base);
   LayerChoice(LayerChoice&&) = default;
   LayerChoice& operator=(LayerChoice&&) = default;
+};
+
+class AdaptedLayer;
+
+// One of several layers that read the same tensor.
+struct SiblingRun {
+  const AdaptedLayer* layer = nullptr;
+  std::shared_ptr<const RegionProgram> program;
 };
 
 // A layer that adapters are on. Runs are const and may go on in several threads; what changes the
@@ -72,6 +81,11 @@ class AdaptedLayer {
   // One call: `values` are the region's inputs, then its numbers.
   std::vector<c10::IValue> run(const RegionProgram& region, std::vector<c10::IValue> values,
                                const RunMode& mode) const;
+  // One output for each: by one call of their plugin if all have adapters of one layer type that
+  // can (tenon/siblings.h), else one after the other.
+  static std::vector<c10::IValue> run_siblings(std::span<const SiblingRun> runs,
+                                               std::vector<c10::IValue> values,
+                                               const RunMode& mode);
 
  private:
   void add_to(LayerChoice& choice, const AdapterSlot& slot) const;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "inject/sibling_layers.h"
 #include "model/input_check.h"
 
 namespace tenon {
@@ -149,23 +150,15 @@ void AdaptedModel::close_empty_sites() {
 }
 
 void AdaptedModel::build_program() {
-  std::vector<Replacement> replacements;
+  std::vector<LayerCall> calls;
   for (const auto& [module, site] : sites_) {
     for (std::size_t i = 0; i < site.regions.size(); ++i) {
-      const Region& region = site.regions[i];
-      Replacement replacement;
-      replacement.nodes = region.nodes;
-      replacement.inputs = region.inputs;
-      replacement.inputs.insert(replacement.inputs.end(), region.numbers.begin(),
-                                region.numbers.end());
-      replacement.outputs = region.outputs;
-      replacement.name = site.layer->path();
-      replacement.function = [layer = site.layer.get(), program = site.programs[i]](
-                                 std::vector<c10::IValue> values, const RunMode& mode) {
-        return layer->run(*program, std::move(values), mode);
-      };
-      replacements.push_back(std::move(replacement));
+      calls.push_back({site.layer.get(), &site.regions[i], site.programs[i]});
     }
+  }
+  std::vector<Replacement> replacements;
+  for (std::vector<LayerCall>& group : group_siblings(model_.graph, calls)) {
+    replacements.push_back(replace_siblings(std::move(group)));
   }
   program_ = std::make_unique<Program>(model_.graph, model_.tensors, std::move(replacements));
 }

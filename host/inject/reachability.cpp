@@ -5,9 +5,6 @@
 namespace tenon {
 namespace {
 
-// An operator that writes into its argument ("add_", "copy_") matters to whoever reads that later.
-bool writes_in_place(const Node& node) { return node.target.ends_with('_'); }
-
 bool any_needed(const Node& node, const std::vector<bool>& needed) {
   bool any = false;
   for_each_write(node, [&](ValueId id) { any = any || needed[static_cast<std::size_t>(id)]; });

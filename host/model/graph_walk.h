@@ -31,4 +31,8 @@ void for_each_write(AnyNode& node, const Visit& visit) {
   }
 }
 
+// An operator that writes into an argument ("add_", "copy_"): it matters to whoever reads that
+// later.
+inline bool writes_in_place(const Node& node) { return node.target.ends_with('_'); }
+
 }  // namespace tenon

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <ATen/core/ivalue.h>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "inject/adapted_layer.h"
+#include "model/graph.h"
+#include "model/interpreter.h"
+#include "model/region.h"
+
+namespace tenon {
+
+// One place in the graph where a layer runs.
+struct LayerCall {
+  const AdaptedLayer* layer = nullptr;
+  const Region* region = nullptr;
+  std::shared_ptr<const RegionProgram> program;
+};
+
+// Sorts calls into groups that can run as one piece: layers of one parent module that read the same
+// tensor, and nothing else, in one operator each (query, key and value of an attention), as long as
+// nothing between them writes in place. Most groups hold one call; all keep their order.
+std::vector<std::vector<LayerCall>> group_siblings(const Graph& graph,
+                                                   const std::vector<LayerCall>& calls);
+
+// What stands in the graph for a group.
+Replacement replace_siblings(std::vector<LayerCall> group);
+
+}  // namespace tenon
