@@ -82,7 +82,7 @@ void GraphCompiler::enter(ContextId context) {
 void GraphCompiler::add_operator(const Node& node) {
   const std::string full_name =
       node.overload.empty() ? node.target : node.target + "." + node.overload;
-  const auto handle = c10::Dispatcher::singleton().findSchema({node.target, node.overload});
+  const auto handle = find_operator(node.target, node.overload);
   if (!handle) {
     add_problem("the operator " + full_name + " is not in this LibTorch");
     return;

@@ -33,13 +33,21 @@ bool is_one_of(const std::array<std::string_view, N>& names, std::string_view na
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+// Normalising by the batch alone is no mode: weights that are standardised, BatchNorm without
+// statistics.
+bool has_statistics(const Node& node) {
+  return std::any_of(node.arguments.begin(), node.arguments.end(), [](const NamedArgument& a) {
+    return a.name == "running_mean" && !std::holds_alternative<Argument::None>(a.value.value);
+  });
+}
+
 }  // namespace
 
 std::optional<Operand::Kind> mode_flag(const Node& node, const std::string& argument) {
   if (node.ignores_mode) return std::nullopt;
   if (argument == "train" || argument == "training") {
     if (is_one_of(kTrainingOperators, node.target)) return Operand::Kind::kTraining;
-    if (is_one_of(kBatchNormOperators, node.target)) {
+    if (is_one_of(kBatchNormOperators, node.target) && has_statistics(node)) {
       return node.trains_statistics ? Operand::Kind::kTraining : Operand::Kind::kBatchNormTraining;
     }
   }

@@ -1,0 +1,33 @@
+#include "model/mode_flags.h"
+
+#include <gmock/gmock.h>
+
+namespace tenon {
+namespace {
+
+Node batch_norm(bool with_statistics) {
+  Node node;
+  node.target = "aten::batch_norm";
+  Argument mean{Argument::None{}};
+  if (with_statistics) mean.value = ValueId{1};
+  node.arguments = {
+      {"input", {ValueId{0}}}, {"running_mean", mean}, {"training", {c10::IValue(true)}}};
+  return node;
+}
+
+TEST(ModeFlag, BatchNormFollowsTheModeOfTheRun) {
+  EXPECT_EQ(mode_flag(batch_norm(true), "training"), Operand::Kind::kBatchNormTraining);
+}
+
+TEST(ModeFlag, BatchNormInAModuleToSaveTrainsItsStatistics) {
+  Node node = batch_norm(true);
+  node.trains_statistics = true;
+  EXPECT_EQ(mode_flag(node, "training"), Operand::Kind::kTraining);
+}
+
+TEST(ModeFlag, BatchNormWithoutStatisticsNormalisesByTheBatchInEveryMode) {
+  EXPECT_EQ(mode_flag(batch_norm(false), "training"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace tenon
