@@ -76,10 +76,18 @@ install_packages() {
     refuse "installing the packages failed; try:" "${as_root[*]} $install"
 }
 
-# make_environment NAME REQUIREMENT...: a virtual environment build/venv/NAME with just these.
+# make_environment NAME REQUIREMENT...: a virtual environment build/venv/NAME with just these. A
+# requirement that starts with "--no-deps " is installed without what it asks for.
 make_environment() {
-  local folder=$build_dir/venv/$1 made_from
+  local folder=$build_dir/venv/$1 made_from requirement
+  local complete=() alone=()
   shift
+  for requirement in "$@"; do
+    case $requirement in
+      "--no-deps "*) alone+=("${requirement#--no-deps }") ;;
+      *) complete+=("$requirement") ;;
+    esac
+  done
   made_from=$(python3 -c 'import sys; print(sys.base_prefix, sys.version, *sys.argv[1:])' "$@")
   if [[ -f $folder/made-from && $(<"$folder/made-from") == "$made_from" ]]; then
     return
@@ -88,7 +96,9 @@ make_environment() {
   rm -rf "$folder"
   python3 -m venv "$folder" >&2 ||
     refuse "python3 ($(type -P python3)) cannot make a virtual environment; it needs ensurepip"
-  "$folder/bin/python" -m pip install --disable-pip-version-check --no-input "$@" >&2 ||
+  local pip=("$folder/bin/python" -m pip --disable-pip-version-check --no-input install)
+  "${pip[@]}" "${complete[@]}" >&2 &&
+    { [[ ${#alone[@]} == 0 ]] || "${pip[@]}" --no-deps "${alone[@]}" >&2; } ||
     refuse "pip could not install $*; see its message above"
   echo "$made_from" >"$folder/made-from"
 }

@@ -1,0 +1,183 @@
+"""Runs Tenon on what prepare.py wrote and compares: the five points, each with what it found."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "parity"))
+
+from prepare import LEARNING_RATES, STEPS  # noqa: E402
+from support import to_toml  # noqa: E402
+
+POINTS = ("forward", "gradients", "tree", "lora", "sizes")
+GRADIENT_TOLERANCE = 1e-5
+LORA_TOLERANCE = 1e-4
+# A gradient that is zero but for rounding (of an attention's key bias) has no relative error: what
+# lies this far below the model's largest is compared with that.
+GRADIENT_FLOOR = 1e-5
+# A power of two, so that it scales exactly, and so large that the weight drops out of
+# `weight - rate * gradient`.
+RATE = 2.0**40
+
+
+class Checker:
+    def __init__(self, tenon, folder, record):
+        self.tenon = tenon
+        self.folder = folder
+        self.record = record
+        self.problems = {point: [] for point in POINTS}
+        self.notes = []
+
+    def check(self):
+        """Returns {point: [problem]}, the notes, and whether each point was tried."""
+        self.check_tree()
+        for case in self.record["predicts"]:
+            self.check_predict(case)
+        if "rows" in self.record:
+            self.check_gradients()
+        if self.record.get("targets"):
+            self.check_lora()
+        return self.problems, self.notes
+
+    def run(self, point, *arguments):
+        """Tenon's standard output, or None after its failure was noted."""
+        done = subprocess.run(
+            [self.tenon, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"},
+        )
+        if done.returncode == 0:
+            return done.stdout
+        self.problems[point].append((done.stderr or done.stdout).strip() or f"exit {done.returncode}")
+        return None
+
+    def config(self, name, **sections):
+        path = self.folder / f"{name}.toml"
+        path.write_text(to_toml({"model": {"path": "model.pt2"}, **sections}))
+        return path
+
+    def check_tree(self):
+        text = self.run("tree", "tree", self.folder / "model.pt2", "--json")
+        if text is None:
+            return
+        listed = {entry["name"]: entry for entry in json.loads(text)}
+        for name, type_name, shown in self.record["modules"]:
+            if name not in listed:
+                self.problems["tree"].append(f"`{name}` ({type_name}) is not listed")
+            elif listed[name]["type"] != _public(type_name):
+                if shown or listed[name]["type"] is not None:
+                    self.problems["tree"].append(
+                        f"`{name}` is a {listed[name]['type']}, not {_public(type_name)}"
+                    )
+
+    def predict(self, point, index, *more):
+        outputs = self.folder / "predicted.st"
+        config = self.config("predict")
+        inputs = self.folder / f"inputs_{index}.st"
+        text = self.run(point, "predict", config, "--inputs", inputs, "--outputs", outputs, *more)
+        return None if text is None else load_file(outputs)
+
+    def check_predict(self, case):
+        point = "forward" if case["label"] == "as exported" else "sizes"
+        label = "" if point == "forward" else case["label"] + ": "
+        if "fixed" in case:
+            return self.check_refused(case)
+        got = self.predict(point, case["index"])
+        if got is None:
+            return
+        expected = load_file(self.folder / f"outputs_{case['index']}.st")
+        for name, tensor in expected.items():
+            problem = _difference(got.get(name), tensor, 1e-5)
+            if problem:
+                self.problems[point].append(f"{label}{name}: {problem}")
+            elif not _same_bits(got[name], tensor):
+                self.notes.append(f"{label}{name} not bit for bit")
+        if got.keys() != expected.keys():
+            self.problems[point].append(f"{label}outputs are {sorted(got)}")
+
+    def check_refused(self, case):
+        """What the exported program refuses must be refused, not computed."""
+        before = len(self.problems["sizes"])
+        if self.predict("sizes", case["index"]) is not None:
+            self.problems["sizes"].append(f"{case['label']}: ran, but the program says: {case['fixed']}")
+            return
+        refusal = self.problems["sizes"].pop(before)
+        if "fixed to" not in refusal and "the model was exported for" not in refusal:
+            self.problems["sizes"].append(f"{case['label']}: refused without a reason: {refusal}")
+
+    def train(self, point, name, **sections):
+        data = {"train": "data.st", "inputs": self.record["inputs"]}
+        options = {"loss": "mse", "batch_size": self.record["rows"], "shuffle": False, "threads": 1}
+        sections["train"] = {**options, **sections["train"]}
+        return self.run(point, "run", self.config(name, data=data, **sections), "--json", "--force")
+
+    def check_gradients(self):
+        train = {"full": True, "optimizer": "sgd", "learning_rate": RATE, "steps": 1}
+        if not self.train("gradients", "full", train=train, output={"model": "full.st"}):
+            return
+        weights = load_file(self.folder / "weights.st")
+        trained = load_file(self.folder / "full.st")
+        expected = load_file(self.folder / "gradients.st")
+        largest = max((g.double().norm().item() for g in expected.values()), default=0)
+        for name, gradient in expected.items():
+            if name not in trained:
+                self.problems["gradients"].append(f"`{name}` is not saved")
+                continue
+            got = (weights[name].double() - trained[name].double()) / RATE
+            off = (got - gradient.double()).norm().item()
+            size = max(gradient.double().norm().item(), GRADIENT_FLOOR * largest)
+            if not off <= GRADIENT_TOLERANCE * size:
+                self.problems["gradients"].append(f"`{name}` differs by {off / size:.1e}")
+
+    def check_lora(self):
+        got = self.predict("lora", 0, "--adapter", self.folder / "adapter")
+        if got is None:
+            return
+        for name, tensor in load_file(self.folder / "lora_outputs.st").items():
+            problem = _difference(got.get(name), tensor, LORA_TOLERANCE)
+            if problem:
+                self.problems["lora"].append(f"{name} with the adapter: {problem}")
+        for optimizer, rate in LEARNING_RATES.items():
+            train = {"optimizer": optimizer, "learning_rate": rate, "steps": STEPS}
+            adapter = {"method": "lora", "init_from": "adapter"}
+            output = f"trained_{optimizer}"
+            sections = {"adapter": adapter, "train": train, "output": {"directory": output}}
+            if not self.train("lora", optimizer, **sections):
+                return
+            trained = load_file(self.folder / output / "adapter_model.safetensors")
+            for name, tensor in load_file(self.folder / f"lora_{optimizer}.st").items():
+                problem = _difference(trained.get(name), tensor, LORA_TOLERANCE)
+                if problem:
+                    self.problems["lora"].append(f"{name} after {STEPS} steps of {optimizer}: {problem}")
+
+
+def _public(type_name):
+    parts = type_name.split(".")
+    is_public = type_name.startswith("torch.nn.modules.") and hasattr(torch.nn, parts[-1])
+    return f"torch.nn.{parts[-1]}" if is_public else type_name
+
+
+def _same_bits(one, other):
+    return one.dtype == other.dtype and torch.equal(
+        torch.nan_to_num(one), torch.nan_to_num(other)
+    )
+
+
+def _difference(got, expected, tolerance):
+    """What is wrong with `got`, or None."""
+    if got is None:
+        return "missing"
+    if got.shape != expected.shape or got.dtype != expected.dtype:
+        return f"{tuple(got.shape)} of {got.dtype}, not {tuple(expected.shape)} of {expected.dtype}"
+    if _same_bits(got, expected):
+        return None
+    got, expected = torch.nan_to_num(got.double()), torch.nan_to_num(expected.double())
+    off = ((got - expected).norm() / expected.norm()).item()
+    return None if off <= tolerance else f"differs by {off:.1e}"
