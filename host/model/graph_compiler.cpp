@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "model/control_flow.h"
 #include "model/mode_flags.h"
+#include "model/package_operators.h"
 
 namespace tenon {
 namespace {

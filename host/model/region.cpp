@@ -68,6 +68,8 @@ void add_constants(const Node& node, std::map<std::string, c10::IValue>& attribu
 
 RegionFinder::RegionFinder(const ModelData& model)
     : graph_(model.graph),
+      tree_(model.tree),
+      tensors_(model.tensors),
       nodes_(model.tree.modules.size()),
       readers_(model.graph.values.size()),
       kept_(model.graph.values.size(), false) {
@@ -131,6 +133,14 @@ Region RegionFinder::region_of(ModuleId module, std::vector<std::int32_t> nodes)
   return region;
 }
 
+// Whether a parameter or buffer is another module's: to this one it is an input like any other (a
+// table of positions that a layer turns into a bias). Constants are nobody's.
+bool RegionFinder::comes_from_outside(std::int32_t tensor, ModuleId module) const {
+  const std::string& path = tree_.modules[static_cast<std::size_t>(module)].path;
+  const ModelTensor& read = tensors_[static_cast<std::size_t>(tensor)];
+  return !path.empty() && read.kind != ValueKind::kConstant && !read.name_in(path);
+}
+
 // What crosses the border of the region's nodes.
 void RegionFinder::find_borders(Region& region) const {
   const std::set<std::int32_t> own(region.nodes.begin(), region.nodes.end());
@@ -139,7 +149,7 @@ void RegionFinder::find_borders(Region& region) const {
     const Node& node = graph_.nodes[static_cast<std::size_t>(index)];
     for_each_read(node, [&](ValueId id) {
       const Value& value = graph_.values[static_cast<std::size_t>(id)];
-      if (value.tensor >= 0) {
+      if (value.tensor >= 0 && !comes_from_outside(value.tensor, region.module)) {
         add_once(region.tensors, value.tensor);
       } else if (!made_inside.contains(id)) {
         add_once(value.is_number ? region.numbers : region.inputs, id);

@@ -37,8 +37,11 @@ class RegionFinder {
  private:
   void leave_out_sizes(std::vector<std::int32_t>& nodes) const;
   void find_borders(Region& region) const;
+  bool comes_from_outside(std::int32_t tensor, ModuleId module) const;
 
   const Graph& graph_;
+  const ModuleTree& tree_;
+  const std::vector<ModelTensor>& tensors_;
   std::vector<std::vector<std::int32_t>> nodes_;    // by module
   std::vector<std::vector<std::int32_t>> readers_;  // by value
   std::vector<bool> kept_;                          // by value: an output, or written back

@@ -163,8 +163,9 @@ def _targets(example, record):
     modules = dict(example.model.named_modules())
     return [
         name
-        for name, _, _ in record["modules"]
-        if _is_adapted(modules[name]) and not re.search(example.not_adapted, name)
+        for name, _, shown in record["modules"]
+        # The exporter drops what no output needs.
+        if shown and _is_adapted(modules[name]) and not re.search(example.not_adapted, name)
     ]
 
 

@@ -152,6 +152,12 @@ def _speech(class_name, **changes):
     return _model(class_name, wave, **{**SPEECH, **changes})
 
 
+# PEFT refuses these of Mamba; of a layer that it wrapped it hides `stride`, which some models ask for.
+MAMBA = r"out_proj|conv1d"
+ASKED = r"conv"
+# A module list of experts that PEFT turns into target_parameters by itself.
+EXPERTS = r"shared_expert|mlp\.(gate_proj|up_proj|down_proj)"
+
 DECODERS = {
     "llama": _text("LlamaForCausalLM"),
     "mistral": _text("MistralForCausalLM", sliding_window=6),
@@ -192,6 +198,7 @@ DECODERS = {
     "exaone4": _text("Exaone4ForCausalLM"),
     "deepseek_v2": _text(
         "DeepseekV2ForCausalLM",
+        not_adapted=EXPERTS,
         q_lora_rank=16,
         kv_lora_rank=16,
         qk_rope_head_dim=4,
@@ -204,6 +211,7 @@ DECODERS = {
     ),
     "deepseek_v3": _text(
         "DeepseekV3ForCausalLM",
+        not_adapted=EXPERTS,
         q_lora_rank=16,
         kv_lora_rank=16,
         qk_rope_head_dim=4,
@@ -216,10 +224,9 @@ DECODERS = {
     ),
     "gpt_oss": _text("GptOssForCausalLM", sliding_window=6),
     "jamba": _text("JambaForCausalLM", only_ids, mamba_d_state=4, use_mamba_kernels=False, num_hidden_layers=4, attn_layer_offset=1, attn_layer_period=2),
-    "mamba": _text("MambaForCausalLM", only_ids, state_size=4),
-    "mamba2": _text("Mamba2ForCausalLM", only_ids, state_size=4, num_heads=8, head_dim=8, n_groups=2, chunk_size=4),
-    "falcon_mamba": _text("FalconMambaForCausalLM", only_ids, state_size=4),
-    "rwkv": _text("RwkvForCausalLM", only_ids),
+    "mamba": _text("MambaForCausalLM", only_ids, not_adapted=MAMBA, state_size=4),
+    "mamba2": _text("Mamba2ForCausalLM", only_ids, not_adapted=MAMBA, state_size=4, num_heads=8, head_dim=8, n_groups=2, chunk_size=4),
+    "falcon_mamba": _text("FalconMambaForCausalLM", only_ids, not_adapted=MAMBA, state_size=4),
     "recurrent_gemma": _text("RecurrentGemmaForCausalLM", num_hidden_layers=3, lru_width=32, attention_window_size=6),
     "xglm": _text("XGLMForCausalLM"),
     "biogpt": _text("BioGptForCausalLM"),
@@ -229,13 +236,13 @@ DECODERS = {
     "lfm2": _text("Lfm2ForCausalLM", layer_types=["conv", "full_attention"]),
     "bitnet": _text("BitNetForCausalLM"),
     "minimax": _text("MiniMaxForCausalLM"),
-    "dots1": _text("Dots1ForCausalLM", n_group=2, topk_group=1),
+    "dots1": _text("Dots1ForCausalLM", n_group=2, topk_group=1, n_shared_experts=1, not_adapted=EXPERTS),
     "seed_oss": _text("SeedOssForCausalLM"),
     "apertus": _text("ApertusForCausalLM"),
     "doge": _text("DogeForCausalLM"),
     "diffllama": _text("DiffLlamaForCausalLM"),
     "llama4_text": _text("Llama4ForCausalLM"),
-    "qwen3_next": _text("Qwen3NextForCausalLM", linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8, linear_value_head_dim=8, layer_types=["linear_attention", "full_attention"]),
+    "qwen3_next": _text("Qwen3NextForCausalLM", not_adapted=EXPERTS, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8, linear_value_head_dim=8, layer_types=["linear_attention", "full_attention"]),
 }
 
 ENCODERS = {
@@ -271,7 +278,6 @@ ENCODERS = {
     "tapas": _text("TapasForSequenceClassification"),
     "bros": _text("BrosModel", boxed_tokens),
     "markuplm": _text("MarkupLMForSequenceClassification"),
-    "yoso": _text("YosoForSequenceClassification", use_expectation=True),
 }
 
 ENCODER_DECODERS = {
@@ -304,8 +310,8 @@ VISION = {
     "dinov3_vit": _image("DINOv3ViTModel"),
     "resnet": _image("ResNetForImageClassification", large_pixels, embedding_size=8, hidden_sizes=[8, 16], depths=[1, 2], layer_type="basic"),
     "regnet": _image("RegNetForImageClassification", large_pixels, embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], groups_width=4),
-    "mobilenet_v1": _image("MobileNetV1ForImageClassification", depth_multiplier=0.25),
-    "mobilenet_v2": _image("MobileNetV2ForImageClassification", depth_multiplier=0.25),
+    "mobilenet_v1": _image("MobileNetV1ForImageClassification", not_adapted=ASKED, depth_multiplier=0.25),
+    "mobilenet_v2": _image("MobileNetV2ForImageClassification", not_adapted=ASKED, depth_multiplier=0.25),
     "mobilevit": _image("MobileViTForImageClassification", large_pixels, hidden_sizes=[16, 24, 32], neck_hidden_sizes=[8, 8, 16, 16, 24, 32, 48], patch_size=2, image_size=64),
     "mobilevitv2": _image("MobileViTV2ForImageClassification", large_pixels, width_multiplier=0.25, patch_size=2, image_size=64),
     "efficientnet": _image("EfficientNetForImageClassification", width_coefficient=0.25, depth_coefficient=0.2, hidden_dim=64),
@@ -313,8 +319,6 @@ VISION = {
     "pvt": _image("PvtForImageClassification", hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1], num_attention_heads=[1, 2, 2, 4], num_hidden_layers=[1, 1, 1, 1], patch_sizes=[4, 2, 2, 2]),
     "pvt_v2": _image("PvtV2ForImageClassification", hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1], num_attention_heads=[1, 2, 2, 4], patch_sizes=[7, 3, 3, 3]),
     "segformer": _image("SegformerForSemanticSegmentation", large_pixels, hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1], num_attention_heads=[1, 2, 2, 4], patch_sizes=[7, 3, 3, 3], decoder_hidden_size=16),
-    "cvt": _image("CvtForImageClassification", embed_dim=[8, 16, 32], depth=[1, 1, 1], num_heads=[1, 2, 4], patch_sizes=[7, 3, 3]),
-    "levit": _image("LevitForImageClassification", large_pixels, image_size=64, hidden_sizes=[16, 24, 32], num_attention_heads=[2, 2, 2], depths=[1, 1, 1], key_dim=[8, 8, 8]),
     "focalnet": _image("FocalNetForImageClassification", embed_dim=16, depths=[1, 1], hidden_sizes=[16, 32], focal_levels=[2, 2], focal_windows=[3, 3], patch_size=4),
     "hiera": _image("HieraForImageClassification", embed_dim=8, depths=[1, 1], num_heads=[1, 2], num_layers=2, image_size=[32, 32], patch_stride=[4, 4], patch_size=[7, 7], patch_padding=[3, 3], query_stride=[2, 2], num_query_pool=1, masked_unit_size=[4, 4]),
     "vit_msn": _image("ViTMSNForImageClassification"),
@@ -338,14 +342,13 @@ AUDIO = {
     "data2vec_audio": _speech("Data2VecAudioForSequenceClassification", conv_pos_kernel_size=3),
     "wav2vec2_conformer": _speech("Wav2Vec2ConformerForSequenceClassification"),
     "wav2vec2_ctc": _speech("Wav2Vec2ForCTC"),
-    "whisper": _model("WhisperForConditionalGeneration", lambda b, n: {"input_features": torch.randn(b, 16, 40), "decoder_input_ids": ids(b, n)}, num_mel_bins=16, max_source_positions=20, max_target_positions=64),
-    "whisper_audio": _model("WhisperForAudioClassification", lambda b, n: {"input_features": torch.randn(b, 16, 40)}, num_mel_bins=16, max_source_positions=20, dynamic=(0,), classifier_proj_size=16),
+    "whisper": _model("WhisperForConditionalGeneration", lambda b, n: {"input_features": torch.randn(b, 16, 40), "decoder_input_ids": ids(b, n)}, num_mel_bins=16, max_source_positions=20, not_adapted=ASKED, max_target_positions=64),
+    "whisper_audio": _model("WhisperForAudioClassification", lambda b, n: {"input_features": torch.randn(b, 16, 40)}, num_mel_bins=16, max_source_positions=20, not_adapted=ASKED, dynamic=(0,), classifier_proj_size=16),
     "speech_to_text": _model("Speech2TextForConditionalGeneration", lambda b, n: {"input_features": torch.randn(b, 40, 16), "decoder_input_ids": ids(b, n)}, input_feat_per_channel=16, conv_channels=32, max_source_positions=64, max_target_positions=64),
     "ast": _model("ASTForAudioClassification", lambda b, n: {"input_values": torch.randn(b, 32, 16)}, dynamic=(0,), max_length=32, num_mel_bins=16, patch_size=4),
     "wav2vec2_bert": _model("Wav2Vec2BertForSequenceClassification", lambda b, n: {"input_features": torch.randn(b, 2 * n, 16)}, feature_projection_input_dim=16, conv_depthwise_kernel_size=3, classifier_proj_size=16, apply_spec_augment=False),
     "encodec": _model("EncodecModel", lambda b, n: {"input_values": torch.randn(b, 1, 640)}, dynamic=(0,)),
     "moonshine": _model("MoonshineForConditionalGeneration", lambda b, n: {"input_values": torch.randn(b, 2000), "decoder_input_ids": ids(b, n)}, encoder_num_hidden_layers=2, decoder_num_hidden_layers=2, encoder_num_attention_heads=4, decoder_num_attention_heads=4, encoder_num_key_value_heads=4, decoder_num_key_value_heads=4),
-    "univnet": _model("UnivNetModel", lambda b, n: {"input_features": torch.randn(b, n, 100), "noise_sequence": torch.randn(b, n, 64)}),
 }
 
 
