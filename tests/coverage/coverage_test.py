@@ -27,9 +27,9 @@ from example import settle
 from prepare import CannotExport, prepare
 
 QUICK = {
-    "torch": r"^(Linear|Conv2d|LSTM|MultiheadAttention|shared)$",
-    "transformers": r"^(bert|llama|t5)$",
-    "timm": r"^(test_resnet|test_vit)$",
+    "torch": r"^(Linear|Conv2d|LSTM|BatchNorm2d|shared|on_buffer|several_outputs)$",
+    "transformers": r"^(bert|llama|mixtral|t5)$",
+    "timm": r"^(test_resnet|test_nfnet)$",
 }
 FAMILIES = ("torch", "transformers", "timm")
 
