@@ -11,6 +11,7 @@
 #include "app/stages.h"
 #include "base/error.h"
 #include "base/suggest.h"
+#include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
 #include "model/model_loader.h"
@@ -173,6 +174,14 @@ std::vector<std::string> find_faults(const PluginRegistry& plugins) {
   return faults;
 }
 
+// What a tree is asked of: the model of a config, or an exported program alone.
+ModelData model_of(const CommandLine& line) {
+  if (line.target.extension() != ".toml") return read_pt2_program(line.target);
+  const RunConfig config = read_run_config(line.target, line.overrides, {});
+  if (!config.model.plugin) return load_model(config.model);
+  return load_model(config.model, PluginRegistry(config.plugins, line.plugin_directories));
+}
+
 }  // namespace
 
 void plan_command(const CommandLine& line) {
@@ -183,7 +192,7 @@ void plan_command(const CommandLine& line) {
                  .location = line.target.string()});
   }
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
-  AdaptedModel model(load_model(config.model));
+  AdaptedModel model(load_model(config.model, plugins));
   const std::vector<std::string> notes =
       add_adapters(model, config.adapters, plugins, {.seed = 0, .load_tensors = false});
   if (line.json) {
@@ -204,10 +213,7 @@ void plan_command(const CommandLine& line) {
 }
 
 void tree_command(const CommandLine& line) {
-  const bool is_config = line.target.extension() == ".toml";
-  const ModelData model = is_config
-                              ? load_model(read_run_config(line.target, line.overrides, {}).model)
-                              : read_pt2_program(line.target);
+  const ModelData model = model_of(line);
   Json out = Json::array();
   for (const Module& module : model.tree.modules) {
     if (line.json) {

@@ -6,9 +6,9 @@
 #include "app/commands.h"
 #include "app/stages.h"
 #include "base/error.h"
+#include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
-#include "model/model_loader.h"
 #include "model/tensor_file.h"
 #include "plugin/plugin_registry.h"
 #include "train/data_source.h"
@@ -70,7 +70,7 @@ std::vector<at::Tensor> forward_in_batches(const AdaptedModel& model,
 void predict_command(const CommandLine& line) {
   const RunConfig config = read_run_config(line.target, line.overrides, {});
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
-  ModelData data = load_model(config.model);
+  ModelData data = load_model(config.model, plugins);
   const std::vector<at::Tensor> inputs = read_inputs(line.inputs, data.inputs);
   AdaptedModel model = with_adapters(std::move(data), named_folders(line.adapters), plugins);
   // Whoever names an adapter wants it to run.

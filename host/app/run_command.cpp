@@ -10,9 +10,9 @@
 #include "app/stages.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
-#include "model/model_loader.h"
 #include "model/tensor_file.h"
 #include "plugin/plugin_registry.h"
 #include "train/data_source.h"
@@ -210,7 +210,7 @@ void run_command(const CommandLine& line, const std::atomic<bool>& stop) {
   if (config.train->threads > 0) at::set_num_threads(static_cast<int>(config.train->threads));
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   print_plugins(line, plugins);
-  ModelData data = load_model(config.model);
+  ModelData data = load_model(config.model, plugins);
   if (config.train->full) return run_full(line, config, std::move(data), stop);
 
   const bool force = line.force || config.output.force;

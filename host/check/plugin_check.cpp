@@ -91,6 +91,11 @@ void open_plugin(const ChildChannel& channel, const fs::path& file) {
   }
   const tenon_plugin& plugin = std::get<LoadedLibrary>(result).plugin;
   send_finding(channel, {"loads"});
+  if (std::get<LoadedLibrary>(result).models != nullptr) {  // with a table of its own kind
+    send_finding(channel, {"table"});
+    send_finding(channel, {"init"});
+    return;
+  }
   tenon_stamp stamp{};
   const MappedFile bytes(file, Stage::kPlugins);
   read_stamp(bytes.bytes(), stamp);

@@ -62,6 +62,8 @@ void read_model_section(SectionReader& section, RunConfig& config) {
   ModelConfig& model = config.model;
   model.location = section.location();
   section.path("path", model.path);
+  section.string("plugin", model.plugin);
+  section.options("options", model.options);
   section.string("name", model.name);
   read_layers(section, model.layers);
   section.path("weights", model.weights);
@@ -69,19 +71,30 @@ void read_model_section(SectionReader& section, RunConfig& config) {
   section.string("device", model.device);
   section.seed("seed", model.seed);
 
-  if (!section.has("path") && !section.has("layers")) {
+  const int sources = static_cast<int>(section.has("path")) +
+                      static_cast<int>(section.has("layers")) +
+                      static_cast<int>(section.has("plugin"));
+  if (sources == 0) {
     section.fail(
-        "[model] needs `path`, an exported program (.pt2), or [[model.layers]], a declared model");
+        "[model] needs `path`, an exported program (.pt2), [[model.layers]], a declared model, or "
+        "`plugin`, a C++ model");
   }
-  if (!section.has("path")) return;
-  if (section.has("layers")) {
-    section.fail_at("layers",
-                    "and `model.path` exclude each other: a model is either declared or "
-                    "exported");
+  if (sources > 1) {
+    section.fail_at(section.has("layers") ? "layers" : "plugin",
+                    section.has("layers") && section.has("path")
+                        ? "and `model.path` exclude each other: a model is either declared or "
+                          "exported"
+                        : "is one way to name a model: give `path`, [[model.layers]] or `plugin`");
   }
+  if (section.has("options") && !section.has("plugin")) {
+    section.fail_at("options", "are for a C++ model: `plugin` is missing");
+  }
+  if (sources == 0 || (section.has("layers") && !section.has("path"))) return;
   for (const char* key : {"name", "dtype"}) {
     if (section.has(key)) {
-      section.fail_at(key, "is for a declared model; an exported program has its own");
+      section.fail_at(key, section.has("plugin")
+                               ? "is for a declared model; a C++ model has its own"
+                               : "is for a declared model; an exported program has its own");
     }
   }
 }

@@ -23,6 +23,8 @@ struct DeclaredLayer {
 
 struct ModelConfig {
   std::optional<std::filesystem::path> path;  // a .pt2
+  std::optional<std::string> plugin;          // a C++ model that a plugin offers, by its name
+  OptionTable options;                        // of that model
   std::string name = "Model";                 // a declared model's root type
   std::vector<DeclaredLayer> layers;
   std::optional<std::filesystem::path> weights;  // safetensors, state_dict names

@@ -17,10 +17,11 @@ struct Section {
 };
 
 bool always(const ConfigScope&) { return true; }
+bool for_model(const ConfigScope& scope) { return scope.model; }
 bool for_adapter(const ConfigScope& scope) { return scope.adapter || scope.training; }
 bool for_training(const ConfigScope& scope) { return scope.training; }
 
-constexpr Section kSections[] = {{"model", read_model_section, always, false},
+constexpr Section kSections[] = {{"model", read_model_section, for_model, false},
                                  {"plugins", read_plugins_section, always, false},
                                  {"adapter", read_adapter_section, for_adapter, true},
                                  {"data", read_data_section, for_training, false},
@@ -149,7 +150,7 @@ RunConfig read_run_config(const std::filesystem::path& file,
   RunConfig config;
   config.file = file;
   refuse_unknown_sections(context);
-  require_section("model", "it names the model to work on", context);
+  if (scope.model) require_section("model", "it names the model to work on", context);
   read_sections(context, scope, config);
   if (scope.training) check_training(config, context);
   problems.throw_if_any(file.string());

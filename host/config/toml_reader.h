@@ -11,6 +11,7 @@ namespace tenon {
 // What a verb needs of a config: sections it does not need are neither required nor validated
 // beyond being TOML tables of known name.
 struct ConfigScope {
+  bool model = true;      // [model]: required and validated
   bool adapter = false;   // [adapter]: validated if present
   bool training = false;  // [data], [train], [output]: validated; [data] and [train] required
 };

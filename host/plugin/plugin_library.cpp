@@ -118,6 +118,21 @@ std::optional<PluginRefusal> initialise(const tenon_plugin& plugin, const tenon_
           (error.text.empty() ? "plugin bug: init failed without a message" : error.text)};
 }
 
+// A library of models has a C++ table of its own; the host's other tables are nothing to it.
+std::variant<LoadedLibrary, PluginRefusal> load_models(boost::dll::shared_library library,
+                                                       const std::string& entry,
+                                                       const tenon_stamp& stamp,
+                                                       LoadedLibrary loaded) {
+  if (library.has(entry)) loaded.models = &library.get<const char>(entry);
+  keep_until_exit(std::move(library));
+  if (loaded.models == nullptr) {
+    return PluginRefusal{"no-entry", "it has a stamp but does not export " + entry};
+  }
+  loaded.id = stamp.id;
+  loaded.version = stamp.version;
+  return loaded;
+}
+
 }  // namespace
 
 std::optional<PluginRefusal> check_trust(const std::filesystem::path& path, bool& group_writable) {
@@ -167,7 +182,10 @@ std::variant<LoadedLibrary, PluginRefusal> load_library(
   if (failed || !library.is_loaded()) {
     return PluginRefusal{"cannot-load", "it cannot be loaded: " + loader_message(failed.message())};
   }
-  const std::string entry = "tenon_plugin_v" + std::to_string(TENON_ABI_MAJOR);
+  const bool has_models = stamp.kind == TENON_STAMP_MODELS;
+  const std::string entry =
+      (has_models ? "tenon_models_v" : "tenon_plugin_v") + std::to_string(TENON_ABI_MAJOR);
+  if (has_models) return load_models(std::move(library), entry, stamp, std::move(loaded));
   const bool has_entry = library.has(entry);
   const tenon_plugin* table = has_entry ? &library.get<const tenon_plugin>(entry) : nullptr;
   keep_until_exit(std::move(library));
@@ -177,6 +195,8 @@ std::variant<LoadedLibrary, PluginRefusal> load_library(
   if (auto refusal = check_table(*table, stamp)) return *refusal;
   loaded.plugin = read_sized(*table);
   if (auto refusal = initialise(loaded.plugin, host)) return *refusal;
+  loaded.id = loaded.plugin.id;
+  loaded.version = loaded.plugin.version;
   return loaded;
 }
 

@@ -15,8 +15,11 @@ namespace tenon {
 
 // A plugin that was opened, checked and initialised; its code stays loaded until exit.
 struct LoadedLibrary {
+  std::string id;
+  std::string version;
   tenon_plugin plugin{};  // as this host knows it, whatever SDK it was built with
   std::string sha256;
+  const void* models = nullptr;  // of a library of models: its tenon::ModelTable
 };
 
 // Opens one file: trust (nobody else may write to it), stamp, dlopen, entry table, init. Whatever

@@ -1,5 +1,7 @@
 #include "plugin/plugin_registry.h"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <set>
@@ -19,8 +21,14 @@ std::optional<std::string> environment(const char* name) {
   return value;
 }
 
-fs::path program_folder() {
+// The folder of the program, or of the shared library (libtenon) that this code is in.
+fs::path home_folder() {
+  Dl_info place{};
   std::error_code failed;
+  if (::dladdr(reinterpret_cast<const void*>(&home_folder), &place) != 0) {
+    const fs::path file = fs::canonical(place.dli_fname, failed);
+    if (!failed && file.filename().string().starts_with("libtenon.so")) return file.parent_path();
+  }
   const fs::path program = fs::read_symlink("/proc/self/exe", failed);
   return failed ? fs::path() : program.parent_path();
 }
@@ -109,7 +117,7 @@ std::vector<PluginPlace> PluginRegistry::search_places(const PluginsConfig& conf
     places.push_back({fs::path(*home) / ".local/share/tenon/plugins", "user", false});
   }
   places.push_back(
-      {(program_folder() / "../lib/tenon/plugins").lexically_normal(), kBuiltInOrigin, false});
+      {(home_folder() / "../lib/tenon/plugins").lexically_normal(), kBuiltInOrigin, false});
   return places;
 }
 
@@ -179,8 +187,9 @@ void PluginRegistry::load_file(const fs::path& file, const std::string& origin, 
 void PluginRegistry::add(const fs::path& path, const std::string& origin, int order,
                          const LoadedLibrary& loaded) {
   PluginInfo& info = plugins_.emplace_back();
-  info.id = loaded.plugin.id;
-  info.version = loaded.plugin.version;
+  info.id = loaded.id;
+  info.version = loaded.version;
+  info.models = loaded.models;
   info.path = path;
   info.origin = origin;
   info.sha256 = loaded.sha256;

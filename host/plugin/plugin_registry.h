@@ -28,7 +28,8 @@ struct PluginInfo {
   std::string sha256;
   std::vector<LayerType> layer_types;
   std::vector<Method> methods;
-  int place = 0;  // search order: a lower number wins
+  const void* models = nullptr;  // of a library of models: its tenon::ModelTable
+  int place = 0;                 // search order: a lower number wins
 
   // Its layer type for a public type name, an exact type before "*.Name"; nullptr if none.
   const LayerType* find(const std::string& method, const std::string& type) const;

@@ -97,10 +97,10 @@ std::optional<PluginRefusal> check_stamp(const tenon_stamp& stamp) {
   if (stamp.pointer_bits != 64) {
     return PluginRefusal{"architecture", "it was not built for a 64-bit machine"};
   }
-  if ((stamp.kind & (TENON_STAMP_LAYERS | TENON_STAMP_METHODS)) == 0) {
+  if ((stamp.kind & (TENON_STAMP_LAYERS | TENON_STAMP_METHODS | TENON_STAMP_MODELS)) == 0) {
     return PluginRefusal{"kind",
-                         "it offers neither layer types nor methods, which is all that this Tenon "
-                         "loads; update Tenon"};
+                         "it offers neither layer types, methods nor models, which is all that "
+                         "this Tenon loads; update Tenon"};
   }
   return check_torch(stamp);
 }

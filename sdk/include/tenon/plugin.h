@@ -47,7 +47,7 @@ typedef struct tenon_plugin {
 enum {
   TENON_STAMP_LAYERS = 1,  /* layer types */
   TENON_STAMP_METHODS = 2, /* methods */
-  TENON_STAMP_MODELS = 4   /* reserved for plugins that bring models */
+  TENON_STAMP_MODELS = 4   /* torch::nn modules, for tenon/model_plugin.h of the host's library */
 };
 
 /* Free of pointers, in a section of its own, so that a host can read it without running anything.

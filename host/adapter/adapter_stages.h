@@ -1,0 +1,54 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "adapter/adapter_store.h"
+#include "config/adapter_config.h"
+#include "inject/adapted_model.h"
+#include "plugin/plugin_registry.h"
+
+// The steps between an adapted model and the folders of its adapters, for every front end of the
+// host.
+namespace tenon {
+
+// The adapter that PEFT's files call by no name.
+constexpr const char* kDefaultAdapter = "default";
+
+// With init_from, keys that the config leaves out come from that folder. Throws Error{kConfig} if a
+// given key that scales the adapter differs from the folder's.
+AdapterConfig effective_adapter_config(const AdapterConfig& config);
+
+// Puts the adapters of a config on the model and makes them active and trainable as it says.
+// Returns what the plans noted. Without `load_tensors`, of init_from only the plan is taken.
+struct AddOptions {
+  std::uint64_t seed = 0;
+  bool load_tensors = true;
+};
+std::vector<std::string> add_adapters(AdaptedModel& model,
+                                      const std::vector<AdapterConfig>& adapters,
+                                      const PluginRegistry& plugins, const AddOptions& options);
+
+// The tensors of an adapter as its file holds them, by key.
+std::vector<AdapterTensor> adapter_tensors(const PlacedAdapter& adapter);
+
+// Everything that goes into an adapter's folder.
+AdapterFiles adapter_files(const AdaptedModel& model, const PlacedAdapter& adapter);
+
+// Saves every adapter as PEFT does: "default" in `folder`, any other in a folder of its name below.
+void save_adapters(const AdaptedModel& model, const std::filesystem::path& folder, bool force);
+
+// An adapter named on the command line: [NAME=]DIR, NAME "default" where it is left out.
+struct NamedFolder {
+  std::string name;
+  std::filesystem::path folder;
+};
+// Throws Error{kCommandLine} for a name given twice.
+std::vector<NamedFolder> named_folders(const std::vector<std::string>& arguments);
+
+// The base with the adapters of some folders on it, ready to run; the first is active.
+AdaptedModel with_adapters(ModelData data, const std::vector<NamedFolder>& adapters,
+                           const PluginRegistry& plugins);
+
+}  // namespace tenon

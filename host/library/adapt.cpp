@@ -1,0 +1,171 @@
+#include <ATen/ATen.h>
+#include <tenon/adapt.h>
+
+#include <algorithm>
+
+#include "adapter/adapter_stages.h"
+#include "capture/captured_model.h"
+#include "config/toml_reader.h"
+#include "inject/adapted_model.h"
+#include "inject/parameter_count.h"
+#include "model/model_loader.h"
+#include "plugin/plugin_registry.h"
+
+namespace tenon {
+
+// Plugins outlive what they made.
+struct AdaptedState {
+  AdaptedState(const PluginsConfig& config, const std::vector<std::filesystem::path>& directories,
+               ModelData data)
+      : plugins(config, directories), model(std::move(data)) {}
+
+  PluginRegistry plugins;
+  AdaptedModel model;
+  RunMode mode;
+  std::vector<std::string> notes;
+  // Of the user's model while it is merged: each tensor, and what it was.
+  std::vector<std::pair<at::Tensor, at::Tensor>> originals;
+};
+
+namespace {
+
+RunConfig read(const Config& config) {
+  if (const auto* file = std::get_if<std::filesystem::path>(&config.source())) {
+    return read_run_config(*file, {}, {.model = false, .adapter = true, .training = false});
+  }
+  RunConfig run;
+  run.adapters = {std::get<AdapterConfig>(config.source())};
+  return run;
+}
+
+std::shared_ptr<AdaptedState> adapt_data(ModelData data, const Config& given,
+                                         const AdaptOptions& options) {
+  const RunConfig config = read(given);
+  if (config.adapters.empty()) {
+    throw Error({.stage = Stage::kConfig,
+                 .message = "nothing to adapt: [adapter] is missing",
+                 .location = config.file.string()});
+  }
+  auto state =
+      std::make_shared<AdaptedState>(config.plugins, options.plugin_directories, std::move(data));
+  state->notes = add_adapters(state->model, config.adapters, state->plugins,
+                              {.seed = options.seed, .load_tensors = true});
+  for (const ModelTensor& tensor : state->model.base_tensors()) {
+    if (tensor.tensor.is_leaf()) tensor.tensor.set_requires_grad(false);
+  }
+  return state;
+}
+
+// The base's own tensor of a name that an adapter knows it by.
+const ModelTensor* find_tensor(const AdaptedModel& model, const std::string& name) {
+  for (const ModelTensor& tensor : model.base_tensors()) {
+    if (tensor.name == name || std::ranges::count(tensor.aliases, name) > 0) return &tensor;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+namespace detail {
+
+std::shared_ptr<AdaptedState> adapt_module(const CallableModel& model, const Config& config,
+                                           const AdaptOptions& options) {
+  CapturedModel captured = capture_model(model, {.fixed_sizes = options.fixed_sizes});
+  auto state = adapt_data(std::move(captured.data), config, options);
+  state->notes.insert(state->notes.begin(), captured.notes.begin(), captured.notes.end());
+  state->mode.training = model.module->is_training();
+  return state;
+}
+
+std::shared_ptr<AdaptedState> adapt_program(const std::filesystem::path& file, const Config& config,
+                                            const AdaptOptions& options) {
+  ModelConfig model;
+  model.path = file;
+  return adapt_data(load_model(model), config, options);
+}
+
+}  // namespace detail
+
+AdaptedModule::AdaptedModule(std::shared_ptr<AdaptedState> state) : state_(std::move(state)) {}
+
+std::vector<at::Tensor> AdaptedModule::run(const std::vector<at::Tensor>& inputs) const {
+  return state_->model.forward(inputs, state_->mode);
+}
+
+std::vector<at::Tensor> AdaptedModule::parameters() const { return state_->model.trainable(); }
+
+std::vector<std::pair<std::string, at::Tensor>> AdaptedModule::named_parameters() const {
+  std::vector<std::pair<std::string, at::Tensor>> named;
+  for (const std::string& name : state_->model.active()) {
+    for (const AddedTensor& added : state_->model.adapter(name).tensors) {
+      if (added.trainable) named.emplace_back(added.key(), added.tensor);
+    }
+  }
+  return named;
+}
+
+void AdaptedModule::train(bool on, bool batch_norm) {
+  state_->mode = {.training = on, .batch_norm_training = on && batch_norm};
+}
+
+bool AdaptedModule::is_training() const { return state_->mode.training; }
+
+void AdaptedModule::save(const std::filesystem::path& folder, bool force) {
+  // The record names the base as it is without the adapter.
+  const bool merged = !state_->originals.empty();
+  if (merged) unmerge_from_model();
+  save_adapters(state_->model, folder, force);
+  if (merged) merge_into_model();
+}
+
+void AdaptedModule::merge_into_model() {
+  if (!state_->originals.empty()) return;
+  AdaptedModel& model = state_->model;
+  model.merge(model.active());
+  std::vector<std::pair<const ModelTensor*, at::Tensor>> changes;
+  for (const MergedTensor& merged : model.merged_tensors()) {
+    changes.emplace_back(&model.base_tensors()[static_cast<std::size_t>(merged.tensor)],
+                         merged.merged);
+  }
+  for (const std::string& name : model.active()) {
+    const PlacedAdapter& adapter = model.adapter(name);
+    for (const AddedTensor& added : adapter.tensors) {
+      if (std::ranges::count(adapter.saved, added.module) == 0) continue;
+      changes.emplace_back(find_tensor(model, added.key()), added.tensor);
+    }
+  }
+  const at::NoGradGuard no_grad;
+  for (const auto& [base, now] : changes) {
+    state_->originals.emplace_back(base->tensor, base->tensor.detach().clone());
+    const at::Tensor destination = base->tensor;
+    destination.copy_(now);
+  }
+}
+
+void AdaptedModule::unmerge_from_model() {
+  const at::NoGradGuard no_grad;
+  for (const auto& [tensor, original] : state_->originals) {
+    const at::Tensor destination = tensor;
+    destination.copy_(original);
+  }
+  state_->originals.clear();
+  state_->model.unmerge();
+}
+
+std::vector<std::string> AdaptedModule::targeted_module_names() const {
+  std::vector<std::string> names;
+  for (const std::string& adapter : state_->model.adapter_names()) {
+    for (const PlannedLayer& layer : state_->model.adapter(adapter).layers) {
+      names.push_back(layer.facts->description().module_path);
+    }
+  }
+  return names;
+}
+
+std::string AdaptedModule::trainable_parameters() const {
+  return trainable_line(count_parameters(state_->model));
+}
+
+const std::vector<std::string>& AdaptedModule::notes() const { return state_->notes; }
+
+}  // namespace tenon

@@ -1,0 +1,47 @@
+# Installs into an empty prefix and builds a program of someone else's on it. Usage:
+#   cmake -D BUILD=<build folder> -D PREFIX=<scratch folder> -D EXAMPLE=<its sources>
+#     -D COMPILER=<C++ compiler> -P library_test.cmake
+
+cmake_minimum_required(VERSION 3.25)
+
+function(run folder)
+  execute_process(COMMAND ${ARGN} WORKING_DIRECTORY "${folder}"
+    RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE errors)
+  if(NOT status EQUAL 0)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "${command}: status ${status}\n${output}${errors}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+file(REMOVE_RECURSE "${PREFIX}")
+file(MAKE_DIRECTORY "${PREFIX}/elsewhere")
+run("${BUILD}" ${CMAKE_COMMAND} --install "${BUILD}" --prefix "${PREFIX}")
+
+# The installed tree alone, found by find_package(tenon); its header is the first that is included.
+run("${PREFIX}/elsewhere" ${CMAKE_COMMAND} -S "${EXAMPLE}" -B build
+  -D "CMAKE_PREFIX_PATH=${PREFIX}" -D "CMAKE_CXX_COMPILER=${COMPILER}" -D CMAKE_BUILD_TYPE=Debug)
+run("${PREFIX}/elsewhere" ${CMAKE_COMMAND} --build build)
+run("${PREFIX}/elsewhere" "${PREFIX}/elsewhere/build/example")
+foreach(text "trainable params: 5,362 || all params: 50,164 || trainable%: 10.6889"
+        "the model's own forward gives the adapted output: yes")
+  string(FIND "${output}" "${text}" position)
+  if(position EQUAL -1)
+    message(FATAL_ERROR "the example does not print `${text}`:\n${output}")
+  endif()
+endforeach()
+if(NOT EXISTS "${PREFIX}/elsewhere/adapter/adapter_model.safetensors")
+  message(FATAL_ERROR "the example saved no adapter")
+endif()
+
+# Nothing but Tenon's own names leaves the library.
+find_program(NM nm)
+if(NM)
+  file(GLOB library "${PREFIX}/lib/libtenon.so")
+  run("${PREFIX}/elsewhere" ${NM} --dynamic --defined-only --demangle "${library}")
+  string(REGEX MATCHALL "[^\n]*(spdlog|boost|toml|nlohmann)[^\n]*" foreign "${output}")
+  if(foreign)
+    message(FATAL_ERROR "the library exports what is not its own:\n${foreign}")
+  endif()
+endif()
+file(REMOVE_RECURSE "${PREFIX}")

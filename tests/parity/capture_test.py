@@ -1,0 +1,271 @@
+"""C++ models, captured, against the same models in Python under PyTorch and PEFT.
+
+Run as `python capture_test.py TENON FOLDER_OF_MODEL_PLUGINS`.
+"""
+
+import os
+import sys
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file
+from torch import nn
+
+import support
+
+PLUGINS = None
+
+
+class Mlp(nn.Module):
+    def __init__(self, hidden=64):
+        super().__init__()
+        self.first = nn.Linear(20, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.last = nn.Linear(hidden, 2)
+
+    def forward(self, x):
+        x = torch.relu(self.second(torch.relu(self.first(x))))
+        return torch.log_softmax(self.last(x), -1)
+
+
+def sequential():
+    return nn.Sequential(
+        *(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)),
+        nn.LogSoftmax(-1),
+    )
+
+
+class ConvNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.depthwise = nn.Conv2d(8, 8, 3, groups=8)
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, x):
+        y = torch.max_pool2d(torch.relu(self.norm(self.conv(x))), 2)
+        return self.head(torch.relu(self.depthwise(y)).flatten(1))
+
+
+class Tagger(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(11, 6)
+        self.lstm = nn.LSTM(6, 5, num_layers=2, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(10, 4)
+
+    def forward(self, ids):
+        return self.head(self.lstm(self.embedding(ids))[0])
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(6)
+        self.fc = nn.Linear(6, 6)
+
+    def forward(self, x):
+        return x + self.fc(nn.functional.dropout(self.norm(x), 0.2, self.training))
+
+
+class ResidualNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block() for _ in range(3))
+        self.head = nn.Linear(6, 2, bias=False)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x)
+
+
+class SharedLayer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(torch.relu(self.fc(x)))
+
+
+class SelfAttention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2)
+
+    def forward(self, x):
+        return self.attention(x, x, x)[0]
+
+
+# name: (Python model, inputs of two batch sizes, target modules that PEFT adapts too)
+CASES = {
+    "mlp": (Mlp, [torch.rand(4, 20), torch.rand(9, 20)], ["first", "second"]),
+    "sequential": (sequential, [torch.rand(4, 20), torch.rand(9, 20)], ["0", "2"]),
+    "conv_net": (
+        ConvNet,
+        [torch.randn(2, 3, 8, 8), torch.randn(5, 3, 8, 8)],
+        ["conv", "depthwise", "head"],
+    ),
+    "tagger": (
+        Tagger,
+        [torch.randint(11, (3, 7)), torch.randint(11, (6, 4))],
+        ["embedding", "head"],
+    ),
+    "residual_net": (ResidualNet, [torch.randn(2, 5, 6), torch.randn(7, 3, 6)], ["fc", "head"]),
+    "shared_layer": (SharedLayer, [torch.randn(3, 4), torch.randn(8, 4)], ["fc"]),
+}
+
+
+class CaptureTest(support.ParityTest):
+    def model(self, name, module):
+        weights = self.workspace.write_tensors(module.state_dict())
+        return {"plugin": f"test.{name}", "weights": weights}
+
+    def predict(self, model, x, adapter=None):
+        outputs = self.workspace.new_path(".safetensors")
+        self.workspace.tenon_ok(
+            "predict",
+            self.workspace.write_config({"model": model}),
+            *("--plugin-dir", PLUGINS),
+            *(("--adapter", adapter) if adapter else ()),
+            *("--inputs", self.workspace.write_tensors({"input": x})),
+            *("--outputs", outputs),
+        )
+        return load_file(outputs)["output_0"]
+
+    def test_forward_is_pytorchs(self):
+        torch.manual_seed(0)
+        cases = {**CASES, "self_attention": (SelfAttention, [torch.randn(5, 3, 8)], [])}
+        for name, (make, inputs, _) in cases.items():
+            module = make().eval()
+            for x in inputs:
+                with self.subTest(model=name, shape=tuple(x.shape)), torch.no_grad():
+                    actual = self.predict(self.model(name, module), x)
+                    self.assert_within(actual, module(x), 1e-5)
+
+    def test_adapter_of_peft_gives_pefts_output(self):
+        torch.manual_seed(0)
+        for name, (make, inputs, targets) in CASES.items():
+            module = make().eval()
+            model = self.model(name, module)
+            config = LoraConfig(
+                r=4, lora_alpha=8, target_modules=targets, init_lora_weights=False
+            )
+            peft = get_peft_model(module, config).eval()
+            folder = self.workspace.new_path()
+            peft.save_pretrained(folder)
+            for x in inputs:
+                with self.subTest(model=name, shape=tuple(x.shape)), torch.no_grad():
+                    self.assert_within(self.predict(model, x, folder), peft(x), 1e-5)
+
+    def test_training_gives_an_adapter_that_peft_loads(self):
+        torch.manual_seed(0)
+        module = Mlp().eval()
+        model = self.model("mlp", module)
+        x = torch.rand(64, 20)
+        data = self.workspace.write_tensors({"input": x, "labels": (x.sum(1) > 10).long()})
+        folder = self.workspace.new_path()
+        config = {
+            "model": model,
+            "adapter": {"r": 4, "target_modules": ["first"], "modules_to_save": ["last"]},
+            "data": {"train": data},
+            "train": {"loss": "nll", "steps": 10, "learning_rate": 0.01, "batch_size": 16},
+            "output": {"directory": folder},
+        }
+        run = self.workspace.tenon_json(
+            "run", self.workspace.write_config(config), "--plugin-dir", PLUGINS
+        )
+        self.assertLess(run["losses"][-1], run["losses"][0])
+        peft = PeftModel.from_pretrained(module, folder).eval()
+        counts = peft.get_nb_trainable_parameters()
+        self.assertEqual(run["all_params"], counts[1])
+        with torch.no_grad():
+            self.assert_within(self.predict(model, x, folder), peft(x), 1e-5)
+
+    def test_both_ways_of_writing_the_mlp_train_alike(self):
+        torch.manual_seed(0)
+        module = sequential()
+        names = {"0": "first", "2": "second", "4": "last"}
+        tensors = module.state_dict()
+        typed = {f"{names[k[0]]}{k[1:]}": tensor for k, tensor in tensors.items()}
+        x = torch.rand(64, 20)
+        data = self.workspace.write_tensors({"input": x, "labels": (x.sum(1) > 10).long()})
+        declared = {
+            "name": "Mlp",
+            "layers": [
+                {"name": "0", "type": "Linear", "in_features": 20, "out_features": 64},
+                {"name": "1", "type": "ReLU"},
+                {"name": "2", "type": "Linear", "in_features": 64, "out_features": 64},
+                {"name": "3", "type": "ReLU"},
+                {"name": "4", "type": "Linear", "in_features": 64, "out_features": 2},
+                {"name": "5", "type": "LogSoftmax", "dim": -1},
+            ],
+            "weights": self.workspace.write_tensors(tensors),
+        }
+        models = [
+            (declared, ["0", "2"], "4"),
+            (self.model("sequential", module), ["0", "2"], "4"),
+            (
+                {"plugin": "test.mlp", "weights": self.workspace.write_tensors(typed)},
+                ["first", "second"],
+                "last",
+            ),
+        ]
+        losses = []
+        for model, targets, saved in models:
+            config = {
+                "model": model,
+                "adapter": {"target_modules": targets, "modules_to_save": [saved]},
+                "data": {"train": data},
+                "train": {"loss": "nll", "steps": 8, "learning_rate": 0.01, "batch_size": 16},
+                "output": {"directory": self.workspace.new_path()},
+            }
+            run = self.workspace.tenon_json(
+                "run", self.workspace.write_config(config), "--plugin-dir", PLUGINS
+            )
+            losses.append((run["trainable_params"], run["all_params"], run["losses"]))
+        for count, all_params, values in losses[1:]:
+            self.assertEqual((count, all_params), losses[0][:2])
+            for value, expected in zip(values, losses[0][2]):
+                self.assertAlmostEqual(value, expected, delta=1e-5)
+
+    def test_tree_names_types_as_pytorch_does(self):
+        config = self.workspace.write_config({"model": {"plugin": "test.residual_net"}})
+        tree = self.workspace.tenon_json("tree", config, "--plugin-dir", PLUGINS)
+        types = {module["name"]: module["type"] for module in tree}
+        self.assertEqual(types["blocks.1.fc"], "torch.nn.Linear")
+        self.assertEqual(types["blocks"], "torch.nn.ModuleList")
+        self.assertEqual(types["blocks.1"], "tenon.Block")
+        self.assertTrue(all(module["runs"] for module in tree if module["name"] != "blocks"))
+
+    def refusal(self, model, folder=None):
+        done = self.workspace.tenon(
+            "tree",
+            self.workspace.write_config({"model": model}),
+            *("--plugin-dir", folder or PLUGINS),
+        )
+        self.assertNotEqual(done.returncode, 0)
+        return done.stderr
+
+    def test_faults_are_told(self):
+        self.assertIn("did you mean `test.mlp`", self.refusal({"plugin": "test.mlpp"}))
+        model = {"plugin": "test.mlp", "options": {"hiden": 3}}
+        error = self.refusal(model)
+        self.assertIn("it has no option `hiden`", error)
+        self.assertIn("it has hidden", error)
+        model = {"plugin": "test.mlp", "options": {"hidden": "many"}}
+        self.assertIn("option `hidden` must be a whole number", self.refusal(model))
+
+    def test_other_libtorch_or_cxx_library_is_refused_before_it_is_opened(self):
+        beside = os.path.dirname(PLUGINS)
+        error = self.refusal({"plugin": "acme.mlp"}, os.path.join(beside, "wrong_torch"))
+        self.assertIn("it was built with LibTorch 1.8.1, this Tenon with", error)
+        error = self.refusal({"plugin": "acme.mlp"}, os.path.join(beside, "wrong_abi"))
+        self.assertIn("it was built for the C++ library libc++ of another planet", error)
+
+
+if __name__ == "__main__":
+    PLUGINS = os.path.abspath(sys.argv.pop(2))
+    support.main()
