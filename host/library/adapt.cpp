@@ -144,9 +144,10 @@ void AdaptedModule::merge_into_model() {
 
 void AdaptedModule::unmerge_from_model() {
   const at::NoGradGuard no_grad;
-  for (const auto& [tensor, original] : state_->originals) {
-    const at::Tensor destination = tensor;
-    destination.copy_(original);
+  // The last change first: a tensor may have been changed twice.
+  for (auto change = state_->originals.rbegin(); change != state_->originals.rend(); ++change) {
+    const at::Tensor destination = change->first;
+    destination.copy_(change->second);
   }
   state_->originals.clear();
   state_->model.unmerge();
