@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/suggest.h"
+#include "config/lora_init.h"
 
 // The steps between an adapted model and the folders of its adapters.
 namespace tenon {

@@ -36,8 +36,10 @@ TrialLayer::TrialLayer(const LayerUnderCheck& layer, TrialBase base)
     : layer_(layer), base_(std::move(base)) {
   HostProbe::instance().step("it was opened and initialised");
   const LoadedLibrary library = open(layer.file);
-  watched_ = {layer.file, {watch_layer(library.plugin, layer.id), library.sha256}};
-  merging_ = {layer.file, {watch_merging(library.plugin, layer.id), library.sha256}};
+  watched_ = {layer.file, library};
+  watched_.library.plugin = watch_layer(library.plugin, layer.id);
+  merging_ = {layer.file, library};
+  merging_.library.plugin = watch_merging(library.plugin, layer.id);
   registry_ = std::make_unique<PluginRegistry>(PluginsConfig{},
                                                std::vector<std::filesystem::path>{}, &watched_);
   merging_registry_ = std::make_unique<PluginRegistry>(

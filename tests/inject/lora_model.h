@@ -24,7 +24,7 @@ inline AdapterConfig lora(const std::string& name, std::vector<std::string> targ
   config.target_modules = std::move(targets);
   config.r = 2;
   config.lora_alpha = 4;
-  config.init_lora_weights = LoraInit::kRandom;
+  config.init_lora_weights = "random";
   return config;
 }
 

@@ -163,7 +163,7 @@ TEST_P(NoAdapterIsBypassed, EveryParameterChangesTheOutput) {
   model.module->eval();
   AdapterConfig config;
   config.r = 2;
-  config.init_lora_weights = LoraInit::kRandom;
+  config.init_lora_weights = "random";
   config.target_modules = GetParam().targets;
   AdaptedModule adapted(detail::adapt_module(model, config, {}));
   const at::NoGradGuard no_grad;
