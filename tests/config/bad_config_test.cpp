@@ -58,8 +58,8 @@ INSTANTIATE_TEST_SUITE_P(
     Models, BadModelOrAdapter,
     ::testing::Values(
         BadConfig{"Empty", "[model]\n",
-                  ":1:1: [model] needs `path`, an exported program (.pt2), or [[model.layers]], a "
-                  "declared model"},
+                  ":1:1: [model] needs `path`, an exported program (.pt2), [[model.layers]], a "
+                  "declared model, or `plugin`, a C++ model"},
         BadConfig{"Both", kDeclared + "path = \"m.pt2\"\n",
                   ":2:10: `model.layers` and `model.path` exclude each other: a model is either "
                   "declared or exported"},
