@@ -23,9 +23,9 @@ void place_layer(const ModelData& model, const PlannedLayer& planned,
     const ParameterSpec& spec = planned.parameters[i];
     // A shared one lies outside all modules and is added once.
     if (spec.is_shared() && adapter.has_shared(spec.shared_key)) continue;
-    adapter.tensors.push_back(
-        {spec.is_shared() ? "" : planned.facts->description().module_path,
-         spec.is_shared() ? spec.shared_key : spec.name, start.parameters[i], spec.trainable()});
+    adapter.tensors.push_back({spec.is_shared() ? "" : planned.facts->description().module_path,
+                               spec.is_shared() ? spec.shared_key : spec.name, start.parameters[i],
+                               spec.trainable()});
   }
   AdapterSlot::Parts parts;
   parts.adapter = adapter.config.name;
@@ -72,9 +72,8 @@ void place_saved_module(const ModelData& model, ModuleId module, PlacedAdapter& 
 }  // namespace
 
 bool PlacedAdapter::has_shared(const std::string& key) const {
-  return std::ranges::any_of(tensors, [&](const AddedTensor& added) {
-    return added.module.empty() && added.name == key;
-  });
+  return std::ranges::any_of(
+      tensors, [&](const AddedTensor& added) { return added.module.empty() && added.name == key; });
 }
 
 void PlacedAdapter::set_requires_grad(bool on) {

@@ -1,5 +1,5 @@
-// A library of models for another LibTorch (WRONG_TORCH) or another C++ library (WRONG_ABI). Opening
-// it ends the program, to show that a host that refuses it never does.
+// A library of models for another LibTorch (WRONG_TORCH) or another C++ library (WRONG_ABI).
+// Opening it ends the program, to show that a host that refuses it never does.
 #include <tenon/plugin.h>
 #include <tenon/version.h>
 

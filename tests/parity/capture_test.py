@@ -151,7 +151,7 @@ class CaptureTest(support.ParityTest):
             module = make().eval()
             model = self.model(name, module)
             config = LoraConfig(
-                r=4, lora_alpha=8, target_modules=targets, init_lora_weights=False
+                r=8, lora_alpha=16, target_modules=targets, init_lora_weights=False
             )
             peft = get_peft_model(module, config).eval()
             folder = self.workspace.new_path()
@@ -171,7 +171,7 @@ class CaptureTest(support.ParityTest):
             "model": model,
             "adapter": {"r": 4, "target_modules": ["first"], "modules_to_save": ["last"]},
             "data": {"train": data},
-            "train": {"loss": "nll", "steps": 10, "learning_rate": 0.01, "batch_size": 16},
+            "train": {"loss": "nll", "steps": 10, "learning_rate": 0.01, "batch_size": 64},
             "output": {"directory": folder},
         }
         run = self.workspace.tenon_json(
@@ -261,9 +261,9 @@ class CaptureTest(support.ParityTest):
     def test_other_libtorch_or_cxx_library_is_refused_before_it_is_opened(self):
         beside = os.path.dirname(PLUGINS)
         error = self.refusal({"plugin": "acme.mlp"}, os.path.join(beside, "wrong_torch"))
-        self.assertIn("it was built with LibTorch 1.8.1, this Tenon with", error)
+        self.assertIn("it needs exactly LibTorch 1.8.1, this Tenon runs on", error)
         error = self.refusal({"plugin": "acme.mlp"}, os.path.join(beside, "wrong_abi"))
-        self.assertIn("it was built for the C++ library libc++ of another planet", error)
+        self.assertIn("it was built with the C++ ABI libc++ of another planet", error)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@
 #pragma once
 
 #include <tenon/callable_model.h>
-#include <tenon/torch/cxx_abi.h>
 #include <tenon/plugin.h>
+#include <tenon/torch/cxx_abi.h>
 #include <torch/version.h>
 
 #include <cstddef>
