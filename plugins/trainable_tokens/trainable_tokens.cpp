@@ -42,6 +42,7 @@ Tensor index_of(const std::vector<std::int64_t>& tokens) {
   }
   if (runs.size() == 1) return runs[0];
   std::vector<tenon_tensor> handles;
+  handles.reserve(runs.size());
   for (const Tensor& run : runs) handles.push_back(run.handle());
   return cat(handles);
 }
