@@ -4,15 +4,7 @@
 
 cmake_minimum_required(VERSION 3.25)
 
-function(run folder)
-  execute_process(COMMAND ${ARGN} WORKING_DIRECTORY "${folder}"
-    RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE errors)
-  if(NOT status EQUAL 0)
-    list(JOIN ARGN " " command)
-    message(FATAL_ERROR "${command}: status ${status}\n${output}${errors}")
-  endif()
-  set(output "${output}" PARENT_SCOPE)
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
 file(REMOVE_RECURSE "${PREFIX}")
 file(MAKE_DIRECTORY "${PREFIX}/elsewhere")
