@@ -8,6 +8,7 @@
 
 #include "app/commands.h"
 #include "app/stages.h"
+#include "app/training_task.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "capture/plugin_model.h"
@@ -101,22 +102,10 @@ Json evaluation_json(const std::optional<Evaluation>& evaluation) {
           {"accuracy", evaluation->accuracy ? Json(*evaluation->accuracy) : Json(nullptr)}};
 }
 
-TrainingTask task_for(const AdaptedModel& model, const TrainConfig& config) {
-  const bool train_statistics = config.batch_norm == "train" || config.full;
-  TrainingTask task;
-  task.forward = [&model, train_statistics](const std::vector<at::Tensor>& inputs, bool training) {
-    return model.forward(inputs, {training, train_statistics});
-  };
-  task.parameters = model.trainable();
-  task.inputs = model.model().inputs;
-  task.buffers = model.buffers();
-  return task;
-}
-
 Outcome train_and_evaluate(const CommandLine& line, const RunConfig& config,
                            const AdaptedModel& model, const std::atomic<bool>& stop) {
   const TrainConfig& settings = *config.train;
-  const TrainingTask task = task_for(model, settings);
+  const TrainingTask task = training_task(model, settings);
   const Dataset data = read_dataset(config.data->train, *config.data, settings.loss, task.inputs);
   std::optional<Dataset> held_out;
   if (config.data->eval) {

@@ -67,7 +67,10 @@ struct TrainConfig {
   std::optional<std::int64_t> epochs;  // at most one of epochs and steps; neither: one epoch
   std::optional<std::int64_t> steps;
   std::int64_t batch_size = 32;
+  std::int64_t gradient_accumulation_steps = 1;  // batches whose gradients make one step
   bool shuffle = true;
+  bool group_by_length = false;         // batches of like rows, cut to the longest
+  std::optional<std::string> autocast;  // bfloat16 float16: forwards under autocast
   std::uint64_t seed = 0;
   std::int64_t threads = 0;           // 0: LibTorch's choice
   bool full = false;                  // train every parameter, no adapter

@@ -45,11 +45,6 @@ void SectionReader::seed(std::string_view key, std::uint64_t& out) {
   if (const auto seed = value->as_integer(at_least(0))) out = static_cast<std::uint64_t>(*seed);
 }
 
-void SectionReader::choice(std::string_view key, std::string& out,
-                           const std::vector<std::string>& choices) {
-  assign(out, take(key, "string", default_text(out)), &ConfigValue::as_choice, choices);
-}
-
 void SectionReader::strings(std::string_view key, std::vector<std::string>& out) {
   assign(out, take(key, "list of strings", ""), &ConfigValue::as_strings);
 }

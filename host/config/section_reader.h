@@ -55,7 +55,10 @@ class SectionReader {
   }
   void boolean(std::string_view key, bool& out);
   void seed(std::string_view key, std::uint64_t& out);
-  void choice(std::string_view key, std::string& out, const std::vector<std::string>& choices);
+  template <class Out>
+  void choice(std::string_view key, Out& out, const std::vector<std::string>& choices) {
+    assign(out, take(key, "string", default_text(out)), &ConfigValue::as_choice, choices);
+  }
   void strings(std::string_view key, std::vector<std::string>& out);
   void paths(std::string_view key, std::vector<std::filesystem::path>& out);
   void options(std::string_view key, OptionTable& out, std::map<std::string, Place>* places = {});

@@ -64,7 +64,10 @@ void read_train_section(SectionReader& section, RunConfig& config) {
   section.integer("epochs", train.epochs, at_least(1));
   section.integer("steps", train.steps, at_least(1));
   section.integer("batch_size", train.batch_size, at_least(1));
+  section.integer("gradient_accumulation_steps", train.gradient_accumulation_steps, at_least(1));
   section.boolean("shuffle", train.shuffle);
+  section.boolean("group_by_length", train.group_by_length);
+  section.choice("autocast", train.autocast, {"bfloat16", "float16"});
   section.seed("seed", train.seed);
   section.integer("threads", train.threads, at_least(0));
   section.boolean("full", train.full);

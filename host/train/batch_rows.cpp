@@ -28,14 +28,32 @@ void shuffle_rows(std::vector<std::int64_t>& rows, std::uint64_t seed, std::int6
   }
 }
 
+// Not the whole epoch, so that shuffling still mixes what comes together.
+constexpr std::int64_t kBatchesSortedTogether = 50;
+
+void sort_by_length(std::vector<std::int64_t>& order, const std::vector<std::int64_t>& lengths,
+                    std::int64_t batch_size) {
+  const auto longer = [&](std::int64_t one, std::int64_t other) {
+    return lengths[static_cast<std::size_t>(one)] > lengths[static_cast<std::size_t>(other)];
+  };
+  const auto count = static_cast<std::int64_t>(order.size());
+  for (std::int64_t first = 0; first < count;) {
+    const std::int64_t last = std::min(first + kBatchesSortedTogether * batch_size, count);
+    std::stable_sort(order.begin() + first, order.begin() + last, longer);
+    first = last;
+  }
+}
+
 }  // namespace
 
 std::vector<std::vector<std::int64_t>> batch_rows(std::int64_t rows, std::int64_t batch_size,
                                                   bool shuffle, std::uint64_t seed,
-                                                  std::int64_t epoch, bool fixed_size) {
+                                                  std::int64_t epoch, bool fixed_size,
+                                                  const std::vector<std::int64_t>& lengths) {
   std::vector<std::int64_t> order(static_cast<std::size_t>(rows));
   std::iota(order.begin(), order.end(), 0);
   if (shuffle) shuffle_rows(order, seed, epoch);
+  if (!lengths.empty()) sort_by_length(order, lengths, batch_size);
 
   std::vector<std::vector<std::int64_t>> batches;
   for (std::int64_t first = 0; first < rows; first += batch_size) {

@@ -33,9 +33,12 @@ Dataset read_dataset(const std::filesystem::path& file, const DataConfig& config
 std::vector<at::Tensor> read_inputs(const std::filesystem::path& file,
                                     const std::vector<InputSpec>& inputs);
 
-// Row numbers of each batch of one epoch. With `fixed_size` a shorter last batch is left out.
+// Row numbers of each batch of one epoch. With `fixed_size` a shorter last batch is left out. With
+// `lengths`, one for each row, a batch holds rows of like length: every 50 batches are sorted, the
+// longest rows first (transformers: group_by_length).
 std::vector<std::vector<std::int64_t>> batch_rows(std::int64_t rows, std::int64_t batch_size,
                                                   bool shuffle, std::uint64_t seed,
-                                                  std::int64_t epoch, bool fixed_size);
+                                                  std::int64_t epoch, bool fixed_size,
+                                                  const std::vector<std::int64_t>& lengths = {});
 
 }  // namespace tenon

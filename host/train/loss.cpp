@@ -147,6 +147,15 @@ at::Tensor compute_loss(const std::string& loss, const std::vector<at::Tensor>& 
   return class_loss(loss, arrange(loss, output, wanted));
 }
 
+std::int64_t count_judged(const std::string& loss, const std::optional<at::Tensor>& target,
+                          std::int64_t rows) {
+  const bool classifies = loss == "nll" || loss == "cross_entropy" || loss == "causal_lm";
+  if (!classifies || !target) return rows;
+  const at::Tensor judged =
+      loss == "causal_lm" && target->dim() == 2 ? target->slice(1, 1) : *target;
+  return at::ne(judged, kIgnoredClass).sum().item<std::int64_t>();
+}
+
 std::optional<Accuracy> count_correct(const std::string& loss,
                                       const std::vector<at::Tensor>& outputs,
                                       const std::optional<at::Tensor>& target) {

@@ -23,6 +23,9 @@ struct Accuracy {
   std::int64_t correct = 0;
   std::int64_t total = 0;
 };
+// What the mean of the loss is taken over: targets that are not ignored, or rows.
+std::int64_t count_judged(const std::string& loss, const std::optional<at::Tensor>& target,
+                          std::int64_t rows);
 std::optional<Accuracy> count_correct(const std::string& loss,
                                       const std::vector<at::Tensor>& outputs,
                                       const std::optional<at::Tensor>& target);

@@ -9,9 +9,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 
 #include "base/error.h"
-#include "train/batches.h"
+#include "train/batch_order.h"
 #include "train/last_good.h"
 #include "train/loss.h"
 #include "train/optimizer.h"
@@ -28,38 +29,6 @@ constexpr const char* kUnreachedHint =
 [[noreturn]] void fail(const std::string& message, const std::string& hint) {
   throw Error{{.stage = Stage::kTraining, .message = message, .hint = hint, .location = ""}};
 }
-
-// The batches of one epoch after the other.
-class BatchOrder {
- public:
-  BatchOrder(std::int64_t rows, const TrainConfig& config, bool fixed)
-      : rows_(rows), config_(config), fixed_(fixed) {
-    start_epoch();
-  }
-
-  std::int64_t per_epoch() const { return static_cast<std::int64_t>(batches_.size()); }
-
-  const std::vector<std::int64_t>& next() {
-    if (position_ == batches_.size()) {
-      ++epoch_;
-      start_epoch();
-    }
-    return batches_[position_++];
-  }
-
- private:
-  void start_epoch() {
-    batches_ = batch_rows(rows_, config_.batch_size, config_.shuffle, config_.seed, epoch_, fixed_);
-    position_ = 0;
-  }
-
-  std::int64_t rows_;
-  const TrainConfig& config_;
-  bool fixed_;
-  std::int64_t epoch_ = 0;
-  std::size_t position_ = 0;
-  std::vector<std::vector<std::int64_t>> batches_;
-};
 
 // Gradients of `loss` in the parameters.
 void backward(const at::Tensor& loss) {
@@ -91,6 +60,31 @@ bool all_finite(const std::vector<at::Tensor>& tensors) {
   });
 }
 
+// The loss of one step's batches as if they were one: each weighs what is judged in it. Adds its
+// gradient to the parameters'; nothing is added where it is not finite.
+double compute_gradients(const TrainingTask& task, const std::vector<Batch>& batches,
+                         const std::string& loss_name) {
+  std::vector<double> judged;
+  for (const Batch& batch : batches) {
+    judged.push_back(static_cast<double>(
+        count_judged(loss_name, batch.target, batch.inputs.empty() ? 1 : batch.inputs[0].size(0))));
+  }
+  const double all = std::accumulate(judged.begin(), judged.end(), 0.0);
+  double sum = 0;
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    const bool alone = batches.size() == 1;
+    if (judged[i] == 0 && all > 0) continue;  // it has no loss
+    at::Tensor loss =
+        compute_loss(loss_name, task.forward(batches[i].inputs, true), batches[i].target);
+    if (!alone) loss = loss * (judged[i] / all);
+    const double value = loss.item<double>();
+    if (!std::isfinite(value)) return value;
+    backward(loss);
+    sum += value;
+  }
+  return sum;
+}
+
 void fill_times(std::vector<double> times, TrainingResult& result) {
   if (times.empty()) return;
   std::sort(times.begin(), times.end());
@@ -105,31 +99,27 @@ void fill_times(std::vector<double> times, TrainingResult& result) {
 TrainingResult train(const TrainingTask& task, const Dataset& data, const TrainConfig& config,
                      const std::function<void(const StepProgress&)>& progress,
                      const std::atomic<bool>& stop) {
-  const bool fixed = check_batch_size(data, task.inputs, config.batch_size);
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
   at::manual_seed(config.seed);
   const at::AutoGradMode with_grad(true);
 
-  BatchOrder order(data.rows, config, fixed);
-  const std::int64_t planned = config.steps.value_or(config.epochs.value_or(1) * order.per_epoch());
+  BatchOrder order(data, task.inputs, config);
+  const std::int64_t planned =
+      config.steps.value_or(config.epochs.value_or(1) * order.steps_per_epoch());
   Optimizer optimizer(task.parameters, config);
   LastGood last_good(changed_by_training(task));
   TrainingResult result;
-  result.rows_left_out = fixed ? data.rows % config.batch_size : 0;
+  result.rows_left_out = order.rows_left_out();
   std::vector<double> times;
 
   for (std::int64_t step = 1; step <= planned; ++step) {
     const Clock::time_point start = Clock::now();
-    const Batch batch = take_batch(data, order.next());
     optimizer.zero_grad();
-    const at::Tensor loss =
-        compute_loss(config.loss, task.forward(batch.inputs, true), batch.target);
-    const double value = loss.item<double>();
+    const double value = compute_gradients(task, order.next(), config.loss);
     if (!std::isfinite(value)) {
       result.not_finite_step = step;
       break;
     }
-    backward(loss);
     if (step == 1) check_gradients(task.parameters);
     last_good.keep();
     optimizer.step();

@@ -27,17 +27,53 @@ MOVE_TOLERANCE = 2e-3
 class TrainingTest(ParityTest):
     def test_twenty_steps_give_the_same_adapter(self):
         for name in CASES:
-            case = make_case(name, self.workspace.folder, training=True)
-            start = self.workspace.new_path()
-            case.save_by_peft(start)
+            case, start = self.case_and_start(name)
             data = case.data(ROWS)
             for optimizer in OPTIMIZERS:
                 with self.subTest(case=name, optimizer=optimizer):
                     self.check_same_training(case, start, data, optimizer)
 
-    def check_same_training(self, case, start, data, optimizer):
+    def test_batches_accumulated_are_one_batch(self):
+        case, start = self.case_and_start("minilm")
+        changes = {"batch_size": 3, "gradient_accumulation_steps": 3}
+        data = {name: tensor[:BATCH_SIZE] for name, tensor in case.data(ROWS).items()}
+        self.check_same_training(case, start, data, "adamw", changes)  # of 3, 3 and 2 rows
+
+    def test_padding_that_is_cut_changes_nothing(self):
+        case, start = self.case_and_start("minilm")
+        data = case.data(ROWS, length=24)
+        ends = torch.linspace(24, 3, ROWS).long()  # as group_by_length puts them
+        data["attention_mask"] = (torch.arange(24) < ends[:, None]).long()
+        self.check_same_training(case, start, data, "adamw", {"group_by_length": True})
+
+    def test_autocast_is_pytorchs(self):
+        """bfloat16 rounds to 3 digits, so the two agree as closely as roundings let them: as near
+        to each other as to the training in float32."""
+        case, start = self.case_and_start("minilm")
+        data = case.data(ROWS)
+        trained, losses = self.train_by_tenon(case, start, data, "adamw", {"autocast": "bfloat16"})
+        exact, exact_losses = train_by_peft(case, start, data, "adamw")
+        with torch.autocast("cpu", torch.bfloat16):
+            expected, expected_losses = train_by_peft(case, start, data, "adamw")
+        self.assertNotEqual(losses, exact_losses)
+        self.assertEqual(trained.keys(), expected.keys())
+        for name, tensor in expected.items():
+            self.assertEqual(trained[name].dtype, torch.float32, name)
+            rounding = relative_norm(tensor, exact[name])
+            self.assertLessEqual(relative_norm(trained[name], tensor), 1.5 * rounding + 1e-4, name)
+        difference = max(abs(a - b) for a, b in zip(losses, expected_losses))
+        rounding = max(abs(a - b) for a, b in zip(exact_losses, expected_losses))
+        self.assertLessEqual(difference, 1.5 * rounding + 1e-4)
+
+    def case_and_start(self, name):
+        case = make_case(name, self.workspace.folder, training=True)
+        start = self.workspace.new_path()
+        case.save_by_peft(start)
+        return case, start
+
+    def check_same_training(self, case, start, data, optimizer, changes=None):
         expected, expected_losses = train_by_peft(case, start, data, optimizer)
-        trained, losses = self.train_by_tenon(case, start, data, optimizer)
+        trained, losses = self.train_by_tenon(case, start, data, optimizer, changes)
 
         self.assertEqual(trained.keys(), expected.keys())
         before = load_file(start / "adapter_model.safetensors")
@@ -51,7 +87,7 @@ class TrainingTest(ParityTest):
         for step, (loss, wanted) in enumerate(zip(losses, expected_losses), start=1):
             self.assertAlmostEqual(loss, wanted, delta=1e-4 * abs(wanted), msg=f"step {step}")
 
-    def train_by_tenon(self, case, start, data, optimizer):
+    def train_by_tenon(self, case, start, data, optimizer, changes=None):
         output = self.workspace.new_path()
         config = {
             "model": case.table,
@@ -66,6 +102,7 @@ class TrainingTest(ParityTest):
                 "batch_size": BATCH_SIZE,
                 "shuffle": False,
                 "threads": 2,
+                **(changes or {}),
             },
             "output": {"directory": output},
         }
@@ -84,7 +121,7 @@ def train_by_peft(case, start, data, optimizer):
     steps = make_optimizer(trainable, lr=LEARNING_RATES[case.name][optimizer], **options)
     losses = []
     for step in range(STEPS):
-        first = step * BATCH_SIZE % ROWS
+        first = step * BATCH_SIZE % len(data["labels"])
         batch = {name: tensor[first : first + BATCH_SIZE] for name, tensor in data.items()}
         labels = batch.pop("labels")
         loss = case.peft_loss(case.forward(peft_model, batch), labels)

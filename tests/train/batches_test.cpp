@@ -62,6 +62,19 @@ TEST(BatchRows, OrderIsTheSameEverywhere) {
   EXPECT_THAT(joined(batch_rows(8, 8, true, 0, 0, false)), ElementsAre(0, 7, 5, 6, 1, 3, 2, 4));
 }
 
+TEST(BatchRows, OfLikeLengthComeTogetherTheLongestFirst) {
+  EXPECT_THAT(batch_rows(5, 2, false, 0, 0, false, {1, 7, 3, 7, 2}),
+              ElementsAre(ElementsAre(1, 3), ElementsAre(2, 4), ElementsAre(0)));
+}
+
+TEST(BatchRows, OfLikeLengthStayInTheirFiftyBatches) {
+  std::vector<std::int64_t> lengths(60, 1);
+  lengths[59] = 9;
+  const auto batches = batch_rows(60, 1, false, 0, 0, false, lengths);
+  EXPECT_THAT(batches[0], ElementsAre(0));
+  EXPECT_THAT(batches[50], ElementsAre(59));
+}
+
 TEST(TakeBatch, PicksRowsOfInputsAndTarget) {
   const Batch batch = take_batch(dataset(4), {3, 1});
   EXPECT_TRUE(at::equal(batch.inputs.at(0), at::tensor({6.0F, 7.0F, 2.0F, 3.0F}).reshape({2, 2})));

@@ -12,12 +12,14 @@
 namespace tenon {
 namespace {
 
+using ::testing::DoubleNear;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using testing::error_text;
 using ::testing::HasSubstr;
 using ::testing::Le;
 using testing::line_data;
+using ::testing::Pointwise;
 using testing::toy_config;
 using testing::toy_input;
 using testing::ToyTask;
@@ -53,6 +55,23 @@ TEST(Train, IsOneEpochUnlessEpochsOrStepsAreGiven) {
   EXPECT_EQ(train(toy.task, line_data(20), config, {}, kNoStop).steps, 3);
   config.steps = 7;
   EXPECT_EQ(train(toy.task, line_data(20), config, {}, kNoStop).steps, 7);
+}
+
+TEST(Train, AStepOfSeveralBatchesIsThatOfTheirRowsTogether) {
+  const auto trained = [](std::int64_t batch_size, std::int64_t together) {
+    ToyTask toy;
+    TrainConfig config = sgd(3);
+    config.batch_size = batch_size;
+    config.gradient_accumulation_steps = together;
+    const TrainingResult result = train(toy.task, line_data(20), config, {}, kNoStop);
+    return std::pair(result.losses, toy.weight[0][0].item<double>());
+  };
+  const auto [wanted_losses, wanted] = trained(8, 1);
+  const auto [losses, weight] = trained(4, 2);
+  EXPECT_THAT(losses, Pointwise(DoubleNear(1e-6), wanted_losses));
+  EXPECT_NEAR(weight, wanted, 1e-6);
+  // A step does not reach into the next epoch: 20 rows are steps of 18 and 2.
+  EXPECT_EQ(trained(3, 6).first.size(), 6U);
 }
 
 TEST(Train, SameSeedGivesTheSameLosses) {

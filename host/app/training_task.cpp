@@ -1,0 +1,37 @@
+#include "app/training_task.h"
+
+#include "model/autocast_scope.h"
+
+namespace tenon {
+namespace {
+
+std::optional<at::ScalarType> autocast_dtype(const TrainConfig& config) {
+  if (!config.autocast) return std::nullopt;
+  return *config.autocast == "bfloat16" ? at::kBFloat16 : at::kHalf;
+}
+
+}  // namespace
+
+TrainingTask training_task(const AdaptedModel& model, const TrainConfig& config) {
+  const bool train_statistics = config.batch_norm == "train" || config.full;
+  TrainingTask task;
+  task.parameters = model.trainable();
+  task.inputs = model.model().inputs;
+  task.buffers = model.buffers();
+  const auto dtype = autocast_dtype(config);
+  const at::DeviceType device =
+      task.parameters.empty() ? at::kCPU : task.parameters[0].device().type();
+  task.forward = [&model, train_statistics, dtype, device](const std::vector<at::Tensor>& inputs,
+                                                           bool training) {
+    const AutocastScope autocast(device, dtype);
+    std::vector<at::Tensor> outputs = model.forward(inputs, {training, train_statistics});
+    if (!dtype) return outputs;
+    for (at::Tensor& output : outputs) {  // losses are computed in full precision
+      if (output.scalar_type() == *dtype) output = output.to(at::kFloat);
+    }
+    return outputs;
+  };
+  return task;
+}
+
+}  // namespace tenon

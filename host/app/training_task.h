@@ -1,0 +1,11 @@
+#pragma once
+
+#include "inject/adapted_model.h"
+#include "train/trainer.h"
+
+namespace tenon {
+
+// What `config` trains of the model, and how it runs meanwhile. Borrows the model.
+TrainingTask training_task(const AdaptedModel& model, const TrainConfig& config);
+
+}  // namespace tenon

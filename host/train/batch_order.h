@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "train/batches.h"
+#include "train/row_lengths.h"
+
+namespace tenon {
+
+// The batches of a training run: those of one step after the other, one epoch after the other.
+class BatchOrder {
+ public:
+  // Borrows both. `inputs`: the model's.
+  BatchOrder(const Dataset& data, const std::vector<InputSpec>& inputs, const TrainConfig& config);
+
+  std::int64_t steps_per_epoch() const;
+  std::int64_t rows_left_out() const;  // of each epoch, where the export fixed the batch size
+  // Of one step: `gradient_accumulation_steps`, fewer at the end of an epoch.
+  std::vector<Batch> next();
+
+ private:
+  void start_epoch();
+
+  const Dataset& data_;
+  const TrainConfig& config_;
+  bool fixed_;
+  std::optional<RowLengths> lengths_;
+  std::int64_t epoch_ = 0;
+  std::size_t position_ = 0;
+  std::vector<std::vector<std::int64_t>> batches_;  // of this epoch
+};
+
+}  // namespace tenon
