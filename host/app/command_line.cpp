@@ -90,6 +90,17 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
       ->required();
   predict->add_option("--batch-size", line.batch_size, "Split the file; default: one forward")
       ->check(CLI::PositiveNumber);
+  CLI::App* merge = add_verb(app, line, "merge",
+                             "Fold adapters into the base and write a model that needs neither "
+                             "adapters nor plugins",
+                             "The config (.toml)");
+  merge->add_option("--adapter", line.adapters, "[NAME=]DIR, an adapter's folder; repeatable")
+      ->allow_extra_args(false)
+      ->required();
+  merge
+      ->add_option("--output", line.outputs,
+                   "F.pt2, a program for torch.export.load, or F.safetensors, a state dict")
+      ->required();
   add_verb(app, line, "doctor", "Print versions, threads, libraries and search paths",
            "A config (.toml), for its [plugins]", false);
 

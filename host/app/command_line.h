@@ -33,7 +33,7 @@ struct CommandLine {
   std::vector<std::string> adapters;  // [NAME=]DIR
   std::vector<std::string> active;    // names; empty: all adapters
   std::filesystem::path inputs;
-  std::filesystem::path outputs;
+  std::filesystem::path outputs;  // of predict and merge
   PluginCheckArguments plugin_check;
   PluginNewArguments plugin_new;
   std::int64_t batch_size = 0;  // of predict; 0: the whole file at once

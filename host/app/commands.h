@@ -14,6 +14,7 @@ void plan_command(const CommandLine& line);
 void tree_command(const CommandLine& line);
 void plugins_command(const CommandLine& line);
 void predict_command(const CommandLine& line);
+void merge_command(const CommandLine& line);
 void doctor_command(const CommandLine& line);
 void plugin_new_command(const CommandLine& line);
 // Whether the plugin passes; if not, the exit status is 1.

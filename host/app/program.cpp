@@ -36,6 +36,7 @@ int run_verb(const CommandLine& line) {
   if (line.verb == "tree") tree_command(line);
   if (line.verb == "plugins") plugins_command(line);
   if (line.verb == "predict") predict_command(line);
+  if (line.verb == "merge") merge_command(line);
   if (line.verb == "doctor") doctor_command(line);
   if (line.verb == "plugin new") plugin_new_command(line);
   if (line.verb == "plugin check") return plugin_check_command(line) ? 0 : 1;

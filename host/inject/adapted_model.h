@@ -15,11 +15,14 @@
 
 namespace tenon {
 
-// A weight that merging changed, under the name that the layer knows it by.
+// A tensor that merging changed, under the name that the layer knows it by.
 struct MergedTensor {
   std::string name;     // state_dict name: "seq.0.weight"
   std::int32_t tensor;  // of ModelData::tensors: the original
   at::Tensor merged;
+  // Of Graph::nodes: those that read it instead of the original. None for what no operator reads,
+  // such as a saved module's counter of batches.
+  std::vector<std::int32_t> readers;
 };
 
 // A model that is ready to run: the frozen base, and the adapters on it. Without any it is the bare

@@ -229,20 +229,4 @@ void AdaptedModel::unmerge() {
   activate(choose(active_));
 }
 
-std::vector<MergedTensor> AdaptedModel::merged_tensors() const {
-  std::vector<MergedTensor> tensors;
-  for (const auto& [module, site] : sites_) {
-    const std::vector<at::Tensor>& merged = site.layer->merged_tensors();
-    for (std::size_t i = 0; i < merged.size(); ++i) {
-      if (!merged[i].defined()) continue;
-      const ModelTensor& base = model_.tensors[static_cast<std::size_t>(site.tensors[i])];
-      const auto name = base.name_in(site.layer->path());
-      tensors.push_back(
-          {name && !site.layer->path().empty() ? site.layer->path() + "." + *name : base.name,
-           site.tensors[i], merged[i]});
-    }
-  }
-  return tensors;
-}
-
 }  // namespace tenon

@@ -1,8 +1,6 @@
 #include <ATen/ATen.h>
 #include <tenon/adapt.h>
 
-#include <algorithm>
-
 #include "adapter/adapter_stages.h"
 #include "capture/captured_model.h"
 #include "config/toml_reader.h"
@@ -54,14 +52,6 @@ std::shared_ptr<AdaptedState> adapt_data(ModelData data, const Config& given,
     if (tensor.tensor.is_leaf()) tensor.tensor.set_requires_grad(false);
   }
   return state;
-}
-
-// The base's own tensor of a name that an adapter knows it by.
-const ModelTensor* find_tensor(const AdaptedModel& model, const std::string& name) {
-  for (const ModelTensor& tensor : model.base_tensors()) {
-    if (tensor.name == name || std::ranges::count(tensor.aliases, name) > 0) return &tensor;
-  }
-  return nullptr;
 }
 
 }  // namespace
@@ -126,13 +116,6 @@ void AdaptedModule::merge_into_model() {
   for (const MergedTensor& merged : model.merged_tensors()) {
     changes.emplace_back(&model.base_tensors()[static_cast<std::size_t>(merged.tensor)],
                          merged.merged);
-  }
-  for (const std::string& name : model.active()) {
-    const PlacedAdapter& adapter = model.adapter(name);
-    for (const AddedTensor& added : adapter.tensors) {
-      if (std::ranges::count(adapter.saved, added.module) == 0) continue;
-      changes.emplace_back(find_tensor(model, added.key()), added.tensor);
-    }
   }
   const at::NoGradGuard no_grad;
   for (const auto& [base, now] : changes) {

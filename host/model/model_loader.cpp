@@ -68,6 +68,10 @@ void load_weights(ModelData& model, const std::filesystem::path& file) {
                          c10::str(found->second->tensor.sizes()));
     } else if (found->second->tensor.is_floating_point() != tensor.is_floating_point()) {
       problems.push_back("`" + name + "` is of another kind of number than the model's");
+    } else if (copies.contains(found->second) && !at::equal(*copies[found->second], tensor)) {
+      problems.push_back("`" + name +
+                         "` shares its tensor with other names in the model, but the "
+                         "file gives them different values");
     } else {
       copies[found->second] = &tensor;
     }

@@ -1,0 +1,74 @@
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "adapter/merged_model.h"
+#include "app/commands.h"
+#include "app/stages.h"
+#include "base/error.h"
+#include "base/suggest.h"
+#include "capture/plugin_model.h"
+#include "config/toml_reader.h"
+#include "inject/adapted_model.h"
+#include "plugin/plugin_registry.h"
+
+namespace tenon {
+namespace {
+
+// What the file shall be, known before anything is loaded.
+bool wants_program(const std::filesystem::path& output, const ModelConfig& model) {
+  const std::string kind = output.extension().string();
+  if (kind == ".safetensors") return false;
+  if (kind != ".pt2") {
+    throw Error({.stage = Stage::kCommandLine,
+                 .message = "--output " + output.string() +
+                            " is neither a .pt2 (an exported program) nor a .safetensors (a state "
+                            "dict)"});
+  }
+  if (!model.path) {
+    throw Error({.stage = Stage::kCommandLine,
+                 .message = "--output " + output.string() +
+                            ": this model did not come from an exported program, so none can be "
+                            "written",
+                 .hint = "write its state dict: --output F.safetensors"});
+  }
+  std::error_code ignored;
+  if (std::filesystem::equivalent(*model.path, output, ignored)) {
+    throw Error({.stage = Stage::kCommandLine,
+                 .message = "--output " + output.string() + " is the base itself",
+                 .hint = "give the merged model a file of its own"});
+  }
+  return true;
+}
+
+}  // namespace
+
+void merge_command(const CommandLine& line) {
+  const RunConfig config = read_run_config(line.target, line.overrides, {});
+  const bool program = wants_program(line.outputs, config.model);
+  const PluginRegistry plugins(config.plugins, line.plugin_directories);
+  AdaptedModel model =
+      with_adapters(load_model(config.model, plugins), named_folders(line.adapters), plugins);
+  model.merge(model.adapter_names());
+  const MergedModel merged = merged_model(model);
+  if (program) {
+    write_merged_program(model, merged, config.model.weights.has_value(), line.outputs);
+  } else {
+    write_tensor_file(line.outputs, merged_state(model, merged));
+  }
+  if (line.json) {
+    const nlohmann::ordered_json out{{"output", line.outputs.string()},
+                                     {"adapters", model.adapter_names()},
+                                     {"merged", merged.names},
+                                     {"untied", merged.untied}};
+    std::cout << out.dump(2) << "\n";
+    return;
+  }
+  if (line.quiet) return;
+  for (const std::string& name : merged.untied) {
+    std::cout << "`" << name << "` was tied to other names and is a tensor of its own now\n";
+  }
+  std::cout << "merged " << join(model.adapter_names()) << " into " << merged.names.size()
+            << " tensors; written to " << line.outputs.string() << "\n";
+}
+
+}  // namespace tenon

@@ -1,0 +1,58 @@
+#include <algorithm>
+
+#include "inject/adapted_model.h"
+#include "model/graph_walk.h"
+
+namespace tenon {
+namespace {
+
+bool owns(const ModelTensor& tensor, const std::string& name) {
+  return tensor.name == name || std::ranges::count(tensor.aliases, name) > 0;
+}
+
+std::vector<std::int32_t> readers_of(const Graph& graph, const std::vector<Region>& regions,
+                                     std::int32_t tensor) {
+  std::vector<std::int32_t> readers;
+  for (const Region& region : regions) {
+    for (const std::int32_t number : region.nodes) {
+      bool reads = false;
+      for_each_read(graph.nodes[static_cast<std::size_t>(number)], [&](ValueId id) {
+        reads = reads || graph.values[static_cast<std::size_t>(id)].tensor == tensor;
+      });
+      if (reads) readers.push_back(number);
+    }
+  }
+  return readers;
+}
+
+}  // namespace
+
+std::vector<MergedTensor> AdaptedModel::merged_tensors() const {
+  std::vector<MergedTensor> tensors;
+  for (const auto& [module, site] : sites_) {
+    const std::vector<at::Tensor>& merged = site.layer->merged_tensors();
+    for (std::size_t i = 0; i < merged.size(); ++i) {
+      if (!merged[i].defined()) continue;
+      const ModelTensor& base = model_.tensors[static_cast<std::size_t>(site.tensors[i])];
+      const auto name = base.name_in(site.layer->path());
+      tensors.push_back(
+          {name && !site.layer->path().empty() ? site.layer->path() + "." + *name : base.name,
+           site.tensors[i], merged[i], readers_of(model_.graph, site.regions, site.tensors[i])});
+    }
+  }
+  for (const std::string& name : merged_) {
+    for (const AddedTensor& added : adapter(name).tensors) {
+      if (std::ranges::count(adapter(name).saved, added.module) == 0) continue;
+      const auto base = std::ranges::find_if(
+          model_.tensors, [&](const ModelTensor& tensor) { return owns(tensor, added.key()); });
+      const auto number = static_cast<std::int32_t>(base - model_.tensors.begin());
+      if (base == model_.tensors.end() ||
+          std::ranges::count(tensors, number, &MergedTensor::tensor) > 0)
+        continue;
+      tensors.push_back({added.key(), number, added.tensor.detach(), {}});
+    }
+  }
+  return tensors;
+}
+
+}  // namespace tenon

@@ -1,0 +1,131 @@
+// The archive as torch.export.save lays it out: models/model.json, and for weights and constants a
+// table {"config": {name: {"path_name": entry, "tensor_meta": {...}}}} beside one entry of raw
+// bytes for each storage. LibTorch's writer adds .data/version, .data/serialization_id and version
+// by itself.
+#include "model/pt2_writer.h"
+
+#include <caffe2/serialize/inline_container.h>
+
+#include <algorithm>
+#include <exception>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "model/pt2_untie.h"
+
+namespace tenon::pt2 {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kProgram = "models/model.json";
+
+std::string_view text_of(const Pt2Entry& entry) {
+  return {reinterpret_cast<const char*>(entry.bytes.data()), entry.bytes.size()};
+}
+
+// One of the two folders of tensors, with its changes.
+class TensorFolder {
+ public:
+  TensorFolder(const Pt2Archive& source, std::string folder, const std::string& table)
+      : folder_(std::move(folder)), table_name_(folder_ + table) {
+    const Pt2Entry* entry = source.find(table_name_);
+    if (entry != nullptr) table_ = Json::parse(text_of(*entry));
+  }
+
+  bool has(const std::string& name) const {
+    return table_.contains("config") && table_.at("config").contains(name);
+  }
+
+  void change(const std::string& name, const at::Tensor& tensor) {
+    Json& payload = table_.at("config").at(name);
+    old_.insert(folder_ + payload.at("path_name").get<std::string>());
+    payload["path_name"] = entry_of(tensor);
+    Json strides = Json::array();
+    for (const std::int64_t stride : tensor.strides()) strides.push_back({{"as_int", stride}});
+    payload["tensor_meta"]["strides"] = std::move(strides);
+    payload["tensor_meta"]["storage_offset"] = {{"as_int", 0}};
+  }
+
+  // Whether an entry of the source goes over as it is.
+  bool keeps(const std::string& entry) const {
+    if (entry == table_name_) return false;
+    if (!old_.contains(entry)) return true;
+    const Json& config = table_.at("config");
+    return std::ranges::any_of(config, [&](const Json& payload) {
+      return folder_ + payload.at("path_name").get<std::string>() == entry;
+    });
+  }
+
+  void write(caffe2::serialize::PyTorchStreamWriter& writer) const {
+    if (table_.is_null()) return;
+    for (const auto& [entry, tensor] : added_) {
+      writer.writeRecord(folder_ + entry, tensor.const_data_ptr(), tensor.nbytes());
+    }
+    const std::string text = table_.dump();
+    writer.writeRecord(table_name_, text.data(), text.size());
+  }
+
+ private:
+  // Names that share a tensor share its entry.
+  std::string entry_of(const at::Tensor& tensor) {
+    for (const auto& [entry, known] : added_) {
+      if (known.is_same(tensor)) return entry;
+    }
+    added_.emplace_back("merged_" + std::to_string(added_.size()), tensor);
+    return added_.back().first;
+  }
+
+  std::string folder_;
+  std::string table_name_;
+  Json table_;
+  std::set<std::string> old_;  // entries that a change may leave without a name
+  std::vector<std::pair<std::string, at::Tensor>> added_;
+};
+
+}  // namespace
+
+void write_changed(const Pt2Archive& source, const std::vector<TensorChange>& changes,
+                   const std::function<void(std::string_view)>& sink) {
+  TensorFolder weights(source, "data/weights/", "model_weights_config.json");
+  TensorFolder constants(source, "data/constants/", "model_constants_config.json");
+  bool unties = false;
+  for (const TensorChange& change : changes) {
+    if (change.tensor.defined()) {
+      (weights.has(change.name) ? weights : constants).change(change.name, change.tensor);
+    }
+    unties = unties || !change.readers.empty();
+  }
+  std::string program;
+  if (unties) program = untied_program(text_of(*source.find(kProgram)), changes);
+
+  // The writer goes through a C library and writes on in its destructor, so that nothing may be
+  // thrown into it: a failure is kept until it is done.
+  std::exception_ptr failure;
+  {
+    caffe2::serialize::PyTorchStreamWriter writer([&](const void* bytes, std::size_t size) {
+      try {
+        if (!failure) sink({static_cast<const char*>(bytes), size});
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      return size;
+    });
+    for (const Pt2Entry& entry : source.entries()) {
+      const bool is_writers_own = entry.name == "version" || entry.name.starts_with(".data/");
+      if (is_writers_own || !weights.keeps(entry.name) || !constants.keeps(entry.name)) continue;
+      const bool is_program = unties && entry.name == kProgram;
+      const std::string_view text = is_program ? std::string_view(program) : text_of(entry);
+      writer.writeRecord(entry.name, text.data(), text.size());
+    }
+    weights.write(writer);
+    constants.write(writer);
+    writer.writeEndOfFile();
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace tenon::pt2
