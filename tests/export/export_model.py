@@ -7,6 +7,8 @@ import argparse
 
 import models
 
+OPTIONS = {"dropout": "minilm", "attention": "minilm", "pretrained": "poolformer"}
+
 
 def main():
     parser = argparse.ArgumentParser(description="Export a model with stock PyTorch.")
@@ -16,14 +18,17 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dropout", type=float, help="dropout of minilm, 0.1 if not given")
     parser.add_argument("--attention", choices=("sdpa", "eager"), help="attention of minilm")
+    parser.add_argument(
+        "--pretrained", action="store_true", default=None, help="fetch poolformer's weights"
+    )
     arguments = parser.parse_args()
-    options = {
-        key: value
-        for key, value in vars(arguments).items()
-        if key in ("dropout", "attention") and value is not None
-    }
-    if options and arguments.model != "minilm":
-        parser.error("--dropout and --attention are for minilm")
+    options = {}
+    for key, model in OPTIONS.items():
+        if getattr(arguments, key) is None:
+            continue
+        if arguments.model != model:
+            parser.error(f"--{key} is for {model}")
+        options[key] = getattr(arguments, key)
     built = models.example(arguments.model, arguments.seed, **options)
     models.export_to(arguments.output, built, training=arguments.train)
 

@@ -159,9 +159,17 @@ def mistral_tied():
     return mistral(tied=True)
 
 
+def poolformer(pretrained=False):
+    """The image model of PEFT's guide "Custom models", for three classes."""
+    from timm_without_torchvision import timm
+
+    model = timm.create_model("poolformer_m36.sail_in1k", pretrained=pretrained, num_classes=3)
+    return Example(model, {"x": torch.randn(2, 3, 224, 224)}, {"x": {0: Dim("batch")}})
+
+
 MODELS = {
     build.__name__: build
-    for build in (mlp, minilm, mistral, mistral_tied, lstm, normed, my_scale, bypass)
+    for build in (mlp, minilm, mistral, mistral_tied, lstm, normed, my_scale, bypass, poolformer)
 }
 
 
