@@ -70,6 +70,7 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
   CLI::App* run =
       add_verb(app, line, "run", "Train the adapter of a config and save it", "The config (.toml)");
   run->add_flag("--force", line.force, "Write into an output folder that holds something");
+  run->add_flag("--profile", line.profile, "Show where the time of the steps went");
   add_verb(app, line, "plan", "Show what `run` would adapt, and change nothing",
            "The config (.toml)");
   add_verb(app, line, "tree", "List the named modules of a model with their types",

@@ -30,6 +30,7 @@ struct CommandLine {
   bool quiet = false;
   bool verbose = false;
   bool force = false;
+  bool profile = false;               // of run
   std::vector<std::string> adapters;  // [NAME=]DIR
   std::vector<std::string> active;    // names; empty: all adapters
   std::filesystem::path inputs;

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
+#include "app/profile_text.h"
 #include "app/stages.h"
 #include "app/training_task.h"
 #include "base/error.h"
@@ -28,6 +29,7 @@ struct Outcome {
   std::optional<Evaluation> before;
   std::optional<Evaluation> after;
   TrainingResult training;
+  std::optional<StepProfile> profile;
 };
 
 double peak_rss_mb() {
@@ -102,6 +104,19 @@ Json evaluation_json(const std::optional<Evaluation>& evaluation) {
           {"accuracy", evaluation->accuracy ? Json(*evaluation->accuracy) : Json(nullptr)}};
 }
 
+// What the profile counts each adapted layer under.
+std::map<std::string, std::string> layer_titles(const AdaptedModel& model) {
+  std::map<std::string, std::string> titles;
+  for (const std::string& name : model.adapter_names()) {
+    for (const PlannedLayer& layer : model.adapter(name).layers) {
+      const LayerFacts::Description& facts = layer.facts->description();
+      titles.emplace(facts.module_path, facts.type + " (" + layer.layer_type->id() + ")");
+    }
+  }
+  for (const AdaptedLayer* layer : model.layers()) titles.emplace(layer->path(), "modules_to_save");
+  return titles;
+}
+
 Outcome train_and_evaluate(const CommandLine& line, const RunConfig& config,
                            const AdaptedModel& model, const std::atomic<bool>& stop) {
   const TrainConfig& settings = *config.train;
@@ -116,7 +131,11 @@ Outcome train_and_evaluate(const CommandLine& line, const RunConfig& config,
     outcome.before = evaluate(task, *held_out, settings);
     print(line, evaluation_text("before", *outcome.before));
   }
+  std::optional<Profiler> profiler;
+  if (line.profile) profiler.emplace(layer_titles(model));
   outcome.training = train(task, data, settings, Progress(!line.json && !line.quiet), stop);
+  if (profiler) outcome.profile = profiler->profile();
+  profiler.reset();
   if (outcome.training.rows_left_out > 0) {
     print(line, std::to_string(outcome.training.rows_left_out) +
                     " rows of each epoch were left out: the export fixed the batch size");
@@ -144,7 +163,7 @@ void save_base(const AdaptedModel& model, const std::filesystem::path& file) {
 Json run_json(const AdaptedModel& model, const Outcome& outcome, const std::string& output) {
   const ParameterCount count = count_parameters(model);
   const TrainingResult& training = outcome.training;
-  return {
+  Json json = {
       {"trainable_params", count.trainable},
       {"all_params", count.all},
       {"steps", training.steps},
@@ -159,6 +178,8 @@ Json run_json(const AdaptedModel& model, const Outcome& outcome, const std::stri
       {"interrupted", training.interrupted},
       {"peak_rss_mb", peak_rss_mb()},
       {"output", output}};
+  if (outcome.profile) json["profile"] = profile_json(*outcome.profile);
+  return json;
 }
 
 // Tells how the run ended; a loss that is not finite fails it after the last good state was saved.
@@ -178,6 +199,7 @@ void finish(const CommandLine& line, const AdaptedModel& model, const Outcome& o
   if (outcome.training.interrupted) {
     print(line, "interrupted after step " + std::to_string(outcome.training.steps));
   }
+  if (outcome.profile) print(line, profile_text(*outcome.profile));
   print(line, "saved in " + output);
 }
 

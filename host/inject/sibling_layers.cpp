@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "model/graph_walk.h"
+#include "model/named_scope.h"
 
 namespace tenon {
 namespace {
@@ -39,8 +40,10 @@ Replacement replace_one(LayerCall call) {
                             call.region->numbers.end());
   replacement.outputs = call.region->outputs;
   replacement.name = call.layer->path();
-  replacement.function = [layer = call.layer, program = std::move(call.program)](
+  replacement.function = [layer = call.layer, program = std::move(call.program),
+                          name = std::string(kLayerScope) + call.layer->path()](
                              std::vector<c10::IValue> values, const RunMode& mode) {
+    const NamedScope scope(name);
     return layer->run(*program, std::move(values), mode);
   };
   return replacement;
@@ -83,8 +86,10 @@ Replacement replace_siblings(std::vector<LayerCall> group) {
     runs.push_back({call.layer, std::move(call.program)});
   }
   std::sort(replacement.nodes.begin(), replacement.nodes.end());
-  replacement.function = [runs = std::move(runs)](std::vector<c10::IValue> values,
-                                                  const RunMode& mode) {
+  replacement.function = [runs = std::move(runs),
+                          name = std::string(kLayerScope) + group[0].layer->path()](
+                             std::vector<c10::IValue> values, const RunMode& mode) {
+    const NamedScope scope(name);
     return AdaptedLayer::run_siblings(runs, std::move(values), mode);
   };
   return replacement;

@@ -12,6 +12,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "model/named_scope.h"
 #include "train/batch_order.h"
 #include "train/last_good.h"
 #include "train/loss.h"
@@ -32,6 +33,7 @@ constexpr const char* kUnreachedHint =
 
 // Gradients of `loss` in the parameters.
 void backward(const at::Tensor& loss) {
+  const NamedScope scope(kBackwardScope);
   if (!loss.requires_grad()) fail("the loss depends on no trained parameter", kUnreachedHint);
   try {
     loss.backward();
@@ -60,6 +62,27 @@ bool all_finite(const std::vector<at::Tensor>& tensors) {
   });
 }
 
+std::vector<at::Tensor> run_forward(const TrainingTask& task, const Batch& batch) {
+  const NamedScope scope(kForwardScope);
+  return task.forward(batch.inputs, true);
+}
+
+at::Tensor loss_of(const std::vector<at::Tensor>& outputs, const Batch& batch,
+                   const std::string& loss_name) {
+  const NamedScope scope(kLossScope);
+  return compute_loss(loss_name, outputs, batch.target);
+}
+
+std::vector<Batch> next_batches(BatchOrder& order) {
+  const NamedScope scope(kDataScope);
+  return order.next();
+}
+
+void update(Optimizer& optimizer) {
+  const NamedScope scope(kOptimizerScope);
+  optimizer.step();
+}
+
 // The loss of one step's batches as if they were one: each weighs what is judged in it. Adds its
 // gradient to the parameters'; nothing is added where it is not finite.
 double compute_gradients(const TrainingTask& task, const std::vector<Batch>& batches,
@@ -74,8 +97,8 @@ double compute_gradients(const TrainingTask& task, const std::vector<Batch>& bat
   for (std::size_t i = 0; i < batches.size(); ++i) {
     const bool alone = batches.size() == 1;
     if (judged[i] == 0 && all > 0) continue;  // it has no loss
-    at::Tensor loss =
-        compute_loss(loss_name, task.forward(batches[i].inputs, true), batches[i].target);
+    const std::vector<at::Tensor> outputs = run_forward(task, batches[i]);
+    at::Tensor loss = loss_of(outputs, batches[i], loss_name);
     if (!alone) loss = loss * (judged[i] / all);
     const double value = loss.item<double>();
     if (!std::isfinite(value)) return value;
@@ -113,16 +136,17 @@ TrainingResult train(const TrainingTask& task, const Dataset& data, const TrainC
   std::vector<double> times;
 
   for (std::int64_t step = 1; step <= planned; ++step) {
+    const NamedScope scope(kStepScope);
     const Clock::time_point start = Clock::now();
     optimizer.zero_grad();
-    const double value = compute_gradients(task, order.next(), config.loss);
+    const double value = compute_gradients(task, next_batches(order), config.loss);
     if (!std::isfinite(value)) {
       result.not_finite_step = step;
       break;
     }
     if (step == 1) check_gradients(task.parameters);
     last_good.keep();
-    optimizer.step();
+    update(optimizer);
     times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
 
     result.losses.push_back(value);

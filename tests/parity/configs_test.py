@@ -45,6 +45,23 @@ class ConfigsTest(ParityTest):
             ],
         )
 
+    def test_a_profile_tells_where_the_steps_went(self):
+        steps = ("--set", "train.epochs=1", "--set", f"output.directory={self.workspace.new_path()}")
+        profile = json.loads(self.run_config("mlp.toml", "--profile", "--json", *steps).stdout)[
+            "profile"
+        ]
+        self.assertEqual(profile["steps"], 13)
+        calls = {layer["type"]: layer["calls"] for layer in profile["layers"]}
+        self.assertEqual(
+            calls, {"torch.nn.Linear (tenon.lora-linear)": 2, "modules_to_save": 1}
+        )
+        parts = [value for key, value in profile.items() if key.endswith("_ms")]
+        layers = sum(layer["forward_ms"] + layer["backward_ms"] for layer in profile["layers"])
+        self.assertAlmostEqual(sum(parts) - profile["step_ms"] + layers, profile["step_ms"])
+        done = self.run_config("mlp.toml", "--profile", *steps[:2], *("--set", "output.force=true"),
+                               *steps[2:])
+        self.assertRegex(done.stdout, r"torch\.nn\.Linear \(tenon\.lora-linear\) x2, forward +\d")
+
     def test_digits_adapts_a_base_of_five_digits_to_ten_and_leaves_it_as_it_was(self):
         base = self.workspace.new_path(".safetensors")
         adapter = self.workspace.new_path()
