@@ -85,6 +85,11 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
       ->allow_extra_args(false);
   predict->add_option("--active", line.active, "The adapters that run, summed; default: all")
       ->delimiter(',');
+  predict
+      ->add_option("--adapter-names", line.adapter_names,
+                   "The adapter of each row, or __base__: a batch of mixed rows")
+      ->delimiter(',')
+      ->excludes("--active");
   predict->add_option("--inputs", line.inputs, "Safetensors, one tensor for each input")
       ->required();
   predict->add_option("--outputs", line.outputs, "Safetensors to write: output_0, output_1, ...")

@@ -30,9 +30,10 @@ struct CommandLine {
   bool quiet = false;
   bool verbose = false;
   bool force = false;
-  bool profile = false;               // of run
-  std::vector<std::string> adapters;  // [NAME=]DIR
-  std::vector<std::string> active;    // names; empty: all adapters
+  bool profile = false;                    // of run
+  std::vector<std::string> adapters;       // [NAME=]DIR
+  std::vector<std::string> active;         // names; empty: all adapters
+  std::vector<std::string> adapter_names;  // of each row; empty: what is active runs for all
   std::filesystem::path inputs;
   std::filesystem::path outputs;  // of predict and merge
   PluginCheckArguments plugin_check;

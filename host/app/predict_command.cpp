@@ -42,20 +42,31 @@ void check_split(const std::vector<InputSpec>& specs, const std::vector<at::Tens
   }
 }
 
+// `adapters`: of each row; empty where what is active runs for all.
+std::vector<at::Tensor> forward_batch(const AdaptedModel& model,
+                                      const std::vector<at::Tensor>& inputs,
+                                      const std::vector<std::string>& adapters) {
+  return adapters.empty() ? model.forward(inputs, {}) : model.forward_rows(inputs, adapters, {});
+}
+
 std::vector<at::Tensor> forward_in_batches(const AdaptedModel& model,
                                            const std::vector<at::Tensor>& inputs,
+                                           const std::vector<std::string>& adapters,
                                            std::int64_t batch_size) {
   const at::NoGradGuard no_grad;
   const std::int64_t rows = inputs.empty() || inputs[0].dim() == 0 ? 0 : inputs[0].size(0);
-  if (batch_size == 0 || batch_size >= rows) return model.forward(inputs, {});
+  if (batch_size == 0 || batch_size >= rows) return forward_batch(model, inputs, adapters);
   check_split(model.model().inputs, inputs, rows, batch_size);
+  if (!adapters.empty()) model.check_rows(inputs, adapters);
   std::vector<std::vector<at::Tensor>> parts;
   for (std::int64_t start = 0; start < rows; start += batch_size) {
     const std::int64_t length = std::min(batch_size, rows - start);
     std::vector<at::Tensor> batch;
     batch.reserve(inputs.size());
     for (const at::Tensor& input : inputs) batch.push_back(input.narrow(0, start, length));
-    const std::vector<at::Tensor> outputs = model.forward(batch, {});
+    const auto names = adapters.begin() + (adapters.empty() ? 0 : start);
+    const std::vector<at::Tensor> outputs =
+        forward_batch(model, batch, {names, names + (adapters.empty() ? 0 : length)});
     parts.resize(outputs.size());
     for (std::size_t i = 0; i < outputs.size(); ++i) parts[i].push_back(outputs[i]);
   }
@@ -74,9 +85,12 @@ void predict_command(const CommandLine& line) {
   const std::vector<at::Tensor> inputs = read_inputs(line.inputs, data.inputs);
   AdaptedModel model = with_adapters(std::move(data), named_folders(line.adapters), plugins);
   // Whoever names an adapter wants it to run.
-  model.set_active(line.active.empty() ? model.adapter_names() : line.active, false);
+  if (line.adapter_names.empty()) {
+    model.set_active(line.active.empty() ? model.adapter_names() : line.active, false);
+  }
   NamedTensors outputs;
-  for (at::Tensor& output : forward_in_batches(model, inputs, line.batch_size)) {
+  for (at::Tensor& output :
+       forward_in_batches(model, inputs, line.adapter_names, line.batch_size)) {
     outputs.emplace_back("output_" + std::to_string(outputs.size()), std::move(output));
   }
   write_tensor_file(line.outputs, outputs);

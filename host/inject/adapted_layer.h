@@ -8,35 +8,25 @@
 #include <vector>
 
 #include "inject/adapter_slot.h"
+#include "inject/layer_run.h"
 #include "model/interpreter.h"
 
 namespace tenon {
 
-// The base of one call of a layer, ready to run alone.
-struct RegionProgram {
-  Program program;
-  std::size_t n_inputs = 0;
-  std::uint32_t n_outputs = 0;
-  // For each tensor of the region: its number among the layer's weights, or -1 with `fixed` set.
-  std::vector<std::int32_t> weight_numbers;
-  std::vector<at::Tensor> fixed;
-};
-
-// What a layer runs: the weights of its base, and the adapters on top in their order.
-struct LayerChoice {
-  std::vector<at::Tensor> weights;
-  std::vector<tenon_tensor> weight_handles;
-  const LayerType* layer_type = nullptr;  // nullptr: the base alone
-  const LayerFacts* facts = nullptr;
-  std::vector<const tenon_adapter*> adapters;
-  bool is_saved_module = false;  // the weights are an adapter's own
-
-  explicit LayerChoice(std::vector<at::Tensor> base);
-  LayerChoice(LayerChoice&&) = default;
-  LayerChoice& operator=(LayerChoice&&) = default;
-};
-
 class AdaptedLayer;
+
+// Runs the layers of one forward otherwise than with what is active on them (RunMode::layers).
+class LayerRunner {
+ public:
+  LayerRunner() = default;
+  LayerRunner(const LayerRunner&) = delete;
+  LayerRunner& operator=(const LayerRunner&) = delete;
+  virtual ~LayerRunner() = default;
+  // As AdaptedLayer::run.
+  virtual std::vector<c10::IValue> run(const AdaptedLayer& layer, const RegionProgram& region,
+                                       const std::vector<c10::IValue>& values,
+                                       const RunMode& mode) const = 0;
+};
 
 // One of several layers that read the same tensor.
 struct SiblingRun {

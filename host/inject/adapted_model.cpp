@@ -9,6 +9,13 @@
 #include "model/input_check.h"
 
 namespace tenon {
+namespace {
+
+bool normalises_batch(const Node& node) {
+  return node.target.find("batch_norm") != std::string::npos;
+}
+
+}  // namespace
 
 AdaptedModel::AdaptedModel(ModelData model) : model_(std::move(model)) { build_program(); }
 
@@ -118,12 +125,16 @@ AdaptedModel::Site AdaptedModel::open_site(const LayerSite& wanted) const {
             wanted.regions,
             {}};
   for (const Region& region : site.regions) {
+    const bool normalises = std::ranges::any_of(region.nodes, [&](std::int32_t node) {
+      return normalises_batch(model_.graph.nodes[static_cast<std::size_t>(node)]);
+    });
     auto program = std::make_shared<RegionProgram>(
         RegionProgram{Program(region_graph(model_, region), model_.tensors),
                       region.inputs.size(),
                       static_cast<std::uint32_t>(region.outputs.size()),
                       {},
-                      {}});
+                      {},
+                      normalises});
     for (const std::int32_t tensor : region.tensors) {
       const auto own = std::find(site.tensors.begin(), site.tensors.end(), tensor);
       program->weight_numbers.push_back(
@@ -161,6 +172,7 @@ void AdaptedModel::build_program() {
     replacements.push_back(replace_siblings(std::move(group)));
   }
   program_ = std::make_unique<Program>(model_.graph, model_.tensors, std::move(replacements));
+  row_layouts_ = std::make_unique<RowLayouts>();
 }
 
 }  // namespace tenon

@@ -11,6 +11,7 @@
 
 #include "inject/adapted_layer.h"
 #include "inject/placed_adapter.h"
+#include "inject/row_layout.h"
 #include "model/interpreter.h"
 
 namespace tenon {
@@ -38,6 +39,15 @@ class AdaptedModel {
 
   // Flattened tensor outputs. Inputs are checked first.
   std::vector<at::Tensor> forward(const std::vector<at::Tensor>& inputs, const RunMode& mode) const;
+  // A batch of mixed rows (PEFT: adapter_names): row i of the inputs runs with adapters[i] alone,
+  // or with none for "__base__", whatever is active. The base runs once for all. Where an adapter
+  // is on a layer whose rows cannot be told apart, an Error{kInjection}.
+  std::vector<at::Tensor> forward_rows(const std::vector<at::Tensor>& inputs,
+                                       const std::vector<std::string>& adapters,
+                                       const RunMode& mode) const;
+  // What forward_rows demands of them.
+  void check_rows(const std::vector<at::Tensor>& inputs,
+                  const std::vector<std::string>& adapters) const;
 
   // The base, as it was read.
   const ModelData& model() const { return model_; }
@@ -116,6 +126,7 @@ class AdaptedModel {
   std::vector<std::string> merged_;
   bool enabled_ = true;
   std::unique_ptr<Program> program_;
+  std::unique_ptr<RowLayouts> row_layouts_;  // of program_
 };
 
 }  // namespace tenon

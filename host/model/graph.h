@@ -74,8 +74,6 @@ struct Node {
   // Which call of the innermost module it belongs to: a module called twice has calls 0 and 1.
   std::int32_t call_index = 0;
   ContextId context = 0;
-  // Set by injection inside a module to save: its BatchNorm statistics follow the training mode.
-  bool trains_statistics = false;
   // Of captured models: whether the operator had the same flags in training as in evaluation, so
   // that they are the model's own and not the mode's.
   bool ignores_mode = false;

@@ -13,11 +13,15 @@
 
 namespace tenon {
 
+class LayerRunner;
+
 // How a forward runs; the flags of dropout, batch_norm and the like in the graph follow it.
 struct RunMode {
   bool training = false;
   // Whether BatchNorm uses and updates the batch's statistics while training ([train] batch_norm).
   bool batch_norm_training = false;
+  // Runs the layers that adapters are on; nullptr: they run what is active.
+  const LayerRunner* layers = nullptr;
 };
 
 // What runs in place of a set of nodes: one IValue for each of `inputs`, in order; writes one for

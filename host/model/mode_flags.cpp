@@ -48,7 +48,7 @@ std::optional<Operand::Kind> mode_flag(const Node& node, const std::string& argu
   if (argument == "train" || argument == "training") {
     if (is_one_of(kTrainingOperators, node.target)) return Operand::Kind::kTraining;
     if (is_one_of(kBatchNormOperators, node.target) && has_statistics(node)) {
-      return node.trains_statistics ? Operand::Kind::kTraining : Operand::Kind::kBatchNormTraining;
+      return Operand::Kind::kBatchNormTraining;
     }
   }
   if (argument == "dropout_p" && node.target == "aten::scaled_dot_product_attention") {

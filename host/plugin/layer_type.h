@@ -33,6 +33,8 @@ class LayerType {
   const std::vector<DeclaredOption>& options() const { return options_; }
 
   bool has_forward() const { return table_.forward != nullptr; }
+  // Whether forward heeds tenon_adapter.rows.
+  bool heeds_rows() const { return (table_.flags & TENON_LAYER_ROWS) != 0; }
   bool can_merge() const { return table_.merged_weight != nullptr; }
 
   // The parameters of one adapter, in the plugin's order. Throws Error{kInjection} if the layer

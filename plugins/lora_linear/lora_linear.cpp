@@ -29,7 +29,8 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
                                            .method = "lora",
                                            .base = "torch.nn.Linear",
                                            .title = "lora.Linear",
-                                           .doc = "Low-rank update of a fully connected layer."};
+                                           .doc = "Low-rank update of a fully connected layer.",
+                                           .flags = TENON_LAYER_ROWS};
 
   static void validate(const Setup& setup) {
     const Weight weight = setup.base().weight("weight");
@@ -89,7 +90,7 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
   static bool can_fuse(const Call& call) {
     return call.base_info().operator_name() == "aten::linear" &&
            call.adapter(0).parameter(lora::kA).dtype() == call.input().dtype() &&
-           lora::all_plain(call);
+           lora::all_plain(call) && !call.adapter(0).rows();
   }
 
   // The terms of the adapters from number `first` on; with variants that is all of them, and `base`
@@ -97,7 +98,7 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
   static Tensor with_others(const Call& call, const Tensor& base, std::uint32_t first) {
     Tensor y = base;
     for (std::uint32_t i = first; i < call.n_adapters(); ++i) {
-      y = lora::with_adapter(call, call.adapter(i), y, base, call.weight("weight"));
+      y = lora::with_adapter_on_its_rows(call, call.adapter(i), y, base, call.weight("weight"));
     }
     return y;
   }

@@ -12,7 +12,8 @@ struct LoraTransformersConv1d : tenon::Layer<LoraTransformersConv1d> {
       .method = "lora",
       .base = "transformers.pytorch_utils.Conv1D",
       .title = "lora.Conv1D",
-      .doc = "Low-rank update of a fully connected layer whose weight is stored transposed."};
+      .doc = "Low-rank update of a fully connected layer whose weight is stored transposed.",
+      .flags = TENON_LAYER_ROWS};
 
   static void add_adapter(Setup& setup) {
     const tenon::Shape shape = setup.base().weight("weight").shape;
@@ -27,13 +28,13 @@ struct LoraTransformersConv1d : tenon::Layer<LoraTransformersConv1d> {
 
   static Outputs forward(Call& call) {
     const Tensor input = call.input();
-    const bool can_fuse =
-        call.adapter(0).parameter(lora::kA).dtype() == input.dtype() && lora::all_plain(call);
+    const bool can_fuse = call.adapter(0).parameter(lora::kA).dtype() == input.dtype() &&
+                          lora::all_plain(call) && !call.adapter(0).rows();
     const Tensor base = can_fuse ? fused(call, input) : call.base()[0];
     const Tensor rows = transpose(call.weight("weight"), 0, 1);
     Tensor y = base;
     for (std::uint32_t i = can_fuse ? 1 : 0; i < call.n_adapters(); ++i) {
-      y = lora::with_adapter(call, call.adapter(i), y, base, rows);
+      y = lora::with_adapter_on_its_rows(call, call.adapter(i), y, base, rows);
     }
     return y;
   }

@@ -19,12 +19,6 @@ TEST(ModeFlag, BatchNormFollowsTheModeOfTheRun) {
   EXPECT_EQ(mode_flag(batch_norm(true), "training"), Operand::Kind::kBatchNormTraining);
 }
 
-TEST(ModeFlag, BatchNormInAModuleToSaveTrainsItsStatistics) {
-  Node node = batch_norm(true);
-  node.trains_statistics = true;
-  EXPECT_EQ(mode_flag(node, "training"), Operand::Kind::kTraining);
-}
-
 TEST(ModeFlag, BatchNormWithoutStatisticsNormalisesByTheBatchInEveryMode) {
   EXPECT_EQ(mode_flag(batch_norm(false), "training"), std::nullopt);
 }

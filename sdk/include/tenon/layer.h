@@ -97,6 +97,10 @@ typedef struct tenon_adapter {
   double dropout;             /* lora_dropout; act on it only while training */
   /* since 0.2: */
   void *state; /* what prepare made, or NULL */
+  /* since 0.3: */
+  tenon_tensor rows; /* int64 numbers, ascending: it works on these rows of dimension 0 of the first
+                        input and of each output, and leaves the others alone. NULL: on all. Never
+                        given to a type without TENON_LAYER_ROWS, nor to merged_weight. */
 } tenon_adapter;
 
 /* tenon_call.flags */
@@ -137,11 +141,16 @@ typedef struct tenon_start {
 } tenon_start;
 
 /* tenon_layer_type.flags */
-enum { TENON_LAYER_FLAGS_NONE = 0 };
+enum {
+  TENON_LAYER_FLAGS_NONE = 0,
+  /* forward heeds tenon_adapter.rows, so that a batch whose rows have different adapters is one
+   * call. Without it, the host calls forward once for each adapter of such a batch. since 0.3 */
+  TENON_LAYER_ROWS = 1
+};
 
 typedef struct tenon_layer_type {
   uint32_t struct_size;
-  uint32_t flags;   /* none yet: 0 */
+  uint32_t flags;   /* bits of TENON_LAYER_* */
   int32_t priority; /* among plugins of one place; 0 as a rule */
   int32_t reserved;
   const char *id;     /* "acme.lora-lstm"; named by [plugins.prefer] and tenon.json */

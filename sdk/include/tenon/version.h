@@ -8,7 +8,7 @@
 #pragma once
 
 #define TENON_ABI_MAJOR 0u
-#define TENON_ABI_MINOR 2u
+#define TENON_ABI_MINOR 3u
 
 /* The version of these headers, for messages. */
-#define TENON_SDK_VERSION "0.2.0"
+#define TENON_SDK_VERSION "0.3.0"

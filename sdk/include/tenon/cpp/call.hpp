@@ -44,6 +44,12 @@ namespace tenon __attribute__((visibility("hidden"))) {
     double dropout() const { return adapter_->dropout; }
     // In the order of Setup::parameter.
     Tensor parameter(std::uint32_t i) const { return Tensor::borrowed(adapter_->params[i]); }
+    // The rows of the input that it works on, as int64 numbers; an empty tensor is all. Others than
+    // all are only given to layers with TENON_LAYER_ROWS among their flags.
+    Tensor rows() const {
+      const bool has_rows = adapter_->struct_size >= offsetof(tenon_adapter, rows) + sizeof(void*);
+      return has_rows ? Tensor::borrowed(adapter_->rows) : Tensor();
+    }
     // What the layer's `prepare` returned.
     template <typename State>
     const State& state() const {

@@ -42,6 +42,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
     const char* title = nullptr;  // as the tree prints it; default: the id
     const char* doc = "";
     std::int32_t priority = 0;
+    std::uint32_t flags = 0;  // TENON_LAYER_ROWS
   };
 
   namespace detail {
@@ -201,6 +202,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
     static_assert(HasForward<T> || HasMergedWeight<T>, "a layer needs forward or merged_weight");
     tenon_layer_type table{};
     table.struct_size = sizeof(tenon_layer_type);
+    table.flags = T::kType.flags;
     table.priority = T::kType.priority;
     table.id = T::kType.id;
     table.method = T::kType.method;

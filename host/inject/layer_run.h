@@ -1,0 +1,84 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "inject/adapter_slot.h"
+#include "model/interpreter.h"
+
+namespace tenon {
+
+// The base of one call of a layer, ready to run alone.
+struct RegionProgram {
+  Program program;
+  std::size_t n_inputs = 0;
+  std::uint32_t n_outputs = 0;
+  // For each tensor of the region: its number among the layer's weights, or -1 with `fixed` set.
+  std::vector<std::int32_t> weight_numbers;
+  std::vector<at::Tensor> fixed;
+  bool normalises_batch = false;  // BatchNorm, or what else looks at all rows while it trains
+};
+
+// What a layer runs: the weights of its base, and the adapters on top in their order.
+struct LayerChoice {
+  std::vector<at::Tensor> weights;
+  std::vector<tenon_tensor> weight_handles;
+  const LayerType* layer_type = nullptr;  // nullptr: the base alone
+  const LayerFacts* facts = nullptr;
+  std::vector<const tenon_adapter*> adapters;
+  bool is_saved_module = false;  // the weights are an adapter's own
+
+  explicit LayerChoice(std::vector<at::Tensor> base);
+  LayerChoice(LayerChoice&&) = default;
+  LayerChoice& operator=(LayerChoice&&) = default;
+
+  bool is_bare() const { return layer_type == nullptr && !is_saved_module; }
+};
+
+// The base's outputs on a call's own inputs and weights, kept for further runs on the same.
+struct KeptBase {
+  std::optional<std::vector<c10::IValue>> outputs;
+  bool with_gradient = false;
+};
+
+// One call of a layer: everything that a plugin is given stays as long as this does, and in its
+// place. Borrows what it is made from.
+class LayerRun : private tenon_call_context {
+ public:
+  // `adapters` nullptr: those of the choice. `values` are the region's inputs, then its numbers.
+  LayerRun(const LayerChoice& choice, const RegionProgram& region,
+           const std::vector<c10::IValue>& values, const RunMode& mode, KeptBase* kept = nullptr,
+           const std::vector<const tenon_adapter*>* adapters = nullptr);
+  LayerRun(const LayerRun&) = delete;
+  LayerRun& operator=(const LayerRun&) = delete;
+  ~LayerRun() override = default;
+
+  const tenon_call& call() const { return call_; }
+  // By the plugin, or by the base alone where the choice has no adapter.
+  std::vector<c10::IValue> outputs();
+
+ private:
+  using Replaced = std::span<const std::pair<std::uint32_t, at::Tensor>>;
+
+  std::vector<at::Tensor> run_base(std::span<const tenon_tensor> inputs,
+                                   Replaced replaced) override;
+  std::vector<c10::IValue> run(std::span<const tenon_tensor> inputs, Replaced replaced) const;
+  std::vector<c10::IValue> run_own_base();
+  std::vector<at::Tensor> run_on_merged();
+  at::Tensor weight(std::size_t i, Replaced replaced) const;
+
+  const LayerChoice& choice_;
+  const RegionProgram& region_;
+  const std::vector<c10::IValue>& values_;
+  RunMode mode_;
+  KeptBase* kept_;
+  std::vector<tenon_tensor> inputs_;
+  tenon_call call_{};
+};
+
+}  // namespace tenon
