@@ -26,6 +26,11 @@ refuse() {
 packages_to_build() {
   printf '%s\n' cmake ninja-build ccache g++ libboost-dev libboost-regex-dev libspdlog-dev \
     libgtest-dev libgmock-dev libcli11-dev nlohmann-json3-dev libtomlplusplus-dev
+  packages_for_environments
+}
+
+# packages_for_environments: those that make_environment needs.
+packages_for_environments() {
   if ! type -P python3 >/dev/null; then
     printf '%s\n' python3 python3-venv
   elif ! python3 -c 'import ensurepip' 2>/dev/null; then

@@ -48,6 +48,33 @@ class Tagger(nn.Module):
         return self.head(self.lstm(self.embedding(ids))[0])
 
 
+class GruClassifier(nn.Module):
+    """What a GRU holds after the last token, judged by a Linear."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(40, 16)
+        self.gru = nn.GRU(16, 32, num_layers=2, batch_first=True)
+        self.head = nn.Linear(32, 2)
+
+    def forward(self, ids):
+        return self.head(self.gru(self.embedding(ids))[1][-1])
+
+
+class TextConv(nn.Module):
+    """A convolution over embedded tokens, the largest value of each channel judged by a Linear."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(40, 16)
+        self.conv = nn.Conv1d(16, 48, kernel_size=3, padding=1)
+        self.head = nn.Linear(48, 2)
+
+    def forward(self, ids):
+        channels = self.conv(self.embedding(ids).transpose(1, 2))
+        return self.head(F.relu(channels).amax(dim=2))
+
+
 class Normed(nn.Module):
     """A LayerNorm before a Linear: a layer type that low-rank updates do not fit."""
 
@@ -103,6 +130,15 @@ def mlp():
 def lstm():
     # torch.export fixes the length of an LSTM's sequence.
     return Example(Tagger(), {"ids": torch.randint(0, 50, (3, 7))}, {"ids": {0: Dim("batch")}})
+
+
+def gru_classifier():
+    return Example(GruClassifier(), {"ids": torch.randint(0, 40, (3, 12))}, {"ids": {0: Dim("batch")}})
+
+
+def text_conv():
+    shape = {0: Dim("batch"), 1: Dim("length")}
+    return Example(TextConv(), {"ids": torch.randint(0, 40, (3, 12))}, {"ids": shape})
 
 
 def normed():
@@ -169,7 +205,10 @@ def poolformer(pretrained=False):
 
 MODELS = {
     build.__name__: build
-    for build in (mlp, minilm, mistral, mistral_tied, lstm, normed, my_scale, bypass, poolformer)
+    for build in (
+        *(mlp, minilm, mistral, mistral_tied, lstm, normed, my_scale, bypass, poolformer),
+        *(gru_classifier, text_conv),
+    )
 }
 
 

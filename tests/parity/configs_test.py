@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from support import ParityTest, main
+from support import ParityTest, main, models
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -15,6 +15,40 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 class ConfigsTest(ParityTest):
     def run_config(self, name, *arguments):
         return self.workspace.tenon_ok("run", CONFIGS / name, *arguments)
+
+    def run_as_its_head_says(self, name, *arguments):
+        """The counts and the accuracy that the comment at a config's head promises."""
+        text = (CONFIGS / f"{name}.toml").read_text()
+        head = text[: text.index("\n\n")]
+        counts = re.search(r"trainable params: ([\d,]+) \|\| all params: ([\d,]+) \|\|", head)
+        rises = re.search(r"rises from about (\S+) to about\s+\S+, and is at least (\d\.\d+)\.", head)
+        adapter = self.workspace.new_path()
+        done = self.run_config(f"{name}.toml", "--set", f"output.directory={adapter}", *arguments, "--json")
+        result = json.loads(done.stdout)
+        promised = [int(count.replace(",", "")) for count in counts.groups()]
+        self.assertEqual([result["trainable_params"], result["all_params"]], promised)
+        before, after = (result["eval"][when]["accuracy"] for when in ("before", "after"))
+        self.assertAlmostEqual(before, float(rises[1]), delta=0.15)
+        self.assertGreaterEqual(after, float(rises[2]))
+        self.assertGreater(after, before)
+        for tensor_name, tensor in load_file(adapter / "adapter_model.safetensors").items():
+            self.assertTrue(torch.isfinite(tensor).all(), tensor_name)
+        return adapter
+
+    def test_exported_models_train_as_the_heads_of_their_configs_say(self):
+        for name, model in (
+            ("lstm_tagger", "lstm"),
+            ("gru_classifier", "gru_classifier"),
+            ("text_conv", "text_conv"),
+            ("tied", "mistral_tied"),
+        ):
+            with self.subTest(config=name):
+                text = (CONFIGS / f"{name}.toml").read_text()
+                self.assertIn(f"#   ./tests/export/run {model} ", text)
+                self.assertIn(f'path = "../build/out/{model}.pt2"', text)
+                path = self.workspace.new_path(".pt2")
+                models.export_to(path, models.example(model))
+                self.run_as_its_head_says(name, "--set", f"model.path={path}")
 
     def test_mlp_trains_the_guides_example(self):
         output = self.workspace.new_path()
