@@ -2,7 +2,8 @@
  * defines one of the names below before it includes this file, and then what it names:
  *
  *   INIT ADD_ADAPTER FORWARD MERGED_WEIGHT   a function in place of the sound one
- *   BASE_TYPES STAMP_VERSION                 a string
+ *   BASE_TYPES STAMP_VERSION START           a string
+ *   FLAGS                                    bits of TENON_LAYER_*
  */
 #pragma once
 
@@ -23,6 +24,12 @@
 #endif
 #ifndef BASE_TYPES
 #define BASE_TYPES "torch.nn.Linear"
+#endif
+#ifndef FLAGS
+#define FLAGS TENON_LAYER_FLAGS_NONE
+#endif
+#ifndef START
+#define START "zeros"
 #endif
 #ifndef STAMP_VERSION
 #define STAMP_VERSION "1.0.0"
@@ -85,7 +92,7 @@ static inline tenon_status sound_add_adapter(const tenon_host *host, const tenon
   offset.shape = base->weights[bias]->shape;
   offset.ndim = base->weights[bias]->ndim;
   offset.dtype = -1;
-  offset.init = "zeros";
+  offset.init = START;
   uint32_t index = 0;
   return host->add_parameter(setup, &offset, &index, error);
 }
@@ -126,6 +133,7 @@ static tenon_status MERGED_WEIGHT(const tenon_host *, const tenon_base *, const 
 
 static const tenon_layer_type kLayer = {
     .struct_size = sizeof(tenon_layer_type),
+    .flags = FLAGS,
     .id = "acme.additive-layer",
     .method = "lora",
     .base_types = BASE_TYPES,

@@ -1,0 +1,290 @@
+/* The layout of everything that crosses the boundary, frozen: plugins that were built with an older
+ * SDK rely on each of these numbers. A line is added where a minor version appends a field or a
+ * value, and the size of the struct grows; no other line ever changes.
+ *
+ * Compiled as C11 and as C++20. */
+#include <stddef.h>
+
+#include "tenon/tenon.h"
+
+#ifdef __cplusplus
+#define HOLDS(condition) static_assert(condition, #condition)
+#else
+#define HOLDS(condition) _Static_assert(condition, #condition)
+#endif
+#define VALUE(name, number) HOLDS((name) == (number))
+#define SIZE(type, bytes) HOLDS(sizeof(type) == (bytes))
+#define FIELD(type, name, bytes) HOLDS(offsetof(type, name) == (bytes))
+
+SIZE(void *, 8);
+SIZE(tenon_status, 4);
+SIZE(tenon_tensor, 8);
+
+VALUE(TENON_OK, 0);
+VALUE(TENON_INVALID_ARGUMENT, 1);
+VALUE(TENON_UNSUPPORTED, 2);
+VALUE(TENON_BAD_SHAPE, 3);
+VALUE(TENON_BAD_DTYPE, 4);
+VALUE(TENON_OUT_OF_MEMORY, 5);
+VALUE(TENON_OPERATOR_FAILED, 6);
+VALUE(TENON_WRONG_VERSION, 7);
+VALUE(TENON_INTERNAL, 8);
+VALUE(TENON_UINT8, 0);
+VALUE(TENON_INT8, 1);
+VALUE(TENON_INT16, 2);
+VALUE(TENON_INT32, 3);
+VALUE(TENON_INT64, 4);
+VALUE(TENON_FLOAT16, 5);
+VALUE(TENON_FLOAT32, 6);
+VALUE(TENON_FLOAT64, 7);
+VALUE(TENON_BOOL, 11);
+VALUE(TENON_BFLOAT16, 15);
+VALUE(TENON_NONE, 0);
+VALUE(TENON_INT, 1);
+VALUE(TENON_DOUBLE, 2);
+VALUE(TENON_TRUTH, 3);
+VALUE(TENON_TENSOR, 4);
+VALUE(TENON_INT_LIST, 5);
+VALUE(TENON_DOUBLE_LIST, 6);
+VALUE(TENON_TENSOR_LIST, 7);
+VALUE(TENON_STRING, 8);
+VALUE(TENON_DTYPE, 9);
+VALUE(TENON_DEFAULT, 10);
+VALUE(TENON_TRUTH_LIST, 11);
+VALUE(TENON_STRING_LIST, 12);
+VALUE(TENON_VALUE_LIST, 13);
+VALUE(TENON_GENERATOR, 14);
+
+SIZE(tenon_str, 16);
+FIELD(tenon_str, p, 0);
+FIELD(tenon_str, n, 8);
+
+SIZE(tenon_value, 16);
+FIELD(tenon_value, tag, 0);
+FIELD(tenon_value, n, 4);
+FIELD(tenon_value, u, 8);
+
+SIZE(tenon_tensor_info, 72);
+FIELD(tenon_tensor_info, struct_size, 0);
+FIELD(tenon_tensor_info, ndim, 4);
+FIELD(tenon_tensor_info, shape, 8);
+FIELD(tenon_tensor_info, strides, 16);
+FIELD(tenon_tensor_info, dtype, 24);
+FIELD(tenon_tensor_info, device_type, 28);
+FIELD(tenon_tensor_info, device_index, 32);
+FIELD(tenon_tensor_info, requires_grad, 36);
+FIELD(tenon_tensor_info, elements, 40);
+FIELD(tenon_tensor_info, data, 48);
+FIELD(tenon_tensor_info, storage_offset, 56);
+FIELD(tenon_tensor_info, is_contiguous, 64);
+FIELD(tenon_tensor_info, is_leaf, 68);
+
+VALUE(TENON_MODULES, 64);
+VALUE(TENON_OPTION_REQUIRED, 1);
+VALUE(TENON_OPTION_NULLABLE, 2);
+
+SIZE(tenon_option, 72);
+FIELD(tenon_option, struct_size, 0);
+FIELD(tenon_option, flags, 4);
+FIELD(tenon_option, key, 8);
+FIELD(tenon_option, type, 16);
+FIELD(tenon_option, reserved, 20);
+FIELD(tenon_option, initial, 24);
+FIELD(tenon_option, minimum, 40);
+FIELD(tenon_option, maximum, 48);
+FIELD(tenon_option, choices, 56);
+FIELD(tenon_option, help, 64);
+
+VALUE(TENON_TRAINABLE, 1);
+VALUE(TENON_BUFFER, 2);
+VALUE(TENON_KEEP_FP32, 4);
+VALUE(TENON_WEIGHT_IS_BUFFER, 1);
+VALUE(TENON_TRAINING, 1);
+VALUE(TENON_GRAD_ENABLED, 2);
+VALUE(TENON_LAYER_FLAGS_NONE, 0);
+VALUE(TENON_LAYER_ROWS, 1);
+
+SIZE(tenon_parameter, 64);
+FIELD(tenon_parameter, struct_size, 0);
+FIELD(tenon_parameter, flags, 4);
+FIELD(tenon_parameter, name, 8);
+FIELD(tenon_parameter, shape, 16);
+FIELD(tenon_parameter, ndim, 24);
+FIELD(tenon_parameter, dtype, 28);
+FIELD(tenon_parameter, init, 32);
+FIELD(tenon_parameter, init_a, 40);
+FIELD(tenon_parameter, init_b, 48);
+FIELD(tenon_parameter, shared_key, 56);
+
+SIZE(tenon_weight_info, 32);
+FIELD(tenon_weight_info, struct_size, 0);
+FIELD(tenon_weight_info, flags, 4);
+FIELD(tenon_weight_info, name, 8);
+FIELD(tenon_weight_info, shape, 16);
+FIELD(tenon_weight_info, ndim, 24);
+FIELD(tenon_weight_info, dtype, 28);
+
+SIZE(tenon_base, 48);
+FIELD(tenon_base, struct_size, 0);
+FIELD(tenon_base, n_weights, 4);
+FIELD(tenon_base, type, 8);
+FIELD(tenon_base, module_path, 16);
+FIELD(tenon_base, operator_name, 24);
+FIELD(tenon_base, weights, 32);
+FIELD(tenon_base, n_inputs, 40);
+FIELD(tenon_base, n_outputs, 44);
+
+SIZE(tenon_adapter, 56);
+FIELD(tenon_adapter, struct_size, 0);
+FIELD(tenon_adapter, n_params, 4);
+FIELD(tenon_adapter, name, 8);
+FIELD(tenon_adapter, params, 16);
+FIELD(tenon_adapter, scaling, 24);
+FIELD(tenon_adapter, dropout, 32);
+FIELD(tenon_adapter, state, 40);
+FIELD(tenon_adapter, rows, 48);
+
+SIZE(tenon_call, 56);
+FIELD(tenon_call, struct_size, 0);
+FIELD(tenon_call, flags, 4);
+FIELD(tenon_call, inputs, 8);
+FIELD(tenon_call, weights, 16);
+FIELD(tenon_call, adapters, 24);
+FIELD(tenon_call, n_inputs, 32);
+FIELD(tenon_call, n_weights, 36);
+FIELD(tenon_call, n_adapters, 40);
+FIELD(tenon_call, n_outputs, 44);
+FIELD(tenon_call, context, 48);
+
+SIZE(tenon_start, 72);
+FIELD(tenon_start, struct_size, 0);
+FIELD(tenon_start, flags, 4);
+FIELD(tenon_start, weights, 8);
+FIELD(tenon_start, params, 16);
+FIELD(tenon_start, n_weights, 24);
+FIELD(tenon_start, n_params, 28);
+FIELD(tenon_start, scaling, 32);
+FIELD(tenon_start, state, 40);
+FIELD(tenon_start, generator, 48);
+FIELD(tenon_start, params_owned, 56);
+FIELD(tenon_start, weights_owned, 64);
+
+SIZE(tenon_layer_type, 136);
+FIELD(tenon_layer_type, struct_size, 0);
+FIELD(tenon_layer_type, flags, 4);
+FIELD(tenon_layer_type, priority, 8);
+FIELD(tenon_layer_type, reserved, 12);
+FIELD(tenon_layer_type, id, 16);
+FIELD(tenon_layer_type, method, 24);
+FIELD(tenon_layer_type, base_types, 32);
+FIELD(tenon_layer_type, title, 40);
+FIELD(tenon_layer_type, doc, 48);
+FIELD(tenon_layer_type, validate, 56);
+FIELD(tenon_layer_type, add_adapter, 64);
+FIELD(tenon_layer_type, forward, 72);
+FIELD(tenon_layer_type, merged_weight, 80);
+FIELD(tenon_layer_type, extension, 88);
+FIELD(tenon_layer_type, options, 96);
+FIELD(tenon_layer_type, n_options, 104);
+FIELD(tenon_layer_type, reserved2, 108);
+FIELD(tenon_layer_type, prepare, 112);
+FIELD(tenon_layer_type, release, 120);
+FIELD(tenon_layer_type, initialise, 128);
+
+SIZE(tenon_siblings, 16);
+FIELD(tenon_siblings, struct_size, 0);
+FIELD(tenon_siblings, reserved, 4);
+FIELD(tenon_siblings, forward, 8);
+
+SIZE(tenon_function, 40);
+FIELD(tenon_function, struct_size, 0);
+FIELD(tenon_function, n_outputs, 4);
+FIELD(tenon_function, n_saved, 8);
+FIELD(tenon_function, reserved, 12);
+FIELD(tenon_function, name, 16);
+FIELD(tenon_function, forward, 24);
+FIELD(tenon_function, backward, 32);
+
+SIZE(tenon_autograd, 16);
+FIELD(tenon_autograd, struct_size, 0);
+FIELD(tenon_autograd, reserved, 4);
+FIELD(tenon_autograd, apply, 8);
+
+VALUE(TENON_METHOD_EXCLUDES, 1);
+
+SIZE(tenon_method, 56);
+FIELD(tenon_method, struct_size, 0);
+FIELD(tenon_method, flags, 4);
+FIELD(tenon_method, name, 8);
+FIELD(tenon_method, peft_type, 16);
+FIELD(tenon_method, doc, 24);
+FIELD(tenon_method, max_active, 32);
+FIELD(tenon_method, n_keys, 36);
+FIELD(tenon_method, keys, 40);
+FIELD(tenon_method, scaling, 48);
+
+VALUE(TENON_LOG_DEBUG, 0);
+VALUE(TENON_LOG_INFO, 1);
+VALUE(TENON_LOG_WARNING, 2);
+
+SIZE(tenon_host, 152);
+FIELD(tenon_host, struct_size, 0);
+FIELD(tenon_host, abi_major, 4);
+FIELD(tenon_host, abi_minor, 8);
+FIELD(tenon_host, reserved, 12);
+FIELD(tenon_host, version, 16);
+FIELD(tenon_host, torch_version, 24);
+FIELD(tenon_host, extension, 32);
+FIELD(tenon_host, set_error, 40);
+FIELD(tenon_host, log, 48);
+FIELD(tenon_host, option, 56);
+FIELD(tenon_host, add_parameter, 64);
+FIELD(tenon_host, attribute, 72);
+FIELD(tenon_host, retain, 80);
+FIELD(tenon_host, release, 88);
+FIELD(tenon_host, describe, 96);
+FIELD(tenon_host, resolve, 104);
+FIELD(tenon_host, call, 112);
+FIELD(tenon_host, release_results, 120);
+FIELD(tenon_host, run_base, 128);
+FIELD(tenon_host, set_grad_enabled, 136);
+FIELD(tenon_host, argument_index, 144);
+
+VALUE(TENON_STAMP_LAYERS, 1);
+VALUE(TENON_STAMP_METHODS, 2);
+VALUE(TENON_STAMP_MODELS, 4);
+
+SIZE(tenon_plugin, 104);
+FIELD(tenon_plugin, struct_size, 0);
+FIELD(tenon_plugin, abi_major, 4);
+FIELD(tenon_plugin, abi_minor, 8);
+FIELD(tenon_plugin, min_host_minor, 12);
+FIELD(tenon_plugin, id, 16);
+FIELD(tenon_plugin, version, 24);
+FIELD(tenon_plugin, vendor, 32);
+FIELD(tenon_plugin, license, 40);
+FIELD(tenon_plugin, compiler, 48);
+FIELD(tenon_plugin, sdk_version, 56);
+FIELD(tenon_plugin, n_layer_types, 64);
+FIELD(tenon_plugin, reserved, 68);
+FIELD(tenon_plugin, layer_types, 72);
+FIELD(tenon_plugin, init, 80);
+FIELD(tenon_plugin, methods, 88);
+FIELD(tenon_plugin, n_methods, 96);
+FIELD(tenon_plugin, reserved2, 100);
+
+SIZE(tenon_stamp, 256);
+FIELD(tenon_stamp, magic, 0);
+FIELD(tenon_stamp, struct_size, 8);
+FIELD(tenon_stamp, kind, 12);
+FIELD(tenon_stamp, abi_major, 16);
+FIELD(tenon_stamp, abi_minor, 20);
+FIELD(tenon_stamp, min_host_minor, 24);
+FIELD(tenon_stamp, pointer_bits, 28);
+FIELD(tenon_stamp, id, 32);
+FIELD(tenon_stamp, version, 96);
+FIELD(tenon_stamp, sdk_version, 128);
+FIELD(tenon_stamp, torch_version, 144);
+FIELD(tenon_stamp, cxx_abi, 176);
+FIELD(tenon_stamp, architecture, 208);
+FIELD(tenon_stamp, torch_minimum, 224);
