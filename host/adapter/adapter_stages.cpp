@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/suggest.h"
 #include "config/lora_init.h"
+#include "inject/weight_targets.h"
 
 // The steps between an adapted model and the folders of its adapters.
 namespace tenon {
@@ -47,7 +48,10 @@ AdapterConfig effective_adapter_config(const AdapterConfig& config) {
                  .hint = "leave them out to take the adapter's own",
                  .location = config.location});
   }
-  if (config.given.contains("target_modules")) loaded.target_modules = config.target_modules;
+  if (config.given.contains("target_modules") || config.given.contains("target_parameters")) {
+    loaded.target_modules = config.target_modules;
+    loaded.target_parameters = config.target_parameters;
+  }
   if (config.given.contains("exclude_modules")) loaded.exclude_modules = config.exclude_modules;
   if (config.given.contains("modules_to_save")) loaded.modules_to_save = config.modules_to_save;
   for (const std::string& key : config.given) loaded.lenient_keys.erase(key);
@@ -99,7 +103,7 @@ std::vector<AdapterTensor> adapter_tensors(const PlacedAdapter& adapter) {
 
 AdapterFiles adapter_files(const AdaptedModel& model, const PlacedAdapter& adapter) {
   AdapterFiles files;
-  files.config = adapter.config;
+  files.config = config_in_file(adapter.config, adapter.layers);
   const std::string& root = model.model().tree.modules.front().type;
   const std::size_t dot = root.rfind('.');
   files.base_model_class = dot == std::string::npos ? root : root.substr(dot + 1);

@@ -50,7 +50,7 @@ class ConfigReader {
     std::string_view key;
     void (ConfigReader::*read)(const std::string& key, const OrderedJson& value);
   };
-  static const std::array<KeyReader, 18> kReaders;
+  static const std::array<KeyReader, 19> kReaders;
 
   void read_key(const std::string& key, const OrderedJson& value) {
     const auto* reader =
@@ -160,6 +160,10 @@ class ConfigReader {
     config_.target_modules = read_rule(key, value);
   }
 
+  void read_target_parameters(const std::string& key, const OrderedJson& value) {
+    config_.target_parameters = read_names(key, value, "a list of names");
+  }
+
   void read_exclude_modules(const std::string& key, const OrderedJson& value) {
     config_.exclude_modules = read_rule(key, value);
   }
@@ -229,7 +233,7 @@ class ConfigReader {
   JsonProblems problems_;
 };
 
-const std::array<ConfigReader::KeyReader, 18> ConfigReader::kReaders = {
+const std::array<ConfigReader::KeyReader, 19> ConfigReader::kReaders = {
     {{"r", &ConfigReader::read_r},
      {"lora_alpha", &ConfigReader::read_lora_alpha},
      {"lora_dropout", &ConfigReader::read_lora_dropout},
@@ -242,6 +246,7 @@ const std::array<ConfigReader::KeyReader, 18> ConfigReader::kReaders = {
      {"trainable_token_indices", &ConfigReader::read_trainable_tokens},
      {"init_lora_weights", &ConfigReader::read_init},
      {"target_modules", &ConfigReader::read_target_modules},
+     {"target_parameters", &ConfigReader::read_target_parameters},
      {"exclude_modules", &ConfigReader::read_exclude_modules},
      {"modules_to_save", &ConfigReader::read_modules_to_save},
      {"layers_to_transform", &ConfigReader::read_layers_to_transform},

@@ -94,7 +94,7 @@ OrderedJson write_lora_config(const AdapterConfig& config, const OrderedJson& au
       {"rank_pattern", pattern_to_json(config.rank_pattern)},
       {"revision", off},
       {"target_modules", rule_to_json(config.target_modules)},
-      {"target_parameters", off},
+      {"target_parameters", list_or_null(config.target_parameters)},
       {"task_type", off},
       {"trainable_token_indices", tokens_to_json(config.trainable_tokens)},
       {"use_bdlora", off},

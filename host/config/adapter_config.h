@@ -50,6 +50,7 @@ struct AdapterConfig {
 
   ModuleRule target_modules;
   ModuleRule exclude_modules;
+  std::vector<std::string> target_parameters;  // full names or dotted suffixes of parameters
   std::vector<std::string> modules_to_save;
   std::vector<std::int64_t> layers_to_transform;
   std::vector<std::string> layers_pattern;

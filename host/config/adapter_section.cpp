@@ -76,6 +76,7 @@ void read_adapter_section(SectionReader& section, RunConfig& config) {
   section.string("name", adapter.name);
   adapter.target_modules = read_rule(section, "target_modules");
   adapter.exclude_modules = read_rule(section, "exclude_modules");
+  section.strings("target_parameters", adapter.target_parameters);
   section.strings("modules_to_save", adapter.modules_to_save);
   read_layers_to_transform(section, adapter.layers_to_transform);
   read_layers_pattern(section, adapter.layers_pattern);

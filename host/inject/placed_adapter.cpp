@@ -24,8 +24,8 @@ void place_layer(const ModelData& model, const PlannedLayer& planned,
     // A shared one lies outside all modules and is added once.
     if (spec.is_shared() && adapter.has_shared(spec.shared_key)) continue;
     adapter.tensors.push_back({spec.is_shared() ? "" : planned.facts->description().module_path,
-                               spec.is_shared() ? spec.shared_key : spec.name, start.parameters[i],
-                               spec.trainable()});
+                               spec.is_shared() ? spec.shared_key : spec.file_name,
+                               start.parameters[i], spec.trainable()});
   }
   AdapterSlot::Parts parts;
   parts.adapter = adapter.config.name;

@@ -93,7 +93,7 @@ ResolvedTargets resolve_targets(const AdapterConfig& config, const ModelData& mo
   if (is_all_linear(config.target_modules)) {
     expand_all_linear(model, resolved);
   } else if (std::holds_alternative<std::monostate>(config.target_modules) &&
-             config.method == "lora") {
+             config.target_parameters.empty() && config.method == "lora") {
     take_default(model, resolved);
   }
   return resolved;

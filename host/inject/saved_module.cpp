@@ -4,16 +4,21 @@
 #include <map>
 #include <set>
 
-#include "inject/owned_tensors.h"
 #include "model/graph_walk.h"
+#include "model/owned_tensors.h"
 #include "model/region.h"
 
 namespace tenon {
 namespace {
 
 std::vector<std::int32_t> tensors_of(const ModelData& model, ModuleId module) {
-  std::vector<std::string> names;
-  return owned_tensors(model, model.tree.modules[static_cast<std::size_t>(module)].path, names);
+  std::vector<std::int32_t> tensors;
+  const OwnedTensors owned(model.tensors);
+  for (const OwnedTensor& one :
+       owned.of(model.tree.modules[static_cast<std::size_t>(module)].path)) {
+    tensors.push_back(one.tensor);
+  }
+  return tensors;
 }
 
 bool lies_in(const Node& node, ModuleId module) {

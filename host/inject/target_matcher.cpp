@@ -70,9 +70,40 @@ std::string why_nothing(bool has_targets, bool excluded, bool saved) {
   return "no module of the model is targeted";
 }
 
+// Fills match.parameters; returns what is wrong with the rule's entries (PEFT:
+// _inject_parameters).
+std::vector<std::string> match_parameters(const AdapterConfig& config,
+                                          const std::vector<std::string>& parameters,
+                                          TargetMatch& match) {
+  if (config.target_parameters.empty()) return {};
+  RuleMatcher matcher("target_parameters", config.target_parameters);
+  std::vector<std::string> problems;
+  for (const std::string& name : parameters) {
+    if (!matcher.matches(name)) continue;
+    const std::size_t dot = name.rfind('.');
+    const std::string module = dot == std::string::npos ? "" : name.substr(0, dot);
+    const auto is_module = [&](const std::string& path) { return path == module; };
+    if (module.empty()) {
+      problems.push_back("`" + name +
+                         "` in target_parameters belongs to no module but the model itself");
+    } else if (std::any_of(match.targeted.begin(), match.targeted.end(), is_module)) {
+      problems.push_back("`" + name + "` in target_parameters belongs to `" + module +
+                         "`, which target_modules adapts as a whole");
+    } else if (lies_in(module, match.saved)) {
+      problems.push_back("`" + name + "` in target_parameters lies in `" + module +
+                         "`, which modules_to_save trains as a whole");
+    } else {
+      match.parameters.push_back(name);
+    }
+  }
+  for (std::string& sentence : matcher.unmatched(parameters)) problems.push_back(sentence);
+  return problems;
+}
+
 }  // namespace
 
-TargetMatch match_targets(const AdapterConfig& config, const std::vector<std::string>& paths) {
+TargetMatch match_targets(const AdapterConfig& config, const std::vector<std::string>& paths,
+                          const std::vector<std::string>& parameters) {
   TargetMatch match;
   Findings findings(config, match.notes);
 
@@ -103,12 +134,13 @@ TargetMatch match_targets(const AdapterConfig& config, const std::vector<std::st
     findings.add("target_modules", unmatched);
   }
   findings.add("exclude_modules", excluded.unmatched(paths));
-  findings.add("rank_pattern",
-               unused_patterns("rank_pattern", config.rank_pattern, match.targeted));
-  findings.add("alpha_pattern",
-               unused_patterns("alpha_pattern", config.alpha_pattern, match.targeted));
+  findings.add("target_parameters", match_parameters(config, parameters, match));
+  std::vector<std::string> adapted = match.targeted;
+  adapted.insert(adapted.end(), match.parameters.begin(), match.parameters.end());
+  findings.add("rank_pattern", unused_patterns("rank_pattern", config.rank_pattern, adapted));
+  findings.add("alpha_pattern", unused_patterns("alpha_pattern", config.alpha_pattern, adapted));
 
-  if (findings.empty() && match.targeted.empty()) {
+  if (findings.empty() && adapted.empty()) {
     findings.add_problem(why_nothing(targets.size() != 0, any_excluded, any_saved));
   }
   findings.throw_if_any();

@@ -165,6 +165,22 @@ void RegionFinder::find_borders(Region& region) const {
   }
 }
 
+std::vector<Region> RegionFinder::readers(ModuleId module,
+                                          const std::vector<std::int32_t>& tensors) const {
+  std::vector<Region> regions;
+  for (const std::int32_t index : nodes_[static_cast<std::size_t>(module)]) {
+    const Node& node = graph_.nodes[static_cast<std::size_t>(index)];
+    if (node.module_stack.back() != module) continue;
+    bool is_reader = false;
+    for_each_read(node, [&](ValueId id) {
+      const std::int32_t tensor = graph_.values[static_cast<std::size_t>(id)].tensor;
+      is_reader = is_reader || std::find(tensors.begin(), tensors.end(), tensor) != tensors.end();
+    });
+    if (is_reader) regions.push_back(region_of(module, {index}));
+  }
+  return regions;
+}
+
 bool RegionFinder::runs_nested(ModuleId module) const { return nested_graph_runs(graph_, module); }
 
 bool RegionFinder::runs_without_gradients(const Region& region) const {

@@ -28,6 +28,9 @@ class RegionFinder {
   std::vector<Region> find(ModuleId module) const;
   // Some nodes of a module as a region of their own.
   Region region_of(ModuleId module, std::vector<std::int32_t> nodes) const;
+  // The operators of the module itself, not of modules inside it, that read any of the tensors:
+  // each a region of its own.
+  std::vector<Region> readers(ModuleId module, const std::vector<std::int32_t>& tensors) const;
   // Whether the module runs in a graph nested in the main one (a branch or a loop), or in the main
   // one itself.
   bool runs_nested(ModuleId module) const;

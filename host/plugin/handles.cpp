@@ -8,7 +8,8 @@ LayerFacts::LayerFacts(Description description)
   for (const WeightFacts& weight : description_.weights) {
     tenon_weight_info info{};
     info.struct_size = sizeof info;
-    info.flags = weight.is_buffer ? TENON_WEIGHT_IS_BUFFER : 0;
+    if (weight.is_buffer) info.flags |= TENON_WEIGHT_IS_BUFFER;
+    if (weight.is_target) info.flags |= TENON_WEIGHT_IS_TARGET;
     info.name = weight.name.c_str();
     info.shape = weight.shape.data();
     info.ndim = static_cast<std::uint32_t>(weight.shape.size());

@@ -56,6 +56,7 @@ inline at::Tensor take_handle(tenon_tensor handle) {
 // A parameter that a layer type declared: a copy of tenon_parameter.
 struct ParameterSpec {
   std::string name;
+  std::string file_name;  // as a file has it behind the module's path, where that differs
   std::vector<std::int64_t> shape;
   std::int32_t dtype = -1;
   std::uint32_t flags = 0;
@@ -75,6 +76,7 @@ struct WeightFacts {
   std::vector<std::int64_t> shape;
   std::int32_t dtype = TENON_FLOAT32;
   bool is_buffer = false;
+  bool is_target = false;  // named by target_parameters
 };
 
 // Owns everything that a tenon_base points to. Neither copied nor moved: plugins hold its address.

@@ -24,7 +24,7 @@ struct LoraParameter : lora::WeightsLayer<LoraParameter> {
   static bool is_transposed(const tenon::Base& base) {
     constexpr std::array<std::string_view, 3> kTransposed{"GptOssExperts", "AriaExperts",
                                                           "OpenAIPrivacyFilterExperts"};
-    const std::string_view type = base.type();
+    const auto type = base.find_attribute<std::string>("module_type").value_or("");
     return std::any_of(kTransposed.begin(), kTransposed.end(),
                        [&](std::string_view name) { return type.ends_with(name); });
   }

@@ -88,3 +88,55 @@ class Attentions(nn.Module):
             self.extended(turned, turned, turned)[0].transpose(0, 1),
         ]
         return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+class Recurrents(nn.Module):
+    """LSTM, GRU and RNN by layers, directions, layout and what they leave out."""
+
+    def __init__(self):
+        super().__init__()
+        self.deep = nn.LSTM(5, 4, 2, batch_first=True, bidirectional=True)
+        self.projected = nn.LSTM(5, 6, proj_size=3)
+        self.without_bias = nn.GRU(5, 4, batch_first=True, bias=False)
+        self.both_ways = nn.GRU(5, 3, 2, bidirectional=True)
+        self.plain = nn.RNN(5, 4, batch_first=True)
+        self.cell = nn.GRUCell(5, 4)
+
+    def forward(self, x):
+        turned = x.transpose(0, 1)
+        parts = [
+            self.deep(x)[0],
+            self.projected(turned)[0].transpose(0, 1),
+            self.without_bias(x)[0],
+            self.both_ways(turned)[1].transpose(0, 1),
+            self.plain(x)[0],
+            self.cell(x[:, 0], x[:, 1, :4]),
+        ]
+        return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+class Experts(nn.Module):
+    """Stacks of matrices, as mixtures of experts keep them, and a bare matrix."""
+
+    def __init__(self):
+        super().__init__()
+        self.up = nn.Parameter(torch.randn(3, 7, 5) / 3)
+        self.down = nn.Parameter(torch.randn(3, 5, 7) / 3)
+        self.bare = nn.Parameter(torch.randn(5, 4) / 3)
+
+    def forward(self, x):
+        hidden = torch.tanh(torch.einsum("bi,eoi->ebo", x, self.up))
+        return torch.bmm(hidden, self.down.transpose(1, 2)).sum(0) @ self.bare
+
+
+class Parameters(nn.Module):
+    """Parameters that are adapted by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(6, 5)
+        self.experts = Experts()
+        self.last = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.last(self.experts(self.first(x)))

@@ -22,6 +22,23 @@ ZOOS = (
         layers.Attentions,
         lambda rows: {"x": torch.randn(rows, 6, 8), "memory": torch.randn(rows, 5, 8)},
     ),
+    # PEFT adapts these weight by weight, Tenon as layers; the files are the same.
+    Zoo(
+        "recurrents",
+        layers.Recurrents,
+        lambda rows: {"x": torch.randn(rows, 6, 5)},
+        targets={"target_parameters": zoos.recurrent_weights(layers.Recurrents())},
+        rule={"target_modules": [name for name, _ in layers.Recurrents().named_children()]},
+    ),
+    Zoo(
+        "parameters",
+        layers.Parameters,
+        lambda rows: {"x": torch.randn(rows, 6)},
+        targets={
+            "target_parameters": ["experts.up", "experts.down", "bare", "last.weight"],
+            "target_modules": ["first"],
+        },
+    ),
 )
 
 
@@ -97,7 +114,7 @@ class LayersTest(ParityTest):
         start = {"init_from": init_from} if init_from else {}
         config = {
             "model": table,
-            "adapter": {"method": "lora", **zoo.config(**start)},
+            "adapter": {"method": "lora", **zoo.tenon_config(**start)},
             "data": {"train": self.workspace.write_tensors({**inputs, "labels": target})},
             "train": {
                 "loss": "mse",

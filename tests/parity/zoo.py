@@ -22,9 +22,8 @@ class Zoo:
     make: type  # of tests/export/layers.py
     inputs: object  # rows -> named tensors
     lora: dict = field(default_factory=lambda: {"r": 2, "lora_alpha": 3})
-    target: str = "target_modules"
-    targets: list | None = None  # default: all children
-    mergeable: bool = True
+    targets: dict | None = None  # PEFT's keys; default: target_modules with all children
+    rule: dict | None = None  # what Tenon's config says instead
 
     def build(self):
         torch.manual_seed(0)
@@ -39,8 +38,20 @@ class Zoo:
         return self.inputs(rows)
 
     def config(self, **changes):
-        names = self.targets or [name for name, _ in self.build().named_children()]
-        return {**self.lora, self.target: names, **changes}
+        children = [name for name, _ in self.build().named_children()]
+        return {**self.lora, **(self.targets or {"target_modules": children}), **changes}
+
+    def tenon_config(self, **changes):
+        return {**self.lora, **(self.rule or self.config()), **changes}
+
+
+def recurrent_weights(model):
+    """What a layer of the LSTM's family is adapted in: no bias, no projection."""
+    return [
+        name
+        for name, _ in model.named_parameters()
+        if name.split(".")[-1].startswith(("weight_ih", "weight_hh"))
+    ]
 
 
 def peft_model(zoo, **changes):

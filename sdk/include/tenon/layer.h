@@ -61,7 +61,10 @@ typedef struct tenon_parameter {
 } tenon_parameter;
 
 /* tenon_weight_info.flags */
-enum { TENON_WEIGHT_IS_BUFFER = 1 };
+enum {
+  TENON_WEIGHT_IS_BUFFER = 1,
+  TENON_WEIGHT_IS_TARGET = 2 /* of a torch.nn.Parameter layer: the config names it */
+};
 
 /* A parameter or buffer of the base, descendants included: facts only. */
 typedef struct tenon_weight_info {

@@ -20,6 +20,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
     Shape shape;
     std::int32_t dtype = TENON_FLOAT32;
     bool is_buffer = false;
+    bool is_target = false;  // named by target_parameters
   };
 
   namespace detail {
@@ -107,8 +108,12 @@ namespace tenon __attribute__((visibility("hidden"))) {
     Weight weight(std::string_view name) const { return weight_at(weight_index(name)); }
     Weight weight_at(std::uint32_t i) const {
       const tenon_weight_info& facts = *base_.weights[i];
-      return {i, facts.name, Shape(facts.shape, facts.shape + facts.ndim), facts.dtype,
-              (facts.flags & TENON_WEIGHT_IS_BUFFER) != 0};
+      return {i,
+              facts.name,
+              Shape(facts.shape, facts.shape + facts.ndim),
+              facts.dtype,
+              (facts.flags & TENON_WEIGHT_IS_BUFFER) != 0,
+              (facts.flags & TENON_WEIGHT_IS_TARGET) != 0};
     }
     // The attribute if the base has it and it is not None.
     template <typename T>

@@ -1,0 +1,242 @@
+#include "inject/layer_planner.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/suggest.h"
+#include "inject/layer_attributes.h"
+#include "inject/reachability.h"
+
+namespace tenon {
+namespace {
+
+bool is_in(const std::string& name, const std::vector<std::string>& names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+[[noreturn]] void fail(const Module& module, const std::string& why) {
+  throw Error({.stage = Stage::kInjection,
+               .message = (module.type.empty() ? "the module" : module.type) + " at `" +
+                          module.path + "` " + why});
+}
+
+}  // namespace
+
+LayerPlanner::LayerPlanner(const ModelData& model, const RegionFinder& finder,
+                           const MethodConfig& method, LayerOptions& options,
+                           const PluginRegistry& plugins,
+                           const std::vector<RecordedLayer>& recorded)
+    : model_(model),
+      finder_(finder),
+      method_(*method.method),
+      config_(method.config),
+      options_(options),
+      plugins_(plugins),
+      owned_(model.tensors),
+      reachable_(reachable_nodes(model.graph)) {
+  for (const RecordedLayer& layer : recorded) recorded_.emplace(layer.name, &layer);
+}
+
+PlannedLayer LayerPlanner::plan(ModuleId id, std::vector<std::string>& notes) const {
+  const Module& module = model_.tree.modules[static_cast<std::size_t>(id)];
+  return plan_whole(module, id, options_.method_keys(module.path), notes);
+}
+
+PlannedLayer LayerPlanner::plan_whole(const Module& module, ModuleId id, OptionTable keys,
+                                      std::vector<std::string>& notes) const {
+  PlannedLayer layer;
+  layer.module = id;
+  layer.regions = live_regions(module, id);
+  const RecordedLayer* recorded = find_record(module);
+  layer.layer_type = recorded == nullptr
+                         ? dispatch(module)
+                         : &find_recorded(*recorded, config_.method, plugins_, notes);
+  layer.own_options = recorded == nullptr ? options_.own(*layer.layer_type)
+                                          : options_.recorded(*layer.layer_type, *recorded);
+  const std::vector<std::string> names = take_tensors(module, layer);
+  check_weights_run(module, layer);
+  layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names));
+  declare(module, layer, std::move(keys));
+  return layer;
+}
+
+// Returns their names inside the module.
+std::vector<std::string> LayerPlanner::take_tensors(const Module& module,
+                                                    PlannedLayer& layer) const {
+  std::vector<std::string> names;
+  for (OwnedTensor& owned : owned_.of(module.path)) {
+    layer.tensors.push_back(owned.tensor);
+    names.push_back(std::move(owned.name));
+  }
+  return names;
+}
+
+PlannedLayer LayerPlanner::plan(const ParameterTargets& targets,
+                                std::vector<std::string>& notes) const {
+  const ModuleId id = model_.tree.find(targets.module);
+  const Module& module = model_.tree.modules[static_cast<std::size_t>(id)];
+  OptionTable keys = parameter_keys(module, targets);
+  const auto saved = recorded_.find(module.path);
+  if (saved != recorded_.end() && saved->second->type != kParameterType) {
+    // The user's rule took the layer as a whole; its own plugin makes it again.
+    PlannedLayer layer = plan_whole(module, id, std::move(keys), notes);
+    if (adapted_weights(*layer.facts, layer.parameters) == targets.names) return layer;
+    fail(module, "was adapted in other weights than target_parameters names");
+  }
+  PlannedLayer layer;
+  layer.module = id;
+  const Module parameter{module.path, kParameterType, module.runs};
+  layer.layer_type = saved == recorded_.end()
+                         ? dispatch(parameter)
+                         : &find_recorded(*saved->second, config_.method, plugins_, notes);
+  layer.own_options = options_.own(*layer.layer_type);
+  const std::vector<std::string> names = take_tensors(module, layer);
+  layer.regions = readers(module, layer, names, targets);
+  LayerFacts::Description facts = describe(parameter, layer, names);
+  facts.attributes["module_type"] = module.type;
+  for (WeightFacts& weight : facts.weights) weight.is_target = is_in(weight.name, targets.names);
+  layer.facts = std::make_shared<const LayerFacts>(std::move(facts));
+  declare(module, layer, std::move(keys));
+  return layer;
+}
+
+void LayerPlanner::declare(const Module& module, PlannedLayer& layer, OptionTable keys) const {
+  layer.options = std::move(keys);
+  layer.options.insert(layer.own_options.begin(), layer.own_options.end());
+  tenon_setup setup{layer.options, {}, {}};
+  layer.parameters = layer.layer_type->declare(*layer.facts, setup);
+  name_in_file(*layer.facts, layer.parameters);
+  layer.scaling = method_.scaling(*layer.facts, setup);
+  const std::string ignored = options_.ignored(setup.asked);
+  if (!ignored.empty()) {
+    fail(module, "cannot be adapted with " + ignored + ", which " + layer.layer_type->id() +
+                     " does not have");
+  }
+}
+
+// PEFT looks ranks up by the parameter's name; here a layer has one.
+OptionTable LayerPlanner::parameter_keys(const Module& module,
+                                         const ParameterTargets& targets) const {
+  OptionTable keys = options_.method_keys(module.path + "." + targets.names.front());
+  for (const std::string& name : targets.names) {
+    if (options_.method_keys(module.path + "." + name) == keys) continue;
+    fail(module, "would get different r or lora_alpha for `" + targets.names.front() + "` and `" +
+                     name + "`; parameters of one module must have the same");
+  }
+  return keys;
+}
+
+const LayerType* LayerPlanner::dispatch(const Module& module) const {
+  const LayerType* layer_type = plugins_.find(config_.method, module.type);
+  if (layer_type != nullptr) return layer_type;
+  const std::vector<std::string> supported = plugins_.supported_types(config_.method);
+  const std::string type = module.type.empty() ? "a module of unknown type" : module.type;
+  throw Error({.stage = Stage::kInjection,
+               .message = type + " at `" + module.path + "` is not supported by method " +
+                          config_.method +
+                          "; supported here: " + (supported.empty() ? "nothing" : join(supported)) +
+                          "; a plugin for it goes into " + plugins_.user_folder()});
+}
+
+// What the saved adapter tells of this layer; a line of [plugins.prefer] is the user's last word.
+const RecordedLayer* LayerPlanner::find_record(const Module& module) const {
+  const auto found = recorded_.find(module.path);
+  if (found == recorded_.end() || plugins_.has_preference(config_.method, module.type)) {
+    return nullptr;
+  }
+  if (found->second->type == module.type) return found->second;
+  fail(module, "was of type " + found->second->type + " when the adapter was saved");
+}
+
+void LayerPlanner::erase_dead(std::vector<Region>& regions) const {
+  std::erase_if(regions, [&](const Region& region) {
+    return std::none_of(region.nodes.begin(), region.nodes.end(), [&](std::int32_t node) {
+      return reachable_[static_cast<std::size_t>(node)];
+    });
+  });
+}
+
+void LayerPlanner::check_trainable(const Module& module, const std::vector<Region>& regions) const {
+  if (std::all_of(regions.begin(), regions.end(),
+                  [&](const Region& region) { return finder_.runs_without_gradients(region); })) {
+    fail(module, "runs only where the model switches gradients off, so it cannot be trained");
+  }
+}
+
+std::vector<Region> LayerPlanner::live_regions(const Module& module, ModuleId id) const {
+  std::vector<Region> regions = finder_.find(id);
+  if (regions.empty() && finder_.runs_nested(id)) {
+    fail(module,
+         "runs only in a branch or loop of the graph (torch.cond, while_loop, map, scan), "
+         "where a layer cannot be replaced");
+  }
+  erase_dead(regions);
+  if (regions.empty()) {
+    fail(module, "is never run by the model's forward, so an adapter on it would do nothing");
+  }
+  check_trainable(module, regions);
+  const auto differs = [&](const Region& region) {
+    return region.inputs.size() != regions[0].inputs.size() ||
+           region.outputs.size() != regions[0].outputs.size();
+  };
+  if (std::any_of(regions.begin(), regions.end(), differs)) {
+    fail(module, "is called in different ways, with other numbers of inputs or outputs");
+  }
+  return regions;
+}
+
+// The operators that read the parameters to adapt, each of which there must be.
+std::vector<Region> LayerPlanner::readers(const Module& module, const PlannedLayer& layer,
+                                          const std::vector<std::string>& names,
+                                          const ParameterTargets& targets) const {
+  std::vector<std::int32_t> wanted;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (is_in(names[i], targets.names)) wanted.push_back(layer.tensors[i]);
+  }
+  std::vector<Region> regions = finder_.readers(layer.module, wanted);
+  erase_dead(regions);
+  std::set<std::int32_t> read;
+  for (const Region& region : regions) read.insert(region.tensors.begin(), region.tensors.end());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (!is_in(names[i], targets.names) || read.contains(layer.tensors[i])) continue;
+    fail(module, "has a parameter `" + names[i] +
+                     "` that its own forward never uses, so an adapter on it would do nothing");
+  }
+  check_trainable(module, regions);
+  return regions;
+}
+
+void LayerPlanner::check_weights_run(const Module& module, const PlannedLayer& layer) const {
+  const std::set<std::int32_t> own(layer.tensors.begin(), layer.tensors.end());
+  for (const Region& region : layer.regions) {
+    if (std::none_of(region.tensors.begin(), region.tensors.end(),
+                     [&](std::int32_t tensor) { return own.contains(tensor); })) {
+      fail(module, "runs without using weights of its own, so an adapter on it would do nothing");
+    }
+  }
+}
+
+LayerFacts::Description LayerPlanner::describe(const Module& module, const PlannedLayer& layer,
+                                               const std::vector<std::string>& names) const {
+  const Region& region = layer.regions.front();
+  LayerFacts::Description facts;
+  facts.type = module.type;
+  facts.module_path = module.path;
+  for (std::size_t i = 0; i < layer.tensors.size(); ++i) {
+    const ModelTensor& tensor = model_.tensors[static_cast<std::size_t>(layer.tensors[i])];
+    facts.weights.push_back({names[i], tensor.tensor.sizes().vec(),
+                             static_cast<std::int32_t>(tensor.tensor.scalar_type()),
+                             tensor.kind != ValueKind::kParameter});
+  }
+  const std::set<std::int32_t> own(layer.tensors.begin(), layer.tensors.end());
+  const bool only_own = std::all_of(region.tensors.begin(), region.tensors.end(),
+                                    [&](std::int32_t tensor) { return own.contains(tensor); });
+  if (only_own) facts.operator_name = single_operator(model_, region);
+  facts.attributes = layer_attributes(model_, region);
+  facts.n_inputs = static_cast<std::uint32_t>(region.inputs.size());
+  facts.n_outputs = static_cast<std::uint32_t>(region.outputs.size());
+  return facts;
+}
+
+}  // namespace tenon

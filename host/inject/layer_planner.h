@@ -1,0 +1,57 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "inject/injection_plan.h"
+#include "inject/layer_options.h"
+#include "inject/weight_targets.h"
+#include "model/owned_tensors.h"
+
+namespace tenon {
+
+// Plans single layers of one adapter. Borrows everything that it is made from.
+class LayerPlanner {
+ public:
+  LayerPlanner(const ModelData& model, const RegionFinder& finder, const MethodConfig& method,
+               LayerOptions& options, const PluginRegistry& plugins,
+               const std::vector<RecordedLayer>& recorded);
+
+  // These throw Error{kInjection} if the layer cannot be adapted; `notes` gets what is worth
+  // saying.
+  PlannedLayer plan(ModuleId id, std::vector<std::string>& notes) const;
+  // Parameters of one module, each adapted alone.
+  PlannedLayer plan(const ParameterTargets& targets, std::vector<std::string>& notes) const;
+
+ private:
+  PlannedLayer plan_whole(const Module& module, ModuleId id, OptionTable keys,
+                          std::vector<std::string>& notes) const;
+  std::vector<std::string> take_tensors(const Module& module, PlannedLayer& layer) const;
+  void declare(const Module& module, PlannedLayer& layer, OptionTable keys) const;
+  OptionTable parameter_keys(const Module& module, const ParameterTargets& targets) const;
+  const LayerType* dispatch(const Module& module) const;
+  const RecordedLayer* find_record(const Module& module) const;
+  void erase_dead(std::vector<Region>& regions) const;
+  void check_trainable(const Module& module, const std::vector<Region>& regions) const;
+  std::vector<Region> live_regions(const Module& module, ModuleId id) const;
+  std::vector<Region> readers(const Module& module, const PlannedLayer& layer,
+                              const std::vector<std::string>& names,
+                              const ParameterTargets& targets) const;
+  void check_weights_run(const Module& module, const PlannedLayer& layer) const;
+  LayerFacts::Description describe(const Module& module, const PlannedLayer& layer,
+                                   const std::vector<std::string>& names) const;
+
+  const ModelData& model_;
+  const RegionFinder& finder_;
+  const Method& method_;
+  const AdapterConfig& config_;
+  LayerOptions& options_;
+  const PluginRegistry& plugins_;
+  std::map<std::string_view, const RecordedLayer*> recorded_;  // by module path
+  OwnedTensors owned_;
+  std::vector<bool> reachable_;
+};
+
+}  // namespace tenon

@@ -1,0 +1,136 @@
+#include "inject/weight_targets.h"
+
+#include <algorithm>
+#include <cctype>
+#include <optional>
+
+#include "inject/name_patterns.h"
+
+namespace tenon {
+namespace {
+
+template <typename T>
+bool contains(const std::vector<T>& list, const T& item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+// "lora_A.weight" of "weight_ih_l0.lora_A.weight", whose weight is "weight_ih_l0".
+std::optional<std::string> rest_behind(const std::string& weight, const std::string& parameter) {
+  if (!parameter.starts_with(weight + ".lora_")) return std::nullopt;
+  return parameter.substr(weight.size() + 1);
+}
+
+const WeightFacts* weight_of(const LayerFacts& facts, const std::string& parameter) {
+  for (const WeightFacts& weight : facts.description().weights) {
+    if (rest_behind(weight.name, parameter)) return &weight;
+  }
+  return nullptr;
+}
+
+// A regular expression that fits the whole of `text` only.
+std::string exactly(const std::string& text) {
+  std::string pattern = "^";
+  for (const char c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_') pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
+// Keeps the expressions that mean a layer of `kept`, and gives each of `weights` its value.
+template <typename T>
+void rewrite_patterns(const char* key, T otherwise, const std::vector<std::string>& kept,
+                      const std::vector<std::pair<std::string, T>>& weights,
+                      std::vector<std::pair<std::string, T>>& patterns) {
+  const std::vector<std::string> unused = NamePatterns<T>(key, patterns).unused(kept);
+  std::erase_if(patterns, [&](const auto& entry) { return contains(unused, entry.first); });
+  for (const auto& [weight, value] : weights) {
+    if (NamePatterns<T>(key, patterns).value(weight).value_or(otherwise) == value) continue;
+    patterns.insert(patterns.begin(), {exactly(weight), value});
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> parameter_names(const ModelData& model) {
+  std::vector<std::string> names;
+  for (const ModelTensor& tensor : model.tensors) {
+    if (tensor.kind != ValueKind::kParameter) continue;
+    names.push_back(tensor.name);
+    names.insert(names.end(), tensor.aliases.begin(), tensor.aliases.end());
+  }
+  return names;
+}
+
+std::vector<ParameterTargets> by_module(const ModelData& model,
+                                        const std::vector<std::string>& names) {
+  std::vector<ParameterTargets> targets;
+  for (const Module& module : model.tree.modules) {
+    ParameterTargets found{module.path, {}};
+    for (const std::string& name : names) {
+      const std::size_t dot = name.rfind('.');
+      if (dot != std::string::npos && name.substr(0, dot) == module.path) {
+        found.names.push_back(name.substr(dot + 1));
+      }
+    }
+    if (!found.names.empty()) targets.push_back(std::move(found));
+  }
+  return targets;
+}
+
+std::vector<std::string> adapted_weights(const LayerFacts& facts,
+                                         const std::vector<ParameterSpec>& parameters) {
+  std::vector<std::string> weights;
+  for (const WeightFacts& weight : facts.description().weights) {
+    const auto is_of = [&](const ParameterSpec& p) { return weight_of(facts, p.name) == &weight; };
+    if (std::any_of(parameters.begin(), parameters.end(), is_of)) weights.push_back(weight.name);
+  }
+  const bool all = std::all_of(parameters.begin(), parameters.end(), [&](const ParameterSpec& p) {
+    return weight_of(facts, p.name) != nullptr;
+  });
+  return all ? weights : std::vector<std::string>();
+}
+
+void name_in_file(const LayerFacts& facts, std::vector<ParameterSpec>& parameters) {
+  const std::vector<std::string> weights = adapted_weights(facts, parameters);
+  for (ParameterSpec& parameter : parameters) {
+    parameter.file_name = parameter.name;
+    if (weights.empty()) continue;
+    const std::string& weight = weight_of(facts, parameter.name)->name;
+    parameter.file_name = *rest_behind(weight, parameter.name);
+    const auto place = std::find(weights.begin(), weights.end(), weight);
+    for (auto outer = place + 1; outer != weights.end(); ++outer) {
+      parameter.file_name.insert(0, "base_layer.");
+    }
+  }
+}
+
+AdapterConfig config_in_file(const AdapterConfig& config, const std::vector<PlannedLayer>& layers) {
+  std::vector<std::string> modules;
+  std::vector<std::string> names;
+  std::vector<std::pair<std::string, std::int64_t>> ranks;
+  std::vector<std::pair<std::string, double>> alphas;
+  for (const PlannedLayer& layer : layers) {
+    const std::string& path = layer.facts->description().module_path;
+    const std::vector<std::string> weights = adapted_weights(*layer.facts, layer.parameters);
+    if (weights.empty()) modules.push_back(path);
+    for (const std::string& weight : weights) {
+      names.push_back(path + "." + weight);
+      ranks.emplace_back(names.back(), std::get<std::int64_t>(layer.options.at("r")));
+      alphas.emplace_back(names.back(), std::get<double>(layer.options.at("lora_alpha")));
+    }
+  }
+  AdapterConfig file = config;
+  if (names.empty()) return file;
+  file.target_parameters = names;
+  rewrite_patterns("rank_pattern", config.r, modules, ranks, file.rank_pattern);
+  rewrite_patterns("alpha_pattern", config.lora_alpha, modules, alphas, file.alpha_pattern);
+  // Full names mean the same without the rules that chose them.
+  file.target_modules = modules.empty() ? ModuleRule() : ModuleRule(modules);
+  file.exclude_modules = {};
+  file.layers_to_transform.clear();
+  file.layers_pattern.clear();
+  return file;
+}
+
+}  // namespace tenon
