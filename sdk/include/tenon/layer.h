@@ -63,7 +63,7 @@ typedef struct tenon_parameter {
 /* tenon_weight_info.flags */
 enum {
   TENON_WEIGHT_IS_BUFFER = 1,
-  TENON_WEIGHT_IS_TARGET = 2 /* of a torch.nn.Parameter layer: the config names it */
+  TENON_WEIGHT_IS_TARGET = 2 /* of a torch.nn.Parameter layer: the config names it; since 0.3 */
 };
 
 /* A parameter or buffer of the base, descendants included: facts only. */
