@@ -79,10 +79,13 @@ std::vector<at::Tensor> forward_in_batches(const AdaptedModel& model,
 }  // namespace
 
 void predict_command(const CommandLine& line) {
-  const RunConfig config = read_run_config(line.target, line.overrides, {});
+  // A folder of images is read as [data] says; nothing else of it is.
+  const bool images = std::filesystem::is_directory(line.inputs);
+  const RunConfig config = read_run_config(line.target, line.overrides, {.data = images});
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   ModelData data = load_model(config.model, plugins);
-  const std::vector<at::Tensor> inputs = read_inputs(line.inputs, data.inputs);
+  const std::vector<at::Tensor> inputs =
+      read_inputs(line.inputs, config.data.value_or(DataConfig{}), data.inputs);
   AdaptedModel model = with_adapters(std::move(data), named_folders(line.adapters), plugins);
   // Whoever names an adapter wants it to run.
   if (line.adapter_names.empty()) {

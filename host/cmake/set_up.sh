@@ -25,7 +25,8 @@ refuse() {
 # packages_to_build: the Debian packages that building needs, one a line.
 packages_to_build() {
   printf '%s\n' cmake ninja-build ccache g++ libboost-dev libboost-regex-dev libspdlog-dev \
-    libgtest-dev libgmock-dev libcli11-dev nlohmann-json3-dev libtomlplusplus-dev
+    libgtest-dev libgmock-dev libcli11-dev nlohmann-json3-dev libtomlplusplus-dev \
+    libjpeg-dev libpng-dev
   packages_for_environments
 }
 

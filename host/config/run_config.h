@@ -41,12 +41,23 @@ struct PluginsConfig {
   std::map<std::string, std::string> sha256;  // plugin id -> hash
 };
 
+// How the images of a folder become one tensor. Unset sizes are the model's own.
+struct ImageConfig {
+  std::optional<std::int64_t> image_size;  // of the square that is cut out
+  std::optional<std::int64_t> resize;      // of the shorter side before; unset: image_size
+  std::optional<std::int64_t> channels;    // 1 (grey) or 3 (RGB)
+  std::string interpolation = "bilinear";  // bilinear bicubic
+  std::vector<double> mean;                // of channels from 0 to 1; empty: 0
+  std::vector<double> std;                 // empty: 1
+};
+
 struct DataConfig {
-  std::filesystem::path train;  // safetensors or CSV
+  std::filesystem::path train;  // safetensors, CSV or a folder of images
   std::optional<std::filesystem::path> eval;
   std::vector<std::string> inputs;  // empty: the model's input names
   std::string target = "labels";
   double scale = 1.0;  // a factor on float inputs
+  ImageConfig images;
   std::set<std::string> given;
   std::string location;
 };

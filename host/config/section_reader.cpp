@@ -45,6 +45,15 @@ void SectionReader::seed(std::string_view key, std::uint64_t& out) {
   if (const auto seed = value->as_integer(at_least(0))) out = static_cast<std::uint64_t>(*seed);
 }
 
+void SectionReader::numbers(std::string_view key, std::vector<double>& out, const Bounds& bounds) {
+  const auto value = take(key, "list of numbers", "");
+  if (!value) return;
+  if (!value->is_list()) return value->fail_type("a list of numbers");
+  for (const ConfigValue& item : value->items()) {
+    if (const auto number = item.as_number(bounds)) out.push_back(*number);
+  }
+}
+
 void SectionReader::strings(std::string_view key, std::vector<std::string>& out) {
   assign(out, take(key, "list of strings", ""), &ConfigValue::as_strings);
 }

@@ -59,6 +59,7 @@ class SectionReader {
   void choice(std::string_view key, Out& out, const std::vector<std::string>& choices) {
     assign(out, take(key, "string", default_text(out)), &ConfigValue::as_choice, choices);
   }
+  void numbers(std::string_view key, std::vector<double>& out, const Bounds& bounds = {});
   void strings(std::string_view key, std::vector<std::string>& out);
   void paths(std::string_view key, std::vector<std::filesystem::path>& out);
   void options(std::string_view key, OptionTable& out, std::map<std::string, Place>* places = {});

@@ -19,12 +19,13 @@ struct Section {
 bool always(const ConfigScope&) { return true; }
 bool for_model(const ConfigScope& scope) { return scope.model; }
 bool for_adapter(const ConfigScope& scope) { return scope.adapter || scope.training; }
+bool for_data(const ConfigScope& scope) { return scope.data || scope.training; }
 bool for_training(const ConfigScope& scope) { return scope.training; }
 
 constexpr Section kSections[] = {{"model", read_model_section, for_model, false},
                                  {"plugins", read_plugins_section, always, false},
                                  {"adapter", read_adapter_section, for_adapter, true},
-                                 {"data", read_data_section, for_training, false},
+                                 {"data", read_data_section, for_data, false},
                                  {"train", read_train_section, for_training, false},
                                  {"output", read_output_section, for_training, false}};
 

@@ -13,6 +13,7 @@ namespace tenon {
 struct ConfigScope {
   bool model = true;      // [model]: required and validated
   bool adapter = false;   // [adapter]: validated if present
+  bool data = false;      // [data]: validated if present
   bool training = false;  // [data], [train], [output]: validated; [data] and [train] required
 };
 

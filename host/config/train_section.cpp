@@ -53,6 +53,24 @@ void read_optimizer(SectionReader& section, TrainConfig& train) {
   check_optimizer(section, train);
 }
 
+// Sizes beyond this would only be typing slips; their products must not overflow.
+constexpr double kImageSizeEnd = 16385;
+
+void read_images(SectionReader& section, ImageConfig& images) {
+  section.integer("image_size", images.image_size, half_open(1, kImageSizeEnd));
+  section.integer("resize", images.resize, half_open(1, kImageSizeEnd));
+  section.integer("channels", images.channels, at_least(1));
+  section.choice("interpolation", images.interpolation, {"bilinear", "bicubic"});
+  section.numbers("mean", images.mean);
+  section.numbers("std", images.std, above(0));
+  if (images.channels && *images.channels != 1 && *images.channels != 3) {
+    section.fail_at("channels", "must be 1 (grey) or 3 (RGB)");
+  }
+  if (images.resize && images.image_size && *images.resize < *images.image_size) {
+    section.fail_at("resize", "must be at least `data.image_size`, which is cut out of it");
+  }
+}
+
 }  // namespace
 
 void read_train_section(SectionReader& section, RunConfig& config) {
@@ -86,7 +104,8 @@ void read_data_section(SectionReader& section, RunConfig& config) {
   section.strings("inputs", data.inputs);
   section.string("target", data.target);
   section.number("scale", data.scale);
-  section.require("train", "the safetensors or CSV file to train on");
+  read_images(section, data.images);
+  section.require("train", "the safetensors or CSV file, or the folder of images, to train on");
 }
 
 void read_output_section(SectionReader& section, RunConfig& config) {

@@ -21,6 +21,15 @@ constexpr const char* kExportHint =
                .location = location}};
 }
 
+std::shared_ptr<MappedFile> map_program(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) {
+    refuse(path.string(), "there is no such file",
+           std::string(kExportHint) +
+               " For a config that came with tenon, the comment at its head has the command.");
+  }
+  return std::make_shared<MappedFile>(path, Stage::kModel);
+}
+
 // A safetensors file starts with its header's length and the header's brace.
 bool is_safetensors(std::string_view bytes) {
   if (bytes.size() < 9 || bytes[8] != '{') return false;
@@ -148,8 +157,7 @@ void check_unique(const std::vector<Pt2Entry>& sorted, const std::string& locati
 
 }  // namespace
 
-Pt2Archive::Pt2Archive(const std::filesystem::path& path)
-    : mapping_(std::make_shared<MappedFile>(path, Stage::kModel)) {
+Pt2Archive::Pt2Archive(const std::filesystem::path& path) : mapping_(map_program(path)) {
   const std::string location = path.string();
   const std::span<std::byte> bytes = mapping_->bytes();
   refuse_other_formats(mapping_->text(), location);

@@ -22,6 +22,13 @@ std::int64_t BatchOrder::rows_left_out() const {
 }
 
 std::vector<Batch> BatchOrder::next() {
+  if (!data_.images) return take();
+  std::vector<Batch> step = ahead_.valid() ? ahead_.get() : take();
+  ahead_ = std::async(std::launch::async, [this] { return take(); });
+  return step;
+}
+
+std::vector<Batch> BatchOrder::take() {
   if (position_ == batches_.size()) {
     ++epoch_;
     start_epoch();

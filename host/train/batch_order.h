@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <future>
 #include <optional>
 #include <vector>
 
@@ -17,10 +18,12 @@ class BatchOrder {
 
   std::int64_t steps_per_epoch() const;
   std::int64_t rows_left_out() const;  // of each epoch, where the export fixed the batch size
-  // Of one step: `gradient_accumulation_steps`, fewer at the end of an epoch.
+  // Of one step; of images those of the step after are read meanwhile.
+  // `gradient_accumulation_steps`, fewer at the end of an epoch.
   std::vector<Batch> next();
 
  private:
+  std::vector<Batch> take();
   void start_epoch();
 
   const Dataset& data_;
@@ -30,6 +33,8 @@ class BatchOrder {
   std::int64_t epoch_ = 0;
   std::size_t position_ = 0;
   std::vector<std::vector<std::int64_t>> batches_;  // of this epoch
+  // Last, as it uses all the others: destroyed first, it waits for the thread.
+  std::future<std::vector<Batch>> ahead_;
 };
 
 }  // namespace tenon

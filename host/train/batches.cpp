@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "train/image_reader.h"
 
 namespace tenon {
 
@@ -34,6 +35,7 @@ Batch take_batch(const Dataset& data, const std::vector<std::int64_t>& rows) {
   };
   Batch batch;
   batch.inputs.reserve(data.inputs.size());
+  if (data.images) batch.inputs.push_back(data.images->read(rows));
   for (const at::Tensor& input : data.inputs) batch.inputs.push_back(take(input));
   if (data.target) batch.target = take(*data.target);
   return batch;

@@ -11,6 +11,7 @@
 #include "base/suggest.h"
 #include "model/tensor_file.h"
 #include "train/csv_dataset.h"
+#include "train/image_dataset.h"
 #include "train/input_fit.h"
 #include "train/tensor_text.h"
 
@@ -164,6 +165,10 @@ Dataset read_tensor_dataset(const std::filesystem::path& file, const DataConfig&
 
 Dataset read_dataset(const std::filesystem::path& file, const DataConfig& config,
                      const std::string& loss, const std::vector<InputSpec>& inputs) {
+  if (std::filesystem::is_directory(file)) return read_image_dataset(file, config, loss, inputs);
+  std::vector<std::string> problems;
+  refuse_image_keys(config, problems);
+  throw_data_problems(problems, file.string(), "");
   Dataset data = is_tensor_file(file) ? read_tensor_dataset(file, config, loss, inputs)
                                       : read_csv_dataset(file, config, loss, inputs);
   throw_data_problems(
@@ -176,8 +181,9 @@ Dataset read_dataset(const std::filesystem::path& file, const DataConfig& config
   return data;
 }
 
-std::vector<at::Tensor> read_inputs(const std::filesystem::path& file,
+std::vector<at::Tensor> read_inputs(const std::filesystem::path& file, const DataConfig& config,
                                     const std::vector<InputSpec>& inputs) {
+  if (std::filesystem::is_directory(file)) return {read_image_inputs(file, config, inputs)};
   if (!is_tensor_file(file)) return read_csv_dataset(file, DataConfig{}, "output", inputs).inputs;
   std::vector<std::string> problems;
   std::vector<at::Tensor> taken = take_inputs(TensorTable(file), {}, inputs, problems);

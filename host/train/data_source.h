@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,24 +14,28 @@
 
 namespace tenon {
 
+class ImageReader;
+
 // Rows of examples: one tensor per model input and the target, rows in dimension 0.
 struct Dataset {
   std::vector<std::string> input_names;
   std::vector<at::Tensor> inputs;
+  std::shared_ptr<const ImageReader> images;  // in place of `inputs`: read batch by batch
   std::optional<at::Tensor> target;  // absent only where the loss needs none (causal_lm, output)
   std::int64_t rows = 0;
   std::string source;
 };
 
-// Reads one file of [data] (safetensors or CSV, told apart by content) for a model with `inputs`
-// and the given loss: picks and checks the columns or tensors, applies `scale` to float inputs,
-// casts integer inputs to the model's dtype where that is exact. Throws Error{Stage::kData}; all
-// that is missing or misfit is listed at once.
+// Reads one file of [data] (safetensors or CSV, told apart by content), or a folder of images, for
+// a model with `inputs` and the given loss: picks and checks the columns or tensors, applies
+// `scale` to float inputs, casts integer inputs to the model's dtype where that is exact. Throws
+// Error{Stage::kData}; all that is missing or misfit is listed at once.
 Dataset read_dataset(const std::filesystem::path& file, const DataConfig& config,
                      const std::string& loss, const std::vector<InputSpec>& inputs);
 
-// Only the inputs (for predict): tensors named like the model's inputs.
-std::vector<at::Tensor> read_inputs(const std::filesystem::path& file,
+// Only the inputs (for predict): tensors named like the model's inputs, or all images below a
+// folder, sorted by their paths.
+std::vector<at::Tensor> read_inputs(const std::filesystem::path& file, const DataConfig& config,
                                     const std::vector<InputSpec>& inputs);
 
 // Row numbers of each batch of one epoch. With `fixed_size` a shorter last batch is left out. With

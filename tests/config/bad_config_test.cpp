@@ -225,7 +225,8 @@ TEST(BadConfigs, ListAllProblemsInTheOrderOfTheFile) {
             "c.toml:2:13: `output.directory` must be a string, not an integer\n"
             "c.toml:7:1: unknown key `rr` in [adapter]; did you mean `r`?\n"
             "c.toml:8:5: `adapter.r` must be at least 1, not 0\n"
-            "c.toml:9:1: `data.train` is missing: the safetensors or CSV file to train on\n"
+            "c.toml:9:1: `data.train` is missing: the safetensors or CSV file, or the folder of "
+            "images, to train on\n"
             "c.toml:12:13: `train.optimizer` must be adamw, adam or sgd, not `adamv`; did you mean "
             "`adamw` or `adam`?");
 }

@@ -50,6 +50,12 @@ class ConfigsTest(ParityTest):
                 models.export_to(path, models.example(model))
                 self.run_as_its_head_says(name, "--set", f"model.path={path}")
 
+    def test_vision_trains_as_the_head_of_its_config_says(self):
+        tensors = load_file(self.run_as_its_head_says("vision") / "adapter_model.safetensors")
+        for layer in ("features.1", "features.5"):
+            mean = tensors[f"base_model.model.{layer}.running_mean"]
+            self.assertGreater(mean.abs().max().item(), 0, layer)
+
     def test_mlp_trains_the_guides_example(self):
         output = self.workspace.new_path()
         done = self.run_config("mlp.toml", "--set", f"output.directory={output}")

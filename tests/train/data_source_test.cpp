@@ -263,11 +263,11 @@ TEST(Inputs, ArePickedByNameWithoutTargetOrScale) {
   const TempDir dir;
   const auto file = dir / "a.safetensors";
   write_tensor_file(file, {{"x", at::ones({2, 3})}, {"labels", at::zeros({5}, at::kLong)}});
-  const auto inputs = read_inputs(file, {program_input("x", at::kFloat, {-1, 3})});
+  const auto inputs = read_inputs(file, {}, {program_input("x", at::kFloat, {-1, 3})});
   ASSERT_EQ(inputs.size(), 1U);
   EXPECT_TRUE(at::equal(inputs[0], at::ones({2, 3})));
   EXPECT_THAT(error_text([&] {
-                read_inputs(file, {program_input("z", at::kFloat, {-1, 3})});
+                read_inputs(file, {}, {program_input("z", at::kFloat, {-1, 3})});
               }),
               HasSubstr("there is no tensor `z` (input 0 of the model)"));
 }
@@ -275,7 +275,7 @@ TEST(Inputs, ArePickedByNameWithoutTargetOrScale) {
 TEST(Inputs, ComeFromCsvToo) {
   const TempDir dir;
   const auto file = dir.write("a.csv", "a,b,labels\n1,2,9\n");
-  EXPECT_THAT(values(read_inputs(file, {declared_input()}).at(0)), ElementsAre(1, 2));
+  EXPECT_THAT(values(read_inputs(file, {}, {declared_input()}).at(0)), ElementsAre(1, 2));
 }
 
 }  // namespace
