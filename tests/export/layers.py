@@ -90,6 +90,46 @@ class Attentions(nn.Module):
         return torch.cat([part.flatten(1) for part in parts], dim=1)
 
 
+class BagsAndPairs(nn.Module):
+    """EmbeddingBag by mode and Bilinear."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean = nn.EmbeddingBag(11, 5)
+        self.sum = nn.EmbeddingBag(11, 4, mode="sum", padding_idx=3)
+        self.max = nn.EmbeddingBag(11, 4, mode="max")
+        self.pair = nn.Bilinear(4, 5, 3)
+        self.alone = nn.Bilinear(4, 4, 2, bias=False)
+
+    def forward(self, ids):
+        mean, total, greatest = self.mean(ids), self.sum(ids), self.max(ids)
+        first, second = torch.tanh(total), torch.tanh(mean)
+        parts = [mean, total, greatest, self.pair(first, second), self.alone(first, first)]
+        return torch.cat(parts, dim=1)
+
+
+class TransposedConvolutions(nn.Module):
+    """ConvTranspose1d, 2d and 3d by stride, paddings, dilation, groups and kernel."""
+
+    def __init__(self):
+        super().__init__()
+        self.plain1 = nn.ConvTranspose1d(4, 6, 3)
+        self.strided1 = nn.ConvTranspose1d(4, 6, 4, stride=2, padding=1, output_padding=1)
+        self.grouped1 = nn.ConvTranspose1d(4, 6, 3, groups=2, bias=False)
+        self.dilated2 = nn.ConvTranspose2d(3, 4, 3, dilation=(1, 2))
+        self.depthwise2 = nn.ConvTranspose2d(3, 3, (3, 2), stride=(1, 2), groups=3)
+        self.pointwise2 = nn.ConvTranspose2d(3, 5, 1)
+        self.plain3 = nn.ConvTranspose3d(3, 4, 2, padding=1)
+
+    def forward(self, x):
+        shapes = {"1": (4, 12), "2": (3, 4, 4), "3": (3, 4, 2, 2)}
+        parts = [
+            layer(x.reshape(-1, *shapes[name[-1]])).flatten(1)
+            for name, layer in self.named_children()
+        ]
+        return torch.cat(parts, dim=1)
+
+
 class Recurrents(nn.Module):
     """LSTM, GRU and RNN by layers, directions, layout and what they leave out."""
 

@@ -11,11 +11,40 @@ from zoo import Zoo
 BATCH = {0: torch.export.Dim("batch")}
 
 # A rank is a multiple of the groups.
-GROUPS = {"r": 2, "lora_alpha": 3, "rank_pattern": {"depthwise2": 3}}
+GROUPS = {
+    "r": 2,
+    "lora_alpha": 3,
+    "rank_pattern": {"depthwise2": 3},
+    "alpha_pattern": {"depthwise2": 4.5},
+}
 
 ZOOS = (
-    Zoo("convolutions", layers.Convolutions, lambda rows: {"x": torch.randn(rows, 192)}, GROUPS),
-    Zoo("embeddings", layers.Embeddings, lambda rows: {"ids": torch.randint(0, 11, (rows, 6))}),
+    Zoo(
+        "convolutions",
+        layers.Convolutions,
+        lambda rows: {"x": torch.randn(rows, 192)},
+        GROUPS,
+        unmergeable=("grouped1", "depthwise2"),
+    ),
+    Zoo(
+        "transposed convolutions",
+        layers.TransposedConvolutions,
+        lambda rows: {"x": torch.randn(rows, 48)},
+        GROUPS,
+        peft=False,
+    ),
+    Zoo(
+        "embeddings",
+        layers.Embeddings,
+        lambda rows: {"ids": torch.randint(0, 11, (rows, 6))},
+        unmergeable=("normed",),
+    ),
+    Zoo(
+        "bags and pairs",
+        layers.BagsAndPairs,
+        lambda rows: {"ids": torch.randint(0, 11, (rows, 4))},
+        peft=False,
+    ),
     Zoo("conv1d", layers.TransposedLinears, lambda rows: {"x": torch.randn(rows, 5, 6)}),
     Zoo(
         "attentions",
@@ -67,13 +96,35 @@ class LayersTest(ParityTest):
 
     @for_each_zoo
     def test_tenon_applies_what_peft_saved(self, zoo, table):
-        adapter = self.workspace.new_path()
-        peft_model = zoos.peft_model(zoo)
-        peft_model.save_pretrained(adapter)
+        adapter = self.random_adapter(zoo, table)
         inputs = zoo.data(5)
-        expected = zoos.predict(peft_model, inputs)
+        expected = zoos.predict(zoos.load_by_peer(zoo, adapter), inputs)
         self.assertGreater((expected - zoos.predict(zoo.build(), inputs)).abs().max(), 1e-2)
         self.assert_within(self.workspace.predict(table, inputs, adapter), expected, 1e-5)
+
+    @for_each_zoo
+    def test_merged_layers_give_what_the_adapter_gives(self, zoo, table):
+        zoo = zoo.mergeable()
+        adapter = self.random_adapter(zoo, table)
+        program = self.workspace.new_path(".pt2")
+        config = self.workspace.write_config({"model": table})
+        self.workspace.tenon_ok("merge", config, "--adapter", adapter, "--output", program)
+        inputs = zoo.data(5)
+        merged = self.workspace.predict({"path": program}, inputs)
+        self.assert_within(merged, self.workspace.predict(table, inputs, adapter), 1e-5)
+        self.assert_within(merged, zoos.predict(zoos.load_by_peer(zoo, adapter), inputs), 1e-5)
+
+    @for_each_zoo
+    def test_merging_refuses_by_name_what_has_no_merged_weight(self, zoo, table):
+        if not zoo.unmergeable:
+            return
+        adapter = self.random_adapter(zoo, table)
+        config = self.workspace.write_config({"model": table})
+        output = self.workspace.new_path(".pt2")
+        done = self.workspace.tenon("merge", config, "--adapter", adapter, "--output", output)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertFalse(output.exists())
+        self.assertRegex(done.stderr, "`(" + "|".join(zoo.unmergeable) + ")`")
 
     @for_each_zoo
     def test_an_adapter_changes_nothing_before_it_is_trained(self, zoo, table):
@@ -84,10 +135,9 @@ class LayersTest(ParityTest):
 
     @for_each_zoo
     def test_twenty_steps_give_the_same_adapter_and_peft_loads_it(self, zoo, table):
-        start = self.workspace.new_path()
-        zoos.peft_model(zoo).save_pretrained(start)
+        start = self.random_adapter(zoo, table)
         inputs, target = self.training_data(zoo)
-        expected = zoos.train_by_peft(zoo, start, inputs, target)
+        expected = zoos.train_by_peer(zoo, start, inputs, target)
         adapter = self.train(zoo, table, init_from=start)
         trained = load_file(adapter / "adapter_model.safetensors")
         self.assertEqual(trained.keys(), expected.keys())
@@ -99,22 +149,30 @@ class LayersTest(ParityTest):
 
         inputs = zoo.data(5)
         predicted = self.workspace.predict(table, inputs, adapter)
-        loaded = zoos.load_by_peft(zoo, adapter)
+        loaded = zoos.load_by_peer(zoo, adapter)
         self.assert_within(predicted, zoos.predict(loaded, inputs), 1e-5)
+
+    def random_adapter(self, zoo, table):
+        """The folder of an adapter as after some training, by PEFT where it has such layers."""
+        if not zoo.peft:
+            return self.train(zoo, table, steps=1, learning_rate=1e-30, init_lora_weights=False)
+        folder = self.workspace.new_path()
+        zoos.peft_model(zoo).save_pretrained(folder)
+        return folder
 
     def training_data(self, zoo):
         inputs = zoo.data(zoos.ROWS, seed=2)
         outputs = zoos.predict(zoo.build(), inputs)
         return inputs, torch.randn_like(outputs)
 
-    def train(self, zoo, table, init_from=None, steps=zoos.STEPS, learning_rate=None):
+    def train(self, zoo, table, init_from=None, steps=zoos.STEPS, learning_rate=None, **adapter):
         """Trains by tenon and returns the adapter's folder."""
         output = self.workspace.new_path()
         inputs, target = self.training_data(zoo)
         start = {"init_from": init_from} if init_from else {}
         config = {
             "model": table,
-            "adapter": {"method": "lora", **zoo.tenon_config(**start)},
+            "adapter": {"method": "lora", **zoo.tenon_config(**start, **adapter)},
             "data": {"train": self.workspace.write_tensors({**inputs, "labels": target})},
             "train": {
                 "loss": "mse",
@@ -129,6 +187,7 @@ class LayersTest(ParityTest):
         }
         self.workspace.tenon_ok("run", self.workspace.write_config(config))
         return output
+
 
 if __name__ == "__main__":
     main()

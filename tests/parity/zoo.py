@@ -1,11 +1,11 @@
 """One kind of layers for layers_test.py: the model, the adapter, and PEFT on the same model."""
 
-from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
 import torch.nn.functional as F
+from effective_weights import AdaptedWeights
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.tuners.lora.layer import MultiheadAttention, _ConvNd
 from torch import nn
@@ -24,6 +24,8 @@ class Zoo:
     lora: dict = field(default_factory=lambda: {"r": 2, "lora_alpha": 3})
     targets: dict | None = None  # PEFT's keys; default: target_modules with all children
     rule: dict | None = None  # what Tenon's config says instead
+    peft: bool = True  # has such layers
+    unmergeable: tuple = ()  # layers that merging refuses by name
 
     def build(self):
         torch.manual_seed(0)
@@ -43,6 +45,21 @@ class Zoo:
 
     def tenon_config(self, **changes):
         return {**self.lora, **(self.rule or self.config()), **changes}
+
+    @property
+    def scaling(self):
+        return self.lora["lora_alpha"] / self.lora["r"]
+
+    def mergeable(self):
+        """The same without the layers that cannot be merged."""
+        if not self.unmergeable:
+            return self
+        names = [n for n in self.config()["target_modules"] if n not in self.unmergeable]
+        lora = {
+            key: {n: v for n, v in value.items() if n in names} if isinstance(value, dict) else value
+            for key, value in self.lora.items()
+        }
+        return replace(self, targets={"target_modules": names}, lora=lora)
 
 
 def recurrent_weights(model):
@@ -91,19 +108,21 @@ def _merge(linear, adapter_names):
         linear.merged_adapters.append(name)
 
 
-def merged(model):
-    """The base with the adapter merged by PEFT."""
-    return deepcopy(model).merge_and_unload()
-
-
 def predict(model, inputs):
     with torch.no_grad():
         return model(*inputs.values())
 
 
-def train_by_peft(zoo, start, inputs, target):
-    """Trains an adapter and returns its tensors as PEFT saves them."""
-    model = load_by_peft(zoo, start, trainable=True).train()
+def load_by_peer(zoo, folder, trainable=False):
+    """The model with an adapter, by PEFT or, where it refuses the layers, by their weights."""
+    if zoo.peft:
+        return load_by_peft(zoo, folder, trainable)
+    return AdaptedWeights(zoo.build(), folder, zoo.scaling)
+
+
+def train_by_peer(zoo, start, inputs, target):
+    """Trains an adapter and returns its tensors as they are saved."""
+    model = load_by_peer(zoo, start, trainable=True).train()
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trainable, lr=LEARNING_RATE, momentum=0.9)
     for step in range(STEPS):
@@ -112,4 +131,4 @@ def train_by_peft(zoo, start, inputs, target):
         optimizer.zero_grad()
         F.mse_loss(outputs, target[rows]).backward()
         optimizer.step()
-    return get_peft_model_state_dict(model)
+    return get_peft_model_state_dict(model) if zoo.peft else model.tensors()
