@@ -169,6 +169,11 @@ std::vector<std::string> write_new_plugin(const NewPlugin& wanted) {
   if (is_declared) names["DECLARATION"] = declaration_text(*declared_trial_layer(wanted.type));
 
   namespace texts = new_plugin;
+  std::string method_class = wanted.method + "Method";
+  method_class[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(method_class[0])));
+  names["METHOD_CLASS"] = method_class;
+  names["METHOD_STRUCT"] = wanted.is_new_method ? fill(texts::kMethodStruct, names) : "";
+  names["PARTS"] = (wanted.is_new_method ? method_class + ", " : "") + names["STRUCT"];
   std::vector<std::pair<std::string, std::string>> files{
       {name + ".cpp", is_lora ? texts::kLowRankSource : texts::kOffsetSource},
       {"CMakeLists.txt", texts::kCmakeLists},

@@ -10,6 +10,7 @@ struct NewPlugin {
   std::filesystem::path folder;
   std::string type;  // "acme.Fancy"
   std::string method = "lora";
+  bool is_new_method = false;  // no plugin has it yet
 };
 
 // Writes a complete small project: source, CMakeLists.txt, README.md, a config to try it, and what

@@ -79,7 +79,7 @@ const char* const kOffsetSource =
 #include <tenon/sdk.hpp>
 
 namespace {
-
+@METHOD_STRUCT@
 struct @STRUCT@ : tenon::Layer<@STRUCT@> {
   static constexpr tenon::layer_type kType{.id = "@LAYER_ID@",
                                            .method = "@METHOD@",
@@ -122,7 +122,15 @@ struct @STRUCT@ : tenon::Layer<@STRUCT@> {
 
 }  // namespace
 
-TENON_PLUGIN("@PLUGIN_ID@", "0.1.0", @STRUCT@)
+TENON_PLUGIN("@PLUGIN_ID@", "0.1.0", @PARTS@)
+)";
+
+const char* const kMethodStruct = R"(
+// The method itself: its name, and keys of [adapter] in kKeys if it has any. Its adapters scale if it
+// has a `static double scaling(const Setup&)`.
+struct @METHOD_CLASS@ : tenon::Method<@METHOD_CLASS@> {
+  static constexpr tenon::method_type kMethod{.name = "@METHOD@"};
+};
 )";
 
 const char* const kCmakeLists = R"(cmake_minimum_required(VERSION 3.25)

@@ -1,9 +1,11 @@
 #include "check/host_probe.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "check/child_findings.h"
+#include "check/function_probe.h"
 #include "plugin/handles.h"
 #include "plugin/host_table.h"
 #include "plugin/operator_table.h"
@@ -56,12 +58,24 @@ struct ProbedFunctions {
     return TENON_OK;
   }
 
+  static tenon_status look_at_all(const tenon_tensor* handles, std::uint32_t n,
+                                  const char* function, tenon_error* error) {
+    for (std::uint32_t i = 0; i < n; ++i) {
+      if (const auto status = look_at(handles[i], function, error)) return status;
+    }
+    return TENON_OK;
+  }
+
   static tenon_status look_at_pointer(const void* borrowed, const char* what, const char* function,
                                       tenon_error* error) {
     // Outside of the watched functions, in a method's, nothing is known of what was lent.
     if (HostProbe::watched_depth == 0 || probe().is_open(borrowed)) return TENON_OK;
     return refuse(error, "borrowed",
                   std::string(function) + " was given the " + what + " of an earlier call");
+  }
+
+  static const void* extension(const char* id) {
+    return std::string_view(id) == TENON_AUTOGRAD ? &probed_autograd() : host_table().extension(id);
   }
 
   static void set_error(tenon_error* error, tenon_status status, tenon_str text) {
@@ -103,19 +117,13 @@ struct ProbedFunctions {
   // The handle's address stays taken, so that a later use is recognised; its tensor is freed.
   static void release(tenon_tensor owned) {
     if (owned == nullptr) return;
-    switch (probe().handles_.give_up(owned)) {
-      case Standing::kOwned:
-        from_handle(owned) = at::Tensor();
-        return;
-      case Standing::kLent:
-      case Standing::kExpired:
-        probe().report("handles", "release was given a borrowed tensor handle");
-        return;
-      case Standing::kReleased:
-        probe().report("handles", "release was given the same tensor handle twice");
-        return;
-      case Standing::kUnknown:
-        host_table().release(owned);
+    const Standing before = probe().handles_.give_up(owned);
+    if (before == Standing::kOwned) from_handle(owned) = at::Tensor();
+    if (before == Standing::kUnknown) host_table().release(owned);
+    if (before == Standing::kLent || before == Standing::kExpired) {
+      probe().report("handles", "release was given a borrowed tensor handle");
+    } else if (before == Standing::kReleased) {
+      probe().report("handles", "release was given the same tensor handle twice");
     }
   }
 
@@ -140,9 +148,7 @@ struct ProbedFunctions {
         if (const auto status = look_at(value.u.t, name.c_str(), error)) return status;
       }
       if (value.tag != TENON_TENSOR_LIST) continue;
-      for (std::uint32_t item = 0; item < value.n; ++item) {
-        if (const auto status = look_at(value.u.ts[item], name.c_str(), error)) return status;
-      }
+      if (const auto status = look_at_all(value.u.ts, value.n, name.c_str(), error)) return status;
     }
     if (fails(name.c_str(), error)) return TENON_OPERATOR_FAILED;
     const tenon_status status = host_table().call(op, arguments, n, results, m, error);
@@ -183,12 +189,9 @@ struct ProbedFunctions {
                                tenon_tensor* outputs, std::int32_t* may_overwrite,
                                std::uint32_t n_outputs, tenon_error* error) {
     if (const auto status = look_at_pointer(context, "context", "run_base", error)) return status;
-    for (std::uint32_t i = 0; inputs != nullptr && i < n_inputs; ++i) {
-      if (const auto status = look_at(inputs[i], "run_base", error)) return status;
-    }
-    for (std::uint32_t i = 0; i < n_replaced; ++i) {
-      if (const auto status = look_at(replacements[i], "run_base", error)) return status;
-    }
+    const std::uint32_t n_given = inputs != nullptr ? n_inputs : 0;
+    if (const auto status = look_at_all(inputs, n_given, "run_base", error)) return status;
+    if (const auto status = look_at_all(replacements, n_replaced, "run_base", error)) return status;
     if (fails("run_base", error)) return TENON_OPERATOR_FAILED;
     const tenon_status status =
         host_table().run_base(context, inputs, n_inputs, replaced, replacements, n_replaced,
@@ -206,6 +209,7 @@ HostProbe& HostProbe::instance() {
 }
 
 HostProbe::HostProbe() : table_(host_table()) {
+  table_.extension = ProbedFunctions::extension;
   table_.set_error = ProbedFunctions::set_error;
   table_.option = ProbedFunctions::option;
   table_.add_parameter = ProbedFunctions::add_parameter;
@@ -217,6 +221,12 @@ HostProbe::HostProbe() : table_(host_table()) {
   table_.call = ProbedFunctions::call;
   table_.release_results = ProbedFunctions::release_results;
   table_.run_base = ProbedFunctions::run_base;
+}
+
+tenon_status HostProbe::before_call(const char* function, const tenon_tensor* handles,
+                                    std::uint32_t n, tenon_error* error) {
+  if (const auto status = ProbedFunctions::look_at_all(handles, n, function, error)) return status;
+  return ProbedFunctions::fails(function, error) ? TENON_OPERATOR_FAILED : TENON_OK;
 }
 
 void HostProbe::step(const std::string& text) const {

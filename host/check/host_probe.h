@@ -50,6 +50,10 @@ class HostProbe {
   // "" or "is borrowed", ...
   at::Tensor take(tenon_tensor handle, std::string& fault);
   HandleWatch& handles() { return handles_; }
+  // What every function of the table does before it asks the real host: looks at the handles that
+  // it is given, and fails if its turn has come. TENON_OK if neither stands in the way.
+  tenon_status before_call(const char* function, const tenon_tensor* handles, std::uint32_t n,
+                           tenon_error* error);
 
   // What else a plugin borrows: setups, errors, call contexts.
   void open(const void* borrowed);

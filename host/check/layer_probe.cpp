@@ -36,6 +36,9 @@ class LentCall {
           std::make_unique<LentTensors>("parameter", adapter.params, adapter.n_params));
       adapters_.push_back(new tenon_adapter(adapter));
       adapters_.back()->params = parameters_.back()->handles();
+      if (adapter.rows == nullptr) continue;
+      parameters_.push_back(std::make_unique<LentTensors>("rows", &adapter.rows, 1));
+      adapters_.back()->rows = *parameters_.back()->handles();
     }
     call_->inputs = call.inputs != nullptr ? inputs_.handles() : nullptr;
     call_->weights = weights_.handles();
@@ -64,23 +67,6 @@ class LentCall {
   std::vector<tenon_adapter*> adapters_;
   tenon_call* call_;
 };
-
-// Owned handles that a function writes. `optional`: NULL is a fine answer.
-void take_outputs(const std::string& function, tenon_status status, bool optional,
-                  const std::vector<tenon_tensor>& written, tenon_tensor* outputs) {
-  for (std::size_t i = 0; i < written.size(); ++i) {
-    const std::string which = function + ": output " + std::to_string(i) + " ";
-    if (written[i] == nullptr) {
-      if (status == TENON_OK && !optional) probe().report("outputs", which + "was left empty");
-      continue;
-    }
-    std::string fault;
-    at::Tensor tensor = probe().take(written[i], fault);
-    if (status != TENON_OK) fault = "was written although the function failed";
-    if (!fault.empty()) probe().report("outputs", which + fault);
-    if (status == TENON_OK && tensor.defined()) outputs[i] = new_handle(std::move(tensor));
-  }
-}
 
 tenon_status validate(const tenon_host*, const tenon_base* base, const tenon_setup* setup,
                       tenon_error* error) {

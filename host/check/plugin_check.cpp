@@ -104,6 +104,8 @@ void open_plugin(const ChildChannel& channel, const fs::path& file) {
   send_finding(channel, {"init"});
   if (thread_count() != threads) {
     send_finding(channel, failed("no-threads", "opening it started a thread"));
+  } else if (has_children()) {
+    send_finding(channel, failed("no-threads", "opening it started a process"));
   }
   for (std::uint32_t i = 0; i < plugin.n_layer_types; ++i) {
     const tenon_layer_type& type = *plugin.layer_types[i];

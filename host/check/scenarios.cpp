@@ -10,6 +10,7 @@
 #include "check/gradient_check.h"
 #include "check/host_probe.h"
 #include "check/tensors_differ.h"
+#include "inject/mixed_rows.h"
 
 namespace tenon {
 namespace {
@@ -136,6 +137,35 @@ void merge(const TrialLayer& layer, Findings& findings) {
   findings.push_back(judge("merge", difference.empty() ? "" : "merged, " + difference));
 }
 
+// Every other row with the adapter.
+void rows(const TrialLayer& layer, Findings& findings) {
+  if (!layer.heeds_rows()) {
+    findings.push_back(not_tried("rows",
+                                 "it is never given any: the host calls it once for each "
+                                 "adapter of a batch"));
+    return;
+  }
+  const auto model = layer.adapt(layer.base());
+  draw_parameters(*model);
+  const at::NoGradGuard no_grad;
+  const Tensors& inputs = layer.base().inputs;
+  std::vector<std::string> adapters;
+  for (std::int64_t row = 0; row < inputs.at(0).size(0); ++row) {
+    adapters.push_back(row % 2 == 0 ? model->adapter().config.name : kBaseRows);
+  }
+  const Tensors mixed = model->forward_rows(inputs, adapters, {});
+  Tensors expected = model->forward(inputs, {});
+  model->set_enabled(false);
+  const Tensors base = model->forward(inputs, {});
+  const at::Tensor odd = at::arange(1, static_cast<std::int64_t>(adapters.size()), 2);
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    expected[i] = expected[i].index_copy(0, odd, base[i].index_select(0, odd));
+  }
+  const std::string difference = tensors_differ(expected, mixed, 1e-5);
+  findings.push_back(
+      judge("rows", difference.empty() ? "" : "with every other row its own, " + difference));
+}
+
 void no_grad(const TrialLayer& layer, Findings& findings) {
   const auto model = layer.adapt(layer.base());
   draw_parameters(*model);
@@ -195,6 +225,7 @@ const Scenario kScenarios[] = {
     {{"starts-as-base"}, starts_as_base},
     {{"gradients", "parameters-train"}, gradients},
     {{"merge"}, merge},
+    {{"rows"}, rows},
     {{"no-grad"}, no_grad},
     {{"threads"}, threads},
     {{"forced-errors"}, forced_errors},

@@ -54,6 +54,10 @@ bool TrialLayer::can_merge() const {
   return watched_.library.plugin.layer_types[0]->merged_weight != nullptr;
 }
 
+bool TrialLayer::heeds_rows() const {
+  return (watched_.library.plugin.layer_types[0]->flags & TENON_LAYER_ROWS) != 0;
+}
+
 InjectionPlan TrialLayer::plan(const TrialBase& base, double dropout) const {
   return plan_with(*registry_, layer_, base, dropout);
 }

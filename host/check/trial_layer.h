@@ -32,6 +32,7 @@ class TrialLayer {
   const TrialBase& base() const { return base_; }
   bool has_forward() const;
   bool can_merge() const;
+  bool heeds_rows() const;
 
   // Adapters with r = 2, lora_alpha = 4 and this dropout. Throws Error.
   InjectionPlan plan(const TrialBase& base, double dropout = 0) const;

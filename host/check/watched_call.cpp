@@ -82,6 +82,24 @@ void WatchedCall::finish() {
   }
   if (probe().counts_threads && thread_count() > threads_) {
     probe().report("no-threads", function_ + " started a thread that lives on");
+  } else if (probe().counts_threads && has_children()) {
+    probe().report("no-threads", function_ + " started a process");
+  }
+}
+
+void take_outputs(const std::string& function, tenon_status status, bool optional,
+                  const std::vector<tenon_tensor>& written, tenon_tensor* outputs) {
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    const std::string which = function + ": output " + std::to_string(i) + " ";
+    if (written[i] == nullptr) {
+      if (status == TENON_OK && !optional) probe().report("outputs", which + "was left empty");
+      continue;
+    }
+    std::string fault;
+    at::Tensor tensor = probe().take(written[i], fault);
+    if (status != TENON_OK) fault = "was written although the function failed";
+    if (!fault.empty()) probe().report("outputs", which + fault);
+    if (status == TENON_OK && tensor.defined()) outputs[i] = new_handle(std::move(tensor));
   }
 }
 

@@ -32,4 +32,9 @@ class WatchedCall {
   bool recorded_gradients_;
 };
 
+// Owned handles that a function wrote, checked and handed on as the host's own. `optional`: NULL is
+// a fine answer.
+void take_outputs(const std::string& function, tenon_status status, bool optional,
+                  const std::vector<tenon_tensor>& written, tenon_tensor* outputs);
+
 }  // namespace tenon

@@ -110,6 +110,7 @@ class AdaptedModel {
   void require(const std::vector<std::string>& names) const;
   void check_sites(const PlacedAdapter& adapter) const;
   void check_saved(const std::vector<std::string>& names) const;
+  void check_count(const std::vector<std::string>& names) const;
   bool open_sites(const PlacedAdapter& adapter);  // whether there are new ones
   Site open_site(const LayerSite& wanted) const;
   void put(PlacedAdapter& adapter);

@@ -74,6 +74,20 @@ void AdaptedModel::check_saved(const std::vector<std::string>& names) const {
   }
 }
 
+// A method may bound how many of its adapters run at once (tenon_method.max_active).
+void AdaptedModel::check_count(const std::vector<std::string>& names) const {
+  std::map<const Method*, std::vector<std::string>> by_method;
+  for (const std::string& name : names) by_method[adapter(name).method].push_back(name);
+  for (const auto& [method, together] : by_method) {
+    if (method == nullptr || method->max_active() == 0) continue;
+    if (together.size() <= method->max_active()) continue;
+    fail("the method " + method->name() + " runs at most " + std::to_string(method->max_active()) +
+             " adapter" + (method->max_active() == 1 ? "" : "s") + " at once, not " +
+             join(together) + " together",
+         "set fewer of them active at a time");
+  }
+}
+
 std::vector<LayerChoice> AdaptedModel::choose(const std::vector<std::string>& names) const {
   std::vector<LayerChoice> choices;
   choices.reserve(sites_.size());
@@ -171,6 +185,7 @@ void AdaptedModel::delete_adapter(const std::string& name) {
 void AdaptedModel::set_active(const std::vector<std::string>& names, bool trainable) {
   require(names);
   check_saved(names);
+  check_count(names);
   if (!merged_.empty()) {
     log::warning("Adapter cannot be set when the model is merged. Unmerging the model first.");
     unmerge();
@@ -197,7 +212,13 @@ void AdaptedModel::rescale(const std::string& name, double factor) {
   if (contains(merged_, name)) {
     fail("the adapter " + name + " is merged, so it cannot be rescaled", "unmerge it first");
   }
-  (*find_adapter(name))->rescale(factor);
+  PlacedAdapter& adapter = **find_adapter(name);
+  if (adapter.method != nullptr && !adapter.method->scales()) {
+    fail("the adapter " + name + " cannot be rescaled: adapters of the method " +
+             adapter.method->name() + " do not scale",
+         "a factor would change nothing; leave it out");
+  }
+  adapter.rescale(factor);
 }
 
 void AdaptedModel::merge(const std::vector<std::string>& names) {
@@ -211,6 +232,7 @@ void AdaptedModel::merge(const std::vector<std::string>& names) {
     return;
   }
   check_saved(all);
+  check_count(all);
   std::vector<std::vector<at::Tensor>> weights;
   for (const auto& [module, site] : sites_) weights.push_back(site.layer->merged_weights(all));
   std::size_t i = 0;

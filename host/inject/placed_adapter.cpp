@@ -91,6 +91,7 @@ std::unique_ptr<PlacedAdapter> place_adapter(const ModelData& model, const Injec
                                              std::uint64_t seed) {
   auto adapter = std::make_unique<PlacedAdapter>();
   adapter->config = plan.config;
+  adapter->method = plan.method;
   adapter->layers = plan.layers;
   const at::Generator generator = make_generator(seed);
   SharedTensors shared;

@@ -38,6 +38,7 @@ struct PlacedSlot {
 // An adapter with all its tensors, made for one model and ready to be put on it.
 struct PlacedAdapter {
   AdapterConfig config;
+  const Method* method = nullptr;
   std::vector<PlannedLayer> layers;  // what was planned, for records and listings
   std::vector<std::string> saved;    // paths of the modules that it saves whole
   std::vector<PlacedSlot> slots;

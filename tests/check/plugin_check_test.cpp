@@ -85,6 +85,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"half_gradient", "gradients", "the gradient of lora_offset at [0] is"},
         Fault{"idle_parameter", "parameters-train", "lora_idle receives no gradient"},
         Fault{"wrong_merge", "merge", "merged, output 0 differs by"},
+        Fault{"ignores_rows", "rows", "with every other row its own, output 0 differs by"},
         Fault{"leaves_gradients_off", "no-grad", "forward left gradient recording switched off"},
         Fault{"not_reentrant", "threads", "beside 3 other threads, output 0 differs"},
         Fault{"swallows_errors", "forced-errors",

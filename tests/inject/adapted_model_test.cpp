@@ -60,6 +60,18 @@ TEST(AdaptedModel, DisabledItRunsTheBaseAndComesBack) {
   EXPECT_TRUE(same(made.run(), made.base()));
 }
 
+TEST(AdaptedModel, AdaptersOfAMethodThatDoesNotScaleCannotBeRescaled) {
+  AdapterConfig config;
+  config.name = "factors";
+  config.method = "ia3";
+  config.target_modules = std::vector<std::string>{"seq.0"};
+  LoraModel made({lora("a", {"seq.0"}), config});
+  made.model.rescale("a", 0.5);
+  EXPECT_THAT(error_text([&] { made.model.rescale("factors", 0.5); }),
+              HasSubstr("the adapter factors cannot be rescaled: adapters of the method ia3 do not "
+                        "scale"));
+}
+
 TEST(AdaptedModel, TrainsAdaptersWhetherTheyAreActiveOrNot) {
   LoraModel made({lora("a", {"seq.0"}), lora("b", {"seq.0"})});
   made.model.set_active({"a", "b"}, /*trainable=*/false);
