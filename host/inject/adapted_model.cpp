@@ -168,7 +168,7 @@ void AdaptedModel::build_program() {
     }
   }
   std::vector<Replacement> replacements;
-  for (std::vector<LayerCall>& group : group_siblings(model_.graph, calls)) {
+  for (std::vector<LayerCall>& group : group_siblings(model_, calls)) {
     replacements.push_back(replace_siblings(std::move(group)));
   }
   program_ = std::make_unique<Program>(model_.graph, model_.tensors, std::move(replacements));

@@ -15,15 +15,17 @@ std::string parent_of(const std::string& path) {
   return dot == std::string::npos ? "" : path.substr(0, dot);
 }
 
-bool is_one_operator(const Region& region) {
-  return region.nodes.size() == 1 && region.inputs.size() == 1 && region.numbers.empty() &&
+bool is_one_operator(const ModelData& model, const Region& region) {
+  return !single_operator(model, region).empty() && region.inputs.size() == 1 &&
          region.outputs.size() == 1;
 }
 
 // Whether a node outside the group, between its first and its last, writes into an argument.
 bool is_disturbed(const Graph& graph, const std::vector<LayerCall>& group) {
   std::vector<std::int32_t> own;
-  for (const LayerCall& call : group) own.push_back(call.region->nodes[0]);
+  for (const LayerCall& call : group) {
+    own.insert(own.end(), call.region->nodes.begin(), call.region->nodes.end());
+  }
   const auto [first, last] = std::minmax_element(own.begin(), own.end());
   for (std::int32_t i = *first; i <= *last; ++i) {
     const bool outside = std::find(own.begin(), own.end(), i) == own.end();
@@ -51,12 +53,12 @@ Replacement replace_one(LayerCall call) {
 
 }  // namespace
 
-std::vector<std::vector<LayerCall>> group_siblings(const Graph& graph,
+std::vector<std::vector<LayerCall>> group_siblings(const ModelData& model,
                                                    const std::vector<LayerCall>& calls) {
   std::vector<std::vector<LayerCall>> groups;
   std::map<std::pair<ValueId, std::string>, std::size_t> open;  // input and parent -> group
   for (const LayerCall& call : calls) {
-    if (!is_one_operator(*call.region)) {
+    if (!is_one_operator(model, *call.region)) {
       groups.push_back({call});
       continue;
     }
@@ -65,7 +67,7 @@ std::vector<std::vector<LayerCall>> group_siblings(const Graph& graph,
     if (!is_new) {
       std::vector<LayerCall>& group = groups[place->second];
       group.push_back(call);
-      if (!is_disturbed(graph, group)) continue;
+      if (!is_disturbed(model.graph, group)) continue;
       group.pop_back();
       place->second = groups.size();
     }
@@ -80,7 +82,8 @@ Replacement replace_siblings(std::vector<LayerCall> group) {
   replacement.inputs = group[0].region->inputs;
   std::vector<SiblingRun> runs;
   for (LayerCall& call : group) {
-    replacement.nodes.push_back(call.region->nodes[0]);
+    replacement.nodes.insert(replacement.nodes.end(), call.region->nodes.begin(),
+                             call.region->nodes.end());
     replacement.outputs.push_back(call.region->outputs[0]);
     replacement.name += (replacement.name.empty() ? "" : ", ") + call.layer->path();
     runs.push_back({call.layer, std::move(call.program)});

@@ -24,7 +24,7 @@ struct LayerCall {
 // Sorts calls into groups that can run as one piece: layers of one parent module that read the same
 // tensor, and nothing else, in one operator each (query, key and value of an attention), as long as
 // nothing between them writes in place. Most groups hold one call; all keep their order.
-std::vector<std::vector<LayerCall>> group_siblings(const Graph& graph,
+std::vector<std::vector<LayerCall>> group_siblings(const ModelData& model,
                                                    const std::vector<LayerCall>& calls);
 
 // What stands in the graph for a group.

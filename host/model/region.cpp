@@ -7,6 +7,7 @@
 
 #include "model/contexts.h"
 #include "model/graph_walk.h"
+#include "model/linear_region.h"
 
 namespace tenon {
 namespace {
@@ -190,6 +191,7 @@ bool RegionFinder::runs_without_gradients(const Region& region) const {
 }
 
 std::string single_operator(const ModelData& model, const Region& region) {
+  if (is_linear(model, region)) return "aten::linear";
   if (region.nodes.size() != 1 || !region.numbers.empty()) return "";
   return model.graph.nodes[static_cast<std::size_t>(region.nodes[0])].target;
 }
