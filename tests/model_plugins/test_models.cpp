@@ -1,19 +1,15 @@
 // The tests' C++ models for `[model] plugin`: each with the Python model of the same name in
-// tests/parity/capture_test.py.
+// tests/parity/captured_models.py.
 #include <tenon/model_plugin.h>
 
-#include "capture/mlp_model.h"
-#include "capture/models.h"
+#include <algorithm>
+
+#include "capture/model_cases.h"
 
 namespace {
 
 using tenon::CallableModel;
 using tenon::ModelOptions;
-
-template <typename Model>
-CallableModel with(std::vector<at::Tensor> examples) {
-  return tenon::callable_model(std::make_shared<Model>(), std::move(examples));
-}
 
 CallableModel mlp(const ModelOptions& options) {
   return tenon::callable_model(tenon::Mlp(options.integer("hidden", 64)), {at::rand({4, 20})});
@@ -22,25 +18,34 @@ CallableModel sequential(const ModelOptions& options) {
   return tenon::callable_model(tenon::sequential_mlp(options.integer("hidden", 64)),
                                {at::rand({4, 20})});
 }
-CallableModel conv_net(const ModelOptions&) {
-  return with<tenon::ConvNetImpl>({at::randn({2, 3, 8, 8})});
-}
-CallableModel tagger(const ModelOptions&) {
-  return with<tenon::TaggerImpl>({at::randint(11, {3, 7}, at::kLong)});
-}
-CallableModel residual_net(const ModelOptions&) {
-  return with<tenon::ResidualNetImpl>({at::randn({2, 5, 6})});
-}
-CallableModel shared_layer(const ModelOptions&) {
-  return with<tenon::SharedLayerImpl>({at::randn({3, 4})});
-}
-CallableModel self_attention(const ModelOptions&) {
-  return with<tenon::SelfAttentionImpl>({at::randn({5, 3, 8})});
+
+struct Name {
+  char text[32]{};
+  template <std::size_t N>
+  constexpr Name(const char (&name)[N]) {  // NOLINT
+    std::copy_n(name, N, text);
+  }
+};
+
+// The model of this name in model_cases.h.
+template <Name name>
+CallableModel from_cases(const ModelOptions&) {
+  const auto cases = tenon::model_cases();
+  return std::ranges::find(cases, name.text, &tenon::ModelCase::name)->make();
 }
 
 }  // namespace
 
-TENON_MODEL_PLUGIN("test.models", "1.0.0", {"test.mlp", mlp}, {"test.sequential", sequential},
-                   {"test.conv_net", conv_net}, {"test.tagger", tagger},
-                   {"test.residual_net", residual_net}, {"test.shared_layer", shared_layer},
-                   {"test.self_attention", self_attention})
+TENON_MODEL_PLUGIN(
+    "test.models", "1.0.0", {"test.mlp", mlp}, {"test.sequential", sequential},
+    {"test.conv_net", from_cases<"conv_net">}, {"test.conv1d_net", from_cases<"conv1d_net">},
+    {"test.conv3d_net", from_cases<"conv3d_net">},
+    {"test.upsample_net", from_cases<"upsample_net">}, {"test.tagger", from_cases<"tagger">},
+    {"test.gru_net", from_cases<"gru_net">}, {"test.rnn_net", from_cases<"rnn_net">},
+    {"test.cells", from_cases<"cells">}, {"test.self_attention", from_cases<"self_attention">},
+    {"test.cross_attention", from_cases<"cross_attention">},
+    {"test.transformer_net", from_cases<"transformer_net">}, {"test.bag", from_cases<"bag">},
+    {"test.bilinear_net", from_cases<"bilinear_net">},
+    {"test.residual_net", from_cases<"residual_net">},
+    {"test.shared_layer", from_cases<"shared_layer">}, {"test.tied", from_cases<"tied">},
+    {"test.many_ways", from_cases<"many_ways">}, {"test.own_types", from_cases<"own_types">})

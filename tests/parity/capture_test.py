@@ -9,113 +9,19 @@ import sys
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
-from torch import nn
 
 import support
+from captured_models import CASES, Mlp, sequential
 
 PLUGINS = None
 
 
-class Mlp(nn.Module):
-    def __init__(self, hidden=64):
-        super().__init__()
-        self.first = nn.Linear(20, hidden)
-        self.second = nn.Linear(hidden, hidden)
-        self.last = nn.Linear(hidden, 2)
+def flat(output):
+    """The tensors of a forward's output, in order."""
+    if isinstance(output, torch.Tensor):
+        return [output]
+    return [tensor for part in output for tensor in flat(part)]
 
-    def forward(self, x):
-        x = torch.relu(self.second(torch.relu(self.first(x))))
-        return torch.log_softmax(self.last(x), -1)
-
-
-def sequential():
-    return nn.Sequential(
-        *(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)),
-        nn.LogSoftmax(-1),
-    )
-
-
-class ConvNet(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 8, 3, padding=1)
-        self.norm = nn.BatchNorm2d(8)
-        self.depthwise = nn.Conv2d(8, 8, 3, groups=8)
-        self.head = nn.Linear(32, 5)
-
-    def forward(self, x):
-        y = torch.max_pool2d(torch.relu(self.norm(self.conv(x))), 2)
-        return self.head(torch.relu(self.depthwise(y)).flatten(1))
-
-
-class Tagger(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.embedding = nn.Embedding(11, 6)
-        self.lstm = nn.LSTM(6, 5, num_layers=2, bidirectional=True, batch_first=True)
-        self.head = nn.Linear(10, 4)
-
-    def forward(self, ids):
-        return self.head(self.lstm(self.embedding(ids))[0])
-
-
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.norm = nn.LayerNorm(6)
-        self.fc = nn.Linear(6, 6)
-
-    def forward(self, x):
-        return x + self.fc(nn.functional.dropout(self.norm(x), 0.2, self.training))
-
-
-class ResidualNet(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.blocks = nn.ModuleList(Block() for _ in range(3))
-        self.head = nn.Linear(6, 2, bias=False)
-
-    def forward(self, x):
-        for block in self.blocks:
-            x = block(x)
-        return self.head(x)
-
-
-class SharedLayer(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(4, 4)
-
-    def forward(self, x):
-        return self.fc(torch.relu(self.fc(x)))
-
-
-class SelfAttention(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.attention = nn.MultiheadAttention(8, 2)
-
-    def forward(self, x):
-        return self.attention(x, x, x)[0]
-
-
-# name: (Python model, inputs of two batch sizes, target modules that PEFT adapts too)
-CASES = {
-    "mlp": (Mlp, [torch.rand(4, 20), torch.rand(9, 20)], ["first", "second"]),
-    "sequential": (sequential, [torch.rand(4, 20), torch.rand(9, 20)], ["0", "2"]),
-    "conv_net": (
-        ConvNet,
-        [torch.randn(2, 3, 8, 8), torch.randn(5, 3, 8, 8)],
-        ["conv", "depthwise", "head"],
-    ),
-    "tagger": (
-        Tagger,
-        [torch.randint(11, (3, 7)), torch.randint(11, (6, 4))],
-        ["embedding", "head"],
-    ),
-    "residual_net": (ResidualNet, [torch.randn(2, 5, 6), torch.randn(7, 3, 6)], ["fc", "head"]),
-    "shared_layer": (SharedLayer, [torch.randn(3, 4), torch.randn(8, 4)], ["fc"]),
-}
 
 
 class CaptureTest(support.ParityTest):
@@ -123,42 +29,54 @@ class CaptureTest(support.ParityTest):
         weights = self.workspace.write_tensors(module.state_dict())
         return {"plugin": f"test.{name}", "weights": weights}
 
-    def predict(self, model, x, adapter=None):
+    def predict(self, model, inputs, adapter=None):
+        """All outputs in order."""
+        names = ["input"] if len(inputs) == 1 else [f"input_{i}" for i in range(len(inputs))]
         outputs = self.workspace.new_path(".safetensors")
         self.workspace.tenon_ok(
             "predict",
             self.workspace.write_config({"model": model}),
             *("--plugin-dir", PLUGINS),
             *(("--adapter", adapter) if adapter else ()),
-            *("--inputs", self.workspace.write_tensors({"input": x})),
+            *("--inputs", self.workspace.write_tensors(dict(zip(names, inputs)))),
             *("--outputs", outputs),
         )
-        return load_file(outputs)["output_0"]
+        tensors = load_file(outputs)
+        return [tensors[f"output_{i}"] for i in range(len(tensors))]
+
+    def assert_same_outputs(self, actual, module, inputs):
+        with torch.no_grad():
+            expected = flat(module(*inputs))
+        self.assertEqual(len(actual), len(expected))
+        for one, other in zip(actual, expected):
+            self.assert_within(one, other, 1e-5)
 
     def test_forward_is_pytorchs(self):
         torch.manual_seed(0)
-        cases = {**CASES, "self_attention": (SelfAttention, [torch.randn(5, 3, 8)], [])}
-        for name, (make, inputs, _) in cases.items():
-            module = make().eval()
-            for x in inputs:
-                with self.subTest(model=name, shape=tuple(x.shape)), torch.no_grad():
-                    actual = self.predict(self.model(name, module), x)
-                    self.assert_within(actual, module(x), 1e-5)
+        for name, case in CASES.items():
+            module = case.build().eval()
+            inputs = case.inputs(7)
+            with self.subTest(model=name):
+                actual = self.predict(self.model(name, module), inputs)
+                self.assert_same_outputs(actual, module, inputs)
 
     def test_adapter_of_peft_gives_pefts_output(self):
         torch.manual_seed(0)
-        for name, (make, inputs, targets) in CASES.items():
-            module = make().eval()
+        for name, case in CASES.items():
+            if not case.targets:
+                continue
+            module = case.build().eval()
             model = self.model(name, module)
             config = LoraConfig(
-                r=8, lora_alpha=16, target_modules=targets, init_lora_weights=False
+                r=8, lora_alpha=16, target_modules=list(case.targets), init_lora_weights=False
             )
             peft = get_peft_model(module, config).eval()
             folder = self.workspace.new_path()
             peft.save_pretrained(folder)
-            for x in inputs:
-                with self.subTest(model=name, shape=tuple(x.shape)), torch.no_grad():
-                    self.assert_within(self.predict(model, x, folder), peft(x), 1e-5)
+            inputs = case.inputs(5)
+            with self.subTest(model=name):
+                actual = self.predict(model, inputs, folder)
+                self.assert_same_outputs(actual, peft, inputs)
 
     def test_training_gives_an_adapter_that_peft_loads(self):
         torch.manual_seed(0)
@@ -182,7 +100,7 @@ class CaptureTest(support.ParityTest):
         counts = peft.get_nb_trainable_parameters()
         self.assertEqual(run["all_params"], counts[1])
         with torch.no_grad():
-            self.assert_within(self.predict(model, x, folder), peft(x), 1e-5)
+            self.assert_within(self.predict(model, (x,), folder)[0], peft(x), 1e-5)
 
     def test_both_ways_of_writing_the_mlp_train_alike(self):
         torch.manual_seed(0)
