@@ -40,9 +40,10 @@ void add_plugin_verbs(CLI::App& app, CommandLine& line) {
   CLI::App* fresh = plugin->add_subcommand(
       "new", "Write a small plugin project that builds, passes the check and runs");
   fresh->add_option("folder", line.target, "The folder to make")->option_text(" ")->required();
-  fresh->add_option("--type", line.plugin_new.type, "The layer's type: acme.Fancy, torch.nn.LSTM")
-      ->required();
+  fresh->add_option("--type", line.plugin_new.type,
+                    "Adapters on layers of a type: acme.Fancy, torch.nn.LSTM");
   fresh->add_option("--method", line.plugin_new.method, "The method of adapting; default: lora");
+  fresh->add_option("--model", line.plugin_new.model, "A C++ model of this name: acme.mlp");
   add_output_flags(*fresh, line);
 }
 

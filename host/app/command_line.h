@@ -16,8 +16,9 @@ struct PluginCheckArguments {
 
 // Of `tenon plugin new`.
 struct PluginNewArguments {
-  std::string type;
-  std::string method = "lora";
+  std::string type;                   // of layers to adapt
+  std::optional<std::string> method;  // "lora" if not given
+  std::string model;                  // or a C++ model's name
 };
 
 // What the user typed, checked for form only.

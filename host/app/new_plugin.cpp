@@ -6,8 +6,8 @@
 #include <map>
 
 #include "app/new_plugin_texts.h"
+#include "app/project_files.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "check/trial_base.h"
 #include "inject/adapted_model.h"
 #include "model/declared_model.h"
@@ -16,8 +16,6 @@
 namespace tenon {
 namespace fs = std::filesystem;
 namespace {
-
-using Names = std::map<std::string, std::string>;
 
 constexpr std::size_t kBatches = 8;  // of the trial's own size, in the data to try it with
 
@@ -55,17 +53,6 @@ std::pair<std::string, std::string> split_type(const std::string& type) {
                          "torch.nn.LSTM"});
   }
   return {module, name};
-}
-
-std::string fill(std::string text, const Names& names) {
-  for (const auto& [name, value] : names) {
-    const std::string place = "@" + name + "@";
-    for (std::size_t at = text.find(place); at != std::string::npos; at = text.find(place, at)) {
-      text.replace(at, place.size(), value);
-      at += value.size();
-    }
-  }
-  return text;
 }
 
 // The SDK that stands beside this program: installed, or in the tree that it was built from.
@@ -123,15 +110,6 @@ void write_trial_data(const fs::path& file, const std::string& type) {
   write_tensor_file(file, {{"input", at::cat(inputs)}, {"labels", at::cat(labels)}});
 }
 
-void require_empty(const fs::path& folder) {
-  std::error_code failed;
-  if (!fs::exists(folder, failed)) return;
-  if (fs::is_directory(folder, failed) && fs::is_empty(folder, failed)) return;
-  throw Error({.stage = Stage::kOutput,
-               .message = folder.string() + " is there already and is not an empty folder",
-               .hint = "name a new one; nothing is overwritten"});
-}
-
 constexpr const char* kExportSection = R"(
 ## A model to try it on
 `python export_model.py` writes `model.pt2` and `train.safetensors` with your own class (it needs
@@ -146,7 +124,6 @@ std::vector<std::string> write_new_plugin(const NewPlugin& wanted) {
     throw Error({.stage = Stage::kCommandLine,
                  .message = "`" + wanted.method + "` is no name of a method"});
   }
-  require_empty(wanted.folder);
   const bool is_declared = can_declare_trial(wanted.type);
   const bool is_lora = wanted.method == "lora";
   const std::string vendor = module == "torch.nn" || module == "__main__"
@@ -154,27 +131,28 @@ std::vector<std::string> write_new_plugin(const NewPlugin& wanted) {
                                  : lower(module.substr(0, module.find('.')));
   const std::string name = wanted.method + "_" + lower(class_name);
   const fs::path include = include_folder();
-  Names names{{"TYPE", wanted.type},
-              {"METHOD", wanted.method},
-              {"CLASS", class_name},
-              {"MODULE", module},
-              {"NAME", name},
-              {"STRUCT", (is_lora ? "Lora" : "Adapted") + class_name},
-              {"PLUGIN_ID", vendor + "." + wanted.method + "-" + lower(class_name)},
-              {"LAYER_ID", vendor + "." + wanted.method + "-" + lower(class_name) + "-layer"},
-              {"INCLUDE", include.string()},
-              {"PREFIX", include.parent_path().string()},
-              {"EXPORT_SECTION", is_declared ? "" : kExportSection},
-              {"CHECK_MODEL", is_declared ? "" : " --model model.pt2 --layer layer"}};
+  ProjectNames names{
+      {"TYPE", wanted.type},
+      {"METHOD", wanted.method},
+      {"CLASS", class_name},
+      {"MODULE", module},
+      {"NAME", name},
+      {"STRUCT", (is_lora ? "Lora" : "Adapted") + class_name},
+      {"PLUGIN_ID", vendor + "." + wanted.method + "-" + lower(class_name)},
+      {"LAYER_ID", vendor + "." + wanted.method + "-" + lower(class_name) + "-layer"},
+      {"INCLUDE", include.string()},
+      {"PREFIX", include.parent_path().string()},
+      {"EXPORT_SECTION", is_declared ? "" : kExportSection},
+      {"CHECK_MODEL", is_declared ? "" : " --model model.pt2 --layer layer"}};
   if (is_declared) names["DECLARATION"] = declaration_text(*declared_trial_layer(wanted.type));
 
   namespace texts = new_plugin;
   std::string method_class = wanted.method + "Method";
   method_class[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(method_class[0])));
   names["METHOD_CLASS"] = method_class;
-  names["METHOD_STRUCT"] = wanted.is_new_method ? fill(texts::kMethodStruct, names) : "";
+  names["METHOD_STRUCT"] = wanted.is_new_method ? fill_in(texts::kMethodStruct, names) : "";
   names["PARTS"] = (wanted.is_new_method ? method_class + ", " : "") + names["STRUCT"];
-  std::vector<std::pair<std::string, std::string>> files{
+  ProjectFiles files{
       {name + ".cpp", is_lora ? texts::kLowRankSource : texts::kOffsetSource},
       {"CMakeLists.txt", texts::kCmakeLists},
       {"try.toml", std::string(is_declared ? texts::kTryDeclared : texts::kTryExported) +
@@ -182,18 +160,9 @@ std::vector<std::string> write_new_plugin(const NewPlugin& wanted) {
       {"README.md", texts::kReadme}};
   if (!is_declared) files.emplace_back("export_model.py", texts::kExportScript);
 
-  std::error_code failed;
-  fs::create_directories(wanted.folder, failed);
-  if (failed) {
-    throw Error({.stage = Stage::kOutput,
-                 .message = "the folder " + wanted.folder.string() +
-                            " cannot be made: " + failed.message()});
-  }
+  write_project(wanted.folder, files, names);
   std::vector<std::string> written;
-  for (const auto& [file, text] : files) {
-    write_file(wanted.folder / file, fill(text, names));
-    written.push_back(file);
-  }
+  for (const auto& [file, text] : files) written.push_back(file);
   if (is_declared) {
     write_trial_data(wanted.folder / "train.safetensors", wanted.type);
     written.emplace_back("train.safetensors");

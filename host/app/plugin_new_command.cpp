@@ -2,17 +2,39 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
+#include "app/new_model_plugin.h"
 #include "app/new_plugin.h"
+#include "base/error.h"
 #include "plugin/plugin_registry.h"
 
 namespace tenon {
+namespace {
+
+std::vector<std::string> write_project_of(const CommandLine& line) {
+  const PluginNewArguments& wanted = line.plugin_new;
+  if (wanted.type.empty() == wanted.model.empty()) {
+    throw Error({.stage = Stage::kCommandLine,
+                 .message = "plugin new needs --type or --model, and not both",
+                 .hint = "--type acme.Fancy for adapters on layers of a type, --model acme.mlp for "
+                         "a C++ model"});
+  }
+  if (wanted.model.empty()) {
+    const std::string method = wanted.method.value_or("lora");
+    const PluginRegistry plugins({}, line.plugin_directories);
+    const bool is_new = plugins.methods().find(method) == nullptr;
+    return write_new_plugin({line.target, wanted.type, method, is_new});
+  }
+  if (wanted.method) {
+    throw Error({.stage = Stage::kCommandLine,
+                 .message = "--method is for adapters on layers; a model has none"});
+  }
+  return write_new_model_plugin(line.target, wanted.model);
+}
+
+}  // namespace
 
 void plugin_new_command(const CommandLine& line) {
-  const std::string& method = line.plugin_new.method;
-  const PluginRegistry plugins({}, line.plugin_directories);
-  const bool is_new = plugins.methods().find(method) == nullptr;
-  const std::vector<std::string> files =
-      write_new_plugin({line.target, line.plugin_new.type, method, is_new});
+  const std::vector<std::string> files = write_project_of(line);
   if (line.json) {
     const nlohmann::ordered_json out{{"path", line.target.string()}, {"files", files}};
     std::cout << out.dump(2) << "\n";

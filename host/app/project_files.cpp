@@ -1,0 +1,44 @@
+#include "app/project_files.h"
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace tenon {
+namespace fs = std::filesystem;
+namespace {
+
+void require_empty(const fs::path& folder) {
+  std::error_code failed;
+  if (!fs::exists(folder, failed)) return;
+  if (fs::is_directory(folder, failed) && fs::is_empty(folder, failed)) return;
+  throw Error({.stage = Stage::kOutput,
+               .message = folder.string() + " is there already and is not an empty folder",
+               .hint = "name a new one; nothing is overwritten"});
+}
+
+}  // namespace
+
+std::string fill_in(std::string text, const ProjectNames& names) {
+  for (const auto& [name, value] : names) {
+    const std::string place = "@" + name + "@";
+    for (std::size_t at = text.find(place); at != std::string::npos; at = text.find(place, at)) {
+      text.replace(at, place.size(), value);
+      at += value.size();
+    }
+  }
+  return text;
+}
+
+void write_project(const fs::path& folder, const ProjectFiles& files, const ProjectNames& names) {
+  require_empty(folder);
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  if (failed) {
+    throw Error(
+        {.stage = Stage::kOutput,
+         .message = "the folder " + folder.string() + " cannot be made: " + failed.message()});
+  }
+  for (const auto& [file, text] : files) write_file(folder / file, fill_in(text, names));
+}
+
+}  // namespace tenon
