@@ -265,6 +265,8 @@ class Capture {
 }  // namespace
 
 CapturedModel capture_model(const CallableModel& model, const CaptureOptions& options) {
+  // Whatever the caller's own mode is.
+  const c10::InferenceMode normal(false);
   return Capture(model, options).run();
 }
 

@@ -38,6 +38,8 @@ RunConfig read(const Config& config) {
 
 std::shared_ptr<AdaptedState> adapt_data(ModelData data, const Config& given,
                                          const AdaptOptions& options) {
+  // A caller in inference mode wants an adapter that can be trained all the same.
+  const c10::InferenceMode normal(false);
   const RunConfig config = read(given);
   if (config.adapters.empty()) {
     throw Error({.stage = Stage::kConfig,
