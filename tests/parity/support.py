@@ -75,7 +75,8 @@ class Workspace:
         """Runs tenon and returns the finished process, whatever its exit status; `process` are
         further arguments of subprocess.run."""
         command = self.command(*arguments)
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, **process)
+        process = {"timeout": 120, **process}
+        return subprocess.run(command, capture_output=True, text=True, **process)
 
     def tenon_ok(self, *arguments, **process):
         done = self.tenon(*arguments, **process)
