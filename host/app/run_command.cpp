@@ -207,6 +207,7 @@ void run_full(const CommandLine& line, const RunConfig& config, ModelData data,
               const std::atomic<bool>& stop) {
   AdaptedModel model(std::move(data));
   model.train_base();
+  model.checkpoint(config.train->checkpoint);
   print(line, trainable_line(count_parameters(model)));
   const Outcome outcome = train_and_evaluate(line, config, model, stop);
   save_base(model, *config.output.model);
@@ -229,6 +230,7 @@ void run_command(const CommandLine& line, const std::atomic<bool>& stop) {
   AdaptedModel model(std::move(data));
   const std::vector<std::string> notes = add_adapters(
       model, config.adapters, plugins, {.seed = config.train->seed, .load_tensors = true});
+  model.checkpoint(config.train->checkpoint);
   print_adapters(line, model, notes);
   print(line, trainable_line(count_parameters(model)));
   const Outcome outcome = train_and_evaluate(line, config, model, stop);

@@ -6,22 +6,6 @@
 namespace tenon {
 namespace {
 
-// A string is one regular expression, a list is names (PEFT's distinction).
-ModuleRule read_rule(SectionReader& section, const char* key) {
-  const auto value = section.take(key, "string or list of strings", "");
-  if (!value) return {};
-  if (value->is_string()) {
-    const auto pattern = value->as_string();
-    return pattern ? ModuleRule(Regex{*pattern}) : ModuleRule();
-  }
-  if (!value->is_list()) {
-    value->fail_type("a regular expression or a list of names");
-    return {};
-  }
-  auto names = value->as_strings();
-  return names ? ModuleRule(*std::move(names)) : ModuleRule();
-}
-
 void read_layers_to_transform(SectionReader& section, std::vector<std::int64_t>& layers) {
   const auto value = section.take("layers_to_transform", "integer or list of integers", "");
   if (!value) return;
@@ -74,8 +58,8 @@ void read_adapter_section(SectionReader& section, RunConfig& config) {
   adapter.given = section.given();
   section.string("method", adapter.method);
   section.string("name", adapter.name);
-  adapter.target_modules = read_rule(section, "target_modules");
-  adapter.exclude_modules = read_rule(section, "exclude_modules");
+  section.module_rule("target_modules", adapter.target_modules);
+  section.module_rule("exclude_modules", adapter.exclude_modules);
   section.strings("target_parameters", adapter.target_parameters);
   section.strings("modules_to_save", adapter.modules_to_save);
   read_layers_to_transform(section, adapter.layers_to_transform);

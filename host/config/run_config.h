@@ -84,6 +84,7 @@ struct TrainConfig {
   std::optional<std::string> autocast;  // bfloat16 float16: forwards under autocast
   std::uint64_t seed = 0;
   std::int64_t threads = 0;           // 0: LibTorch's choice
+  ModuleRule checkpoint;              // modules whose gradient runs them once more
   bool full = false;                  // train every parameter, no adapter
   std::string batch_norm = "frozen";  // frozen train
   std::string location;

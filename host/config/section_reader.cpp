@@ -62,6 +62,18 @@ void SectionReader::paths(std::string_view key, std::vector<std::filesystem::pat
   assign(out, take(key, "list of paths", ""), &ConfigValue::as_paths);
 }
 
+void SectionReader::module_rule(std::string_view key, ModuleRule& out) {
+  const auto value = take(key, "string or list of strings", "");
+  if (!value) return;
+  if (value->is_string()) {
+    if (const auto pattern = value->as_string()) out = Regex{*pattern};
+  } else if (value->is_list()) {
+    if (auto names = value->as_strings()) out = *std::move(names);
+  } else {
+    value->fail_type("a regular expression or a list of names");
+  }
+}
+
 void SectionReader::options(std::string_view key, OptionTable& out,
                             std::map<std::string, Place>* places) {
   const auto value = take(key, "table", "");

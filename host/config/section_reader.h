@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/adapter_config.h"
 #include "config/config_value.h"
 #include "config/toml_reader.h"
 
@@ -62,6 +63,8 @@ class SectionReader {
   void numbers(std::string_view key, std::vector<double>& out, const Bounds& bounds = {});
   void strings(std::string_view key, std::vector<std::string>& out);
   void paths(std::string_view key, std::vector<std::filesystem::path>& out);
+  // A string is one regular expression, a list is names (PEFT's distinction).
+  void module_rule(std::string_view key, ModuleRule& out);
   void options(std::string_view key, OptionTable& out, std::map<std::string, Place>* places = {});
   // All keys that no method asked for, as plain values; none of them is unknown afterwards.
   void take_others(OptionTable& out, std::map<std::string, Place>& places);

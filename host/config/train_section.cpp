@@ -88,6 +88,7 @@ void read_train_section(SectionReader& section, RunConfig& config) {
   section.choice("autocast", train.autocast, {"bfloat16", "float16"});
   section.seed("seed", train.seed);
   section.integer("threads", train.threads, at_least(0));
+  section.module_rule("checkpoint", train.checkpoint);
   section.boolean("full", train.full);
   section.choice("batch_norm", train.batch_norm, {"frozen", "train"});
   if (section.has("epochs") && section.has("steps")) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "inject/checkpointed_modules.h"
 #include "inject/sibling_layers.h"
 #include "model/input_check.h"
 
@@ -42,6 +43,11 @@ void AdaptedModel::train_base() {
       tensor.crc32 = -1;
     }
   }
+}
+
+void AdaptedModel::checkpoint(const ModuleRule& modules) {
+  checkpointed_ = modules_to_checkpoint(model_, modules);
+  build_program();
 }
 
 std::vector<at::Tensor> AdaptedModel::trainable() const {
@@ -167,11 +173,15 @@ void AdaptedModel::build_program() {
       calls.push_back({site.layer.get(), &site.regions[i], site.programs[i]});
     }
   }
-  std::vector<Replacement> replacements;
+  std::vector<LayerReplacement> replacements;
   for (std::vector<LayerCall>& group : group_siblings(model_, calls)) {
-    replacements.push_back(replace_siblings(std::move(group)));
+    LayerReplacement& added = replacements.emplace_back();
+    for (const LayerCall& call : group) added.layers.push_back(call.layer);
+    added.replacement = replace_siblings(std::move(group));
   }
-  program_ = std::make_unique<Program>(model_.graph, model_.tensors, std::move(replacements));
+  program_ =
+      std::make_unique<Program>(model_.graph, model_.tensors,
+                                checkpoint_modules(model_, std::move(replacements), checkpointed_));
   row_layouts_ = std::make_unique<RowLayouts>();
 }
 

@@ -54,6 +54,9 @@ class AdaptedModel {
   std::span<const ModelTensor> base_tensors() const { return model_.tensors; }
   // Trains every parameter of the base itself ([train] full).
   void train_base();
+  // From now on training forwards keep only what goes into these modules, and their gradients run
+  // them once more ([train] checkpoint).
+  void checkpoint(const ModuleRule& modules);
   // What an optimizer works on: the base's and the adapters' tensors that require a gradient.
   std::vector<at::Tensor> trainable() const;
   // What a training forward writes by itself: running statistics.
@@ -125,6 +128,7 @@ class AdaptedModel {
   Adapters adapters_;
   std::vector<std::string> active_;
   std::vector<std::string> merged_;
+  std::vector<ModuleId> checkpointed_;
   bool enabled_ = true;
   std::unique_ptr<Program> program_;
   std::unique_ptr<RowLayouts> row_layouts_;  // of program_

@@ -27,16 +27,25 @@ CASES = {
     "MiniLM 16x128, lora_dropout 0.1": {
         "model": "minilm", "batch": 16, "length": 128, "steps": 8, "lora_dropout": 0.1
     },
+    "MiniLM 16x128, autocast bfloat16": {
+        "model": "minilm", "batch": 16, "length": 128, "steps": 8, "autocast": "bfloat16"
+    },
+    "PoolFormer m36, 2 images of 224": {
+        "model": "poolformer", "batch": 2, "length": 224, "steps": 4
+    },
 }
 # Who is measured: "floor" is the frozen model alone in Python, its forward and the gradient back to
-# the input of its first adapted layer, below which no adapter's step can come.
+# the input of its first adapted layer, below which no adapter's step can come. "compiled", with
+# --compile, is PEFT under torch.compile, its first step told apart.
 SIDES = ("tenon", "peft", "floor")
 ADAPTERS = {
     "mlp": {"r": 8, "lora_alpha": 8, "target_modules": ["seq.0", "seq.2"],
             "modules_to_save": ["seq.4"]},
     "minilm": {"r": 8, "lora_alpha": 8, "target_modules": ["query", "key", "value", "dense"]},
+    "poolformer": {"r": 8, "lora_alpha": 8, "target_modules": r".*\.mlp\.fc\d",
+                   "modules_to_save": ["head.fc"]},
 }
-LOSSES = {"mlp": "nll", "minilm": "cross_entropy"}
+LOSSES = {"mlp": "nll", "minilm": "cross_entropy", "poolformer": "cross_entropy"}
 LEARNING_RATE = 1e-3
 
 
@@ -72,6 +81,8 @@ class Bench:
         self.python = arguments.python
         self.threads = arguments.threads
         self.rounds = arguments.rounds
+        self.cases = {name: CASES[name] for name in CASES if arguments.only in name}
+        self.sides = (*SIDES, "compiled") if arguments.compile else SIDES
         self.folder = Path(folder)
         # LibTorch reads these at its start; [train] threads and set_num_threads say it again.
         self.environment = {
@@ -79,6 +90,7 @@ class Bench:
             "OMP_NUM_THREADS": str(self.threads),
             "MKL_NUM_THREADS": str(self.threads),
             "HF_HUB_OFFLINE": "1",
+            "TORCHINDUCTOR_CACHE_DIR": str(self.folder / "inductor"),
         }
 
     def prepare(self):
@@ -86,7 +98,7 @@ class Bench:
         subprocess.run(
             [
                 *(self.python, "-B", FOLDER / "prepare.py", self.folder),
-                *(json.dumps(CASES), json.dumps(ADAPTERS)),
+                *(json.dumps(self.cases), json.dumps(ADAPTERS)),
             ],
             check=True,
             env=self.environment,
@@ -94,13 +106,15 @@ class Bench:
 
     def measure(self, name):
         """Rounds of Tenon and PEFT in turn: machine noise meets both."""
-        measured = {side: Measured() for side in SIDES}
+        measured = {side: Measured() for side in self.sides}
         for each in range(self.rounds):
             for side in measured:
                 print(f"{name}: round {each + 1} of {self.rounds}, {side}", file=sys.stderr)
                 steps = CASES[name]["steps"]
+                if side == "compiled" and each == 0:  # later ones find it compiled
+                    measured[side].first_step_s.append(self.run(side, name, 1)[1])
                 measured[side].runs.append(self.run(side, name, steps)[0])
-                if side != "floor":
+                if side in ("tenon", "peft"):
                     measured[side].first_step_s.append(self.run(side, name, 1)[1])
         self.check_same_work(name, measured)
         return measured
@@ -114,6 +128,8 @@ class Bench:
         if "lora_dropout" in CASES[name]:
             return  # each draws masks of its own
         losses = [run.loss for side in ("tenon", "peft") for run in measured[side].runs]
+        if "autocast" in CASES[name]:  # rounded to 3 digits at each operator
+            losses = [round(loss, 1) for loss in losses]
         if max(losses) - min(losses) > 0.01 * abs(losses[0]) + 1e-3:
             sys.exit(f"error: {name}: the last losses differ, so the work did too: {losses}")
 
@@ -147,6 +163,7 @@ class Bench:
             f"batch_size = {case['batch']}",
             "shuffle = false",
             f"threads = {self.threads}",
+            *([f'autocast = "{case["autocast"]}"'] if "autocast" in case else []),
             "[output]",
             'directory = "tenon-adapter"',
             "force = true",
@@ -165,7 +182,9 @@ class Bench:
             "steps": steps,
             "threads": self.threads,
             "lora_dropout": case.get("lora_dropout", 0.0),
+            "autocast": case.get("autocast"),
             "floor": side == "floor",
+            "compile": side == "compiled",
         }
         begin = time.time()
         command = [self.python, "-B", FOLDER / "train_by_peft.py", json.dumps(task)]
@@ -232,6 +251,17 @@ def table(measured):
     return lines
 
 
+def compiled_table(measured):
+    """PEFT under torch.compile beside the two."""
+    lines = ["| case | PEFT compiled: step, ms | compiled / PEFT | Tenon / compiled | first step after, s |",
+             "|---|---:|---:|---:|---:|"]
+    for name, sides in measured.items():
+        compiled, peft, tenon = (sides[side].step_ms() for side in ("compiled", "peft", "tenon"))
+        lines.append(f"| {name} | {compiled:.2f} | {compiled / peft:.2f} | {tenon / compiled:.2f} "
+                     f"| {sides['compiled'].start_s():.1f} |")
+    return lines
+
+
 def losses_to(measured):
     """Where Tenon was slower or larger than PEFT."""
     return [f"{name}: {what}" for name, what, ours, theirs, *_ in rows(measured) if ours > theirs]
@@ -254,6 +284,7 @@ def parse_arguments():
     parser.add_argument("--tenon", type=Path, default=ROOT / "build" / "bin" / "tenon")
     parser.add_argument("--python", default=peers_python(), help="with the peers' packages")
     parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--compile", action="store_true", help="PEFT under torch.compile as well")
     parser.add_argument("--output", type=Path, help="a JSON file for all figures")
     arguments = parser.parse_args()
     if not arguments.tenon.exists():
@@ -270,11 +301,13 @@ def main():
         bench = Bench(arguments, folder)
         load = os.getloadavg()[0]  # before our own: figures of a busy machine mislead
         bench.prepare()
-        measured = {name: bench.measure(name) for name in CASES if arguments.only in name}
+        measured = {name: bench.measure(name) for name in bench.cases}
         print(f"{processor()}, {bench.threads} threads, medians of {bench.rounds} rounds in turn.")
         print(*bench.versions(), f"load before {load:.1f}", sep="; ")
         print("AdamW, LoRA r = 8; Tenon's first step includes saving and leaving.\n")
         print(*table(measured), sep="\n")
+        if arguments.compile:
+            print("", *compiled_table(measured), sep="\n")
         lost = losses_to(measured)
         print("\nTenon loses in: " + "; ".join(lost) if lost else "\nTenon loses in none of these.")
         if arguments.output:

@@ -21,7 +21,10 @@ BATCHES = 4  # the steps go round these
 
 def main():
     folder, cases, adapters = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+    used = {case["model"] for case in cases.values()}
     for name, lora in adapters.items():
+        if name not in used:
+            continue
         built = build(name)
         models.export_to(folder / f"{name}.pt2", built, training=True)
         torch.manual_seed(1)
@@ -38,6 +41,9 @@ def batches(case):
     if case["model"] == "mlp":
         x = torch.rand(rows, 20)
         return {"x": x, "labels": (x.sum(1) > 10).long()}
+    if case["model"] == "poolformer":
+        images = torch.rand(rows, 3, case["length"], case["length"])
+        return {"x": images, "labels": torch.arange(rows) % 3}
     ids = torch.randint(0, 30522, (rows, case["length"]))
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids[:, 0] % 2}
 

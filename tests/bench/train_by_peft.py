@@ -8,6 +8,7 @@ script has them and hold no more than it needs.
 """
 
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -36,8 +37,12 @@ def frozen(model, target_modules):
     """No parameter is trained; gradients are computed down to the first targeted layer."""
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    first = next(module for name, module in model.named_modules()
-                 if name.split(".")[-1] in target_modules or name in target_modules)
+    def is_target(name):
+        if isinstance(target_modules, str):
+            return re.fullmatch(target_modules, name)
+        return name.split(".")[-1] in target_modules or name in target_modules
+
+    first = next(module for name, module in model.named_modules() if is_target(name))
 
     def start_here(_, inputs):
         return tuple(tensor.detach().requires_grad_(True) for tensor in inputs)
@@ -59,6 +64,8 @@ def main():
         model = PeftModel.from_pretrained(
             built.model, folder / f"{task['model']}-adapter", is_trainable=True, config=config
         ).train()
+    run = torch.compile(model) if task["compile"] else model
+    dtype = getattr(torch, task["autocast"] or "bfloat16")
     data = load_file(folder / task["data"])
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=task["learning_rate"]) if trainable else None
@@ -71,7 +78,9 @@ def main():
         first = step * size % rows
         batch = {name: tensor[first : first + size] for name, tensor in data.items()}
         labels = batch.pop("labels")
-        loss = compute_loss(forward(built, model, batch), labels)
+        with torch.autocast("cpu", dtype, enabled=task["autocast"] is not None):
+            outputs = forward(built, run, batch)
+        loss = compute_loss(outputs.float(), labels)
         if optimizer:
             optimizer.zero_grad()
         loss.backward()

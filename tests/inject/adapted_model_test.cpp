@@ -257,5 +257,52 @@ TEST(AdaptedModel, AContainerSavedWholeRunsOnItsCopies) {
                                 "head.0.bias", "head.1.weight", "head.1.bias"));
 }
 
+// The gradients of the sum of the output's squares in all trained tensors.
+std::vector<at::Tensor> gradients(LoraModel& made) {
+  made.model.forward({made.input}, {.training = true})[0].square().sum().backward();
+  std::vector<at::Tensor> found;
+  for (at::Tensor& tensor : made.model.trainable()) {
+    found.push_back(tensor.grad().clone());
+    tensor.mutable_grad() = at::Tensor();
+  }
+  return found;
+}
+
+TEST(AdaptedModel, CheckpointedItTrainsTheSame) {
+  LoraModel made({lora("a", {"seq.0", "seq.2"})});
+  const at::Tensor output = made.run();
+  const std::vector<at::Tensor> wanted = gradients(made);
+  for (const ModuleRule& rule :
+       {ModuleRule(std::vector<std::string>{"seq"}), ModuleRule(Regex{"seq\\.[02]"})}) {
+    made.model.checkpoint(rule);
+    EXPECT_TRUE(same(made.run(), output));
+    const std::vector<at::Tensor> found = gradients(made);
+    ASSERT_EQ(found.size(), wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_TRUE(same(found[i], wanted[i]));
+  }
+}
+
+TEST(AdaptedModel, CheckpointStaysWhenAdaptersComeAndGo) {
+  LoraModel made({lora("a", {"seq.0"})});
+  made.model.checkpoint(std::vector<std::string>{"seq"});
+  made.add(lora("b", {"seq.2"}));
+  made.model.set_active({"a", "b"});
+  LoraModel plain({lora("a", {"seq.0"}), lora("b", {"seq.2"})});
+  plain.model.set_active({"a", "b"});
+  const std::vector<at::Tensor> found = gradients(made), wanted = gradients(plain);
+  ASSERT_EQ(found.size(), 4U);
+  for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_TRUE(same(found[i], wanted[i]));
+}
+
+TEST(AdaptedModel, NamesWhatCannotBeCheckpointed) {
+  LoraModel made({lora("a", {"seq.0"})});
+  EXPECT_THAT(error_text([&] { made.model.checkpoint(std::vector<std::string>{"sec"}); }),
+              HasSubstr("`sec` in [train] checkpoint matches no module; did you mean `seq`?"));
+  EXPECT_THAT(error_text([&] {
+                made.model.checkpoint(std::vector<std::string>{"seq", "seq.0"});
+              }),
+              HasSubstr("[train] checkpoint names `seq.0` and `seq`, which it lies in"));
+}
+
 }  // namespace
 }  // namespace tenon

@@ -1,0 +1,179 @@
+#include "inject/checkpointed_modules.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "base/error.h"
+#include "inject/rule_matcher.h"
+#include "model/checkpoint.h"
+#include "model/region.h"
+
+namespace tenon {
+namespace {
+
+const std::string& path_of(const ModelData& model, ModuleId module) {
+  return model.tree.modules[static_cast<std::size_t>(module)].path;
+}
+
+[[noreturn]] void fail(const std::string& message, const std::string& hint) {
+  throw Error({.stage = Stage::kInjection, .message = message, .hint = hint});
+}
+
+// A module's nodes as a program of their own, with the model's numbering of values.
+struct Block {
+  Region region;
+  std::vector<LayerReplacement> replacements;  // inside it, by the block's numbering of nodes
+};
+
+// What goes into a block: values, but not the model's own tensors, which the program holds.
+std::vector<ValueId> inputs_of(const ModelData& model, const Region& region) {
+  std::vector<ValueId> inputs = region.inputs;
+  std::erase_if(inputs, [&](ValueId id) {
+    return model.graph.values[static_cast<std::size_t>(id)].tensor >= 0;
+  });
+  inputs.insert(inputs.end(), region.numbers.begin(), region.numbers.end());
+  return inputs;
+}
+
+Graph graph_of(const ModelData& model, const Region& region) {
+  Graph graph;
+  graph.values = model.graph.values;
+  graph.contexts = model.graph.contexts;
+  for (const std::int32_t index : region.nodes) {
+    graph.nodes.push_back(model.graph.nodes[static_cast<std::size_t>(index)]);
+  }
+  graph.inputs = inputs_of(model, region);
+  for (const ValueId id : region.outputs) graph.outputs.push_back({id});
+  return graph;
+}
+
+// Takes the replacements that lie inside the block.
+void take_replacements(const ModelData& model, Block& block,
+                       std::vector<LayerReplacement>& replacements) {
+  std::map<std::int32_t, std::int32_t> place;  // of the model's nodes in the block
+  for (const std::int32_t index : block.region.nodes) {
+    place.emplace(index, static_cast<std::int32_t>(place.size()));
+  }
+  std::vector<LayerReplacement> outside;
+  for (LayerReplacement& each : replacements) {
+    std::vector<std::int32_t>& nodes = each.replacement.nodes;
+    const auto inside = std::count_if(nodes.begin(), nodes.end(),
+                                      [&](std::int32_t node) { return place.contains(node); });
+    if (inside == 0) {
+      outside.push_back(std::move(each));
+      continue;
+    }
+    if (inside != static_cast<std::ptrdiff_t>(nodes.size())) {
+      fail("`" + each.replacement.name + "` runs only in part inside `" +
+               path_of(model, block.region.module) + "`, so that cannot be checkpointed",
+           "name the module around them in [train] checkpoint");
+    }
+    for (std::int32_t& node : nodes) node = place.at(node);
+    block.replacements.push_back(std::move(each));
+  }
+  replacements = std::move(outside);
+}
+
+std::vector<at::Tensor> of_kind(const ModelData& model, const Region& region, ValueKind kind) {
+  std::vector<at::Tensor> tensors;
+  for (const std::int32_t index : region.tensors) {
+    const ModelTensor& tensor = model.tensors[static_cast<std::size_t>(index)];
+    if (tensor.kind == kind) tensors.push_back(tensor.tensor);
+  }
+  return tensors;
+}
+
+LayerReplacement fold(const ModelData& model, Block block) {
+  const Region& region = block.region;
+  LayerReplacement folded;
+  Replacement& replacement = folded.replacement;
+  replacement.nodes = region.nodes;
+  replacement.inputs = inputs_of(model, region);
+  replacement.outputs = region.outputs;
+  replacement.name = path_of(model, region.module);
+
+  std::vector<Replacement> inner;
+  for (LayerReplacement& each : block.replacements) {
+    inner.push_back(std::move(each.replacement));
+    folded.layers.insert(folded.layers.end(), each.layers.begin(), each.layers.end());
+  }
+  const auto program =
+      std::make_shared<const Program>(graph_of(model, region), model.tensors, std::move(inner));
+  replacement.function = [program, layers = folded.layers,
+                          parameters = of_kind(model, region, ValueKind::kParameter),
+                          buffers = of_kind(model, region, ValueKind::kBuffer)](
+                             std::vector<c10::IValue> values, const RunMode& mode) {
+    std::vector<at::Tensor> trained = parameters;
+    std::vector<at::Tensor> written = buffers;
+    for (const AdaptedLayer* layer : layers) {
+      for (const AdapterSlot* slot : layer->slots()) {
+        trained.insert(trained.end(), slot->parameters().begin(), slot->parameters().end());
+        for (const at::Tensor& weight : slot->weights()) {
+          if (!weight.defined()) continue;
+          (weight.requires_grad() ? trained : written).push_back(weight);
+        }
+      }
+    }
+    return run_checkpointed(
+        [program, mode](std::vector<c10::IValue> given) {
+          return program->run(std::move(given), mode);
+        },
+        std::move(values), std::move(trained), std::move(written));
+  };
+  return folded;
+}
+
+}  // namespace
+
+std::vector<ModuleId> modules_to_checkpoint(const ModelData& model, const ModuleRule& rule) {
+  RuleMatcher matcher("[train] checkpoint", rule);
+  std::vector<std::string> paths;
+  std::vector<ModuleId> modules;
+  for (std::size_t i = 1; i < model.tree.modules.size(); ++i) {
+    const std::string& path = paths.emplace_back(model.tree.modules[i].path);
+    if (!matcher.matches(path)) continue;
+    for (const ModuleId outer : modules) {
+      if (path.starts_with(path_of(model, outer) + ".")) {
+        fail("[train] checkpoint names `" + path + "` and `" + path_of(model, outer) +
+                 "`, which it lies in",
+             "name one of the two");
+      }
+    }
+    modules.push_back(static_cast<ModuleId>(i));
+  }
+  std::string unmatched;
+  for (const std::string& problem : matcher.unmatched(paths)) {
+    unmatched += (unmatched.empty() ? "" : "\n") + problem;
+  }
+  if (!unmatched.empty()) fail(unmatched, "`tenon tree` lists the modules");
+  return modules;
+}
+
+std::vector<Replacement> checkpoint_modules(const ModelData& model,
+                                            std::vector<LayerReplacement> replacements,
+                                            const std::vector<ModuleId>& modules) {
+  const RegionFinder finder(model);
+  std::vector<LayerReplacement> folded;
+  for (const ModuleId module : modules) {
+    const std::vector<Region> regions = finder.find(module);
+    if (regions.empty()) {
+      fail("[train] checkpoint names `" + path_of(model, module) +
+               "`, but the exported program runs no operator of it by itself",
+           "name a module that runs; `tenon tree` marks those that do not");
+    }
+    for (const Region& region : regions) {
+      Block block{region, {}};
+      take_replacements(model, block, replacements);
+      folded.push_back(fold(model, std::move(block)));
+    }
+  }
+  std::vector<Replacement> all;
+  for (auto* list : {&replacements, &folded}) {
+    for (LayerReplacement& each : *list) all.push_back(std::move(each.replacement));
+  }
+  return all;
+}
+
+}  // namespace tenon
