@@ -30,6 +30,11 @@ AdapterConfig effective_adapter_config(const AdapterConfig& config) {
   compare(config, "use_rslora", config.use_rslora, loaded.use_rslora, differing);
   compare(config, "use_dora", config.use_dora, loaded.use_dora, differing);
   compare(config, "lora_bias", config.lora_bias, loaded.lora_bias, differing);
+  compare(config, "bias", config.bias, loaded.bias, differing);
+  compare(config, "trainable_token_indices", config.trainable_tokens, loaded.trainable_tokens,
+          differing);
+  compare(config, "ensure_weight_tying", config.ensure_weight_tying, loaded.ensure_weight_tying,
+          differing);
   // Other starts no longer matter.
   if (changes_base(config.init_lora_weights) || changes_base(loaded.init_lora_weights)) {
     compare(config, "init_lora_weights", config.init_lora_weights, loaded.init_lora_weights,
@@ -56,6 +61,7 @@ AdapterConfig effective_adapter_config(const AdapterConfig& config) {
   if (config.given.contains("modules_to_save")) loaded.modules_to_save = config.modules_to_save;
   for (const std::string& key : config.given) loaded.lenient_keys.erase(key);
   if (config.given.contains("lora_dropout")) loaded.lora_dropout = config.lora_dropout;
+  loaded.autocast_adapter_dtype = config.autocast_adapter_dtype;
   loaded.name = config.name;
   // PEFT's type is known, the method that a config names must be the one of that type.
   if (config.given.contains("method")) loaded.method = config.method;

@@ -18,6 +18,7 @@
 #include "model/tensor_file.h"
 #include "plugin/plugin_registry.h"
 #include "train/data_source.h"
+#include "train/parameter_role.h"
 #include "train/trainer.h"
 
 namespace tenon {
@@ -231,6 +232,7 @@ void run_command(const CommandLine& line, const std::atomic<bool>& stop) {
   const std::vector<std::string> notes = add_adapters(
       model, config.adapters, plugins, {.seed = config.train->seed, .load_tensors = true});
   model.checkpoint(config.train->checkpoint);
+  if (config.train->optimizer == "lorafa") freeze_lora_a(model);
   print_adapters(line, model, notes);
   print(line, trainable_line(count_parameters(model)));
   const Outcome outcome = train_and_evaluate(line, config, model, stop);

@@ -18,6 +18,7 @@ TrainingTask training_task(const AdaptedModel& model, const TrainConfig& config)
   task.parameters = model.trainable();
   task.inputs = model.model().inputs;
   task.buffers = model.buffers();
+  task.roles = parameter_roles(model, task.parameters);
   const auto dtype = autocast_dtype(config);
   const at::DeviceType device =
       task.parameters.empty() ? at::kCPU : task.parameters[0].device().type();

@@ -1,5 +1,7 @@
 #include "config/lora_keys.h"
 
+#include <utility>
+
 #include "base/suggest.h"
 #include "config/lora_init.h"
 
@@ -39,6 +41,28 @@ void read_patterns(SectionReader& section, AdapterConfig& adapter) {
   }
 }
 
+// A list is for the model's input embedding, a table names embeddings.
+void read_token_rows(SectionReader& section, std::vector<TokenRows>& rules) {
+  const auto value = section.take("trainable_token_indices", "list of integers or table", "");
+  if (!value) return;
+  const auto read = [&](const std::string& module, const ConfigValue& rows) {
+    TokenRows rule{module, {}};
+    for (const ConfigValue& row : rows.items()) {
+      if (const auto token = row.as_integer(at_least(0))) rule.tokens.push_back(*token);
+    }
+    if (rows.items().empty()) rows.fail("names no token");
+    rules.push_back(std::move(rule));
+  };
+  if (value->is_list()) return read("", *value);
+  for (const ConfigValue& entry : value->entries("a list of integers")) {
+    if (entry.is_list()) {
+      read(entry.key(), entry);
+    } else {
+      entry.fail_type("a list of integers");
+    }
+  }
+}
+
 // What PEFT's LoraConfig refuses (lora/config.py, __post_init__).
 void check_lora_bias(const SectionReader& section, const AdapterConfig& adapter) {
   if (!adapter.lora_bias) return;
@@ -60,6 +84,10 @@ void read_lora_keys(SectionReader& section, AdapterConfig& adapter) {
   section.boolean("use_rslora", adapter.use_rslora);
   section.boolean("use_dora", adapter.use_dora);
   section.boolean("lora_bias", adapter.lora_bias);
+  section.choice("bias", adapter.bias, {"none", "all", "lora_only"});
+  read_token_rows(section, adapter.trainable_tokens);
+  section.boolean("ensure_weight_tying", adapter.ensure_weight_tying);
+  section.boolean("autocast_adapter_dtype", adapter.autocast_adapter_dtype);
   read_init(section, adapter.init_lora_weights);
   read_patterns(section, adapter);
   check_lora_bias(section, adapter);

@@ -65,7 +65,7 @@ struct DataConfig {
 // Names and defaults of the optimisers are torch.optim's; an unset optional takes that default.
 struct TrainConfig {
   std::string loss = "cross_entropy";  // nll cross_entropy mse bce_with_logits causal_lm output
-  std::string optimizer = "adamw";     // adamw adam sgd
+  std::string optimizer = "adamw";     // adamw adam sgd lorafa
   double learning_rate = 1e-3;
   std::array<double, 2> betas = {0.9, 0.999};
   double eps = 1e-8;
@@ -75,6 +75,9 @@ struct TrainConfig {
   double dampening = 0;
   bool nesterov = false;
   bool maximize = false;
+  std::optional<double> loraplus_lr_ratio;  // LoRA+: lora_B's learning rate over the others'
+  double loraplus_lr_embedding = 1e-6;
+  double loraplus_weight_decay = 0;
   std::optional<std::int64_t> epochs;  // at most one of epochs and steps; neither: one epoch
   std::optional<std::int64_t> steps;
   std::int64_t batch_size = 32;

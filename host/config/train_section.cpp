@@ -30,17 +30,39 @@ void check_optimizer(const SectionReader& section, const TrainConfig& train) {
   for (const OptimizerKey& known : kOptimizerKeys) {
     if (section.has(known.key) && known.is_adams != is_adam) {
       section.fail_at(known.key, std::string("is a setting of ") +
-                                     (known.is_adams ? "adamw and adam" : "sgd") +
+                                     (known.is_adams ? "adamw, adam and lorafa" : "sgd") +
                                      ", but the optimizer is " + train.optimizer);
     }
+  }
+  if (train.amsgrad && train.optimizer == "lorafa") {
+    section.fail_at("amsgrad", "is a setting of adamw and adam, but the optimizer is lorafa");
   }
   if (train.nesterov && !is_adam && (train.momentum <= 0 || train.dampening != 0)) {
     section.fail_at("nesterov", "needs a momentum and no dampening");
   }
 }
 
+// PEFT: create_loraplus_optimizer, whose groups have a weight decay of their own.
+void read_lora_plus(SectionReader& section, TrainConfig& train) {
+  section.number("loraplus_lr_ratio", train.loraplus_lr_ratio, above(0));
+  section.number("loraplus_lr_embedding", train.loraplus_lr_embedding, at_least(0));
+  section.number("loraplus_weight_decay", train.loraplus_weight_decay, at_least(0));
+  for (const char* key : {"loraplus_lr_embedding", "loraplus_weight_decay"}) {
+    if (section.has(key) && !train.loraplus_lr_ratio) {
+      section.fail_at(key, "needs `train.loraplus_lr_ratio`");
+    }
+  }
+  if (!train.loraplus_lr_ratio) return;
+  if (section.has("weight_decay")) {
+    section.fail_at("weight_decay", "has no effect under LoRA+; use `train.loraplus_weight_decay`");
+  }
+  if (train.optimizer == "lorafa") {
+    section.fail_at("loraplus_lr_ratio", "cannot be combined with `train.optimizer` = \"lorafa\"");
+  }
+}
+
 void read_optimizer(SectionReader& section, TrainConfig& train) {
-  section.choice("optimizer", train.optimizer, {"adamw", "adam", "sgd"});
+  section.choice("optimizer", train.optimizer, {"adamw", "adam", "sgd", "lorafa"});
   section.number("learning_rate", train.learning_rate, above(0));
   read_betas(section, train.betas);
   section.number("eps", train.eps, at_least(0));
@@ -50,6 +72,8 @@ void read_optimizer(SectionReader& section, TrainConfig& train) {
   section.number("dampening", train.dampening);
   section.boolean("nesterov", train.nesterov);
   section.boolean("maximize", train.maximize);
+  if (train.optimizer == "lorafa" && !section.has("eps")) train.eps = 1e-6;
+  read_lora_plus(section, train);
   check_optimizer(section, train);
 }
 
@@ -90,6 +114,9 @@ void read_train_section(SectionReader& section, RunConfig& config) {
   section.integer("threads", train.threads, at_least(0));
   section.module_rule("checkpoint", train.checkpoint);
   section.boolean("full", train.full);
+  if (train.full && (train.optimizer == "lorafa" || train.loraplus_lr_ratio)) {
+    section.fail_at("full", "trains no adapter, so LoRA+ and lorafa have nothing to do");
+  }
   section.choice("batch_norm", train.batch_norm, {"frozen", "train"});
   if (section.has("epochs") && section.has("steps")) {
     section.fail_at("steps", "and `train.epochs` exclude each other: give one of them");

@@ -31,7 +31,7 @@ void AdaptedLayer::add_to(LayerChoice& choice, const AdapterSlot& slot) const {
     if (!slot.weights()[i].defined()) continue;
     if (slot.layer_type() == nullptr) {
       choice.weights[i] = slot.weights()[i];
-      choice.is_saved_module = true;
+      choice.is_saved_module = choice.is_saved_module || slot.saves_module();
     } else {
       // The base that this adapter started from: what it took away is missing from any other base.
       const at::NoGradGuard no_grad;

@@ -54,7 +54,7 @@ std::vector<at::Tensor> AdaptedModel::trainable() const {
   std::vector<at::Tensor> tensors;
   for (const auto& adapter : adapters_) {
     for (const AddedTensor& added : adapter->tensors) {
-      if (added.tensor.requires_grad()) tensors.push_back(added.tensor);
+      if (added.trainable && added.tensor.requires_grad()) tensors.push_back(added.tensor);
     }
   }
   for (const ModelTensor& tensor : model_.tensors) {

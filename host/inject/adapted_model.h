@@ -112,6 +112,7 @@ class AdaptedModel {
   Adapters::const_iterator find_adapter(const std::string& name) const;
   void require(const std::vector<std::string>& names) const;
   void check_sites(const PlacedAdapter& adapter) const;
+  void check_bias(const PlacedAdapter& adapter) const;
   void check_saved(const std::vector<std::string>& names) const;
   void check_count(const std::vector<std::string>& names) const;
   bool open_sites(const PlacedAdapter& adapter);  // whether there are new ones

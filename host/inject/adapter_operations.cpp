@@ -88,6 +88,18 @@ void AdaptedModel::check_count(const std::vector<std::string>& names) const {
   }
 }
 
+// The base has one set of biases to train (PEFT: BaseTuner._check_new_adapter_config).
+void AdaptedModel::check_bias(const PlacedAdapter& adapter) const {
+  if (adapter.config.bias == "none") return;
+  for (const auto& other : adapters_) {
+    if (other->config.bias == "none") continue;
+    fail("only one adapter can have a bias: " + other->config.name + " has bias = \"" +
+             other->config.bias + "\" and " + adapter.config.name + " has bias = \"" +
+             adapter.config.bias + "\"",
+         "when using multiple adapters, set bias to \"none\" for all others");
+  }
+}
+
 std::vector<LayerChoice> AdaptedModel::choose(const std::vector<std::string>& names) const {
   std::vector<LayerChoice> choices;
   choices.reserve(sites_.size());
@@ -123,6 +135,7 @@ void AdaptedModel::add_adapter(std::unique_ptr<PlacedAdapter> adapter) {
   if (find_adapter(name) != adapters_.end()) {
     fail("Adapter with name '" + name + "' already exists.", "give it another name");
   }
+  check_bias(*adapter);
   check_sites(*adapter);
   const bool is_first = adapters_.empty();
   try {

@@ -24,6 +24,7 @@ class AdapterSlot {
     double scaling = 1;
     double dropout = 0;
     std::vector<at::Tensor> weights;  // by number, undefined where the base's stays; may be empty
+    bool saves_module = false;        // the weights are a module's that is saved whole
     std::shared_ptr<void> state;      // the plugin's own
   };
   explicit AdapterSlot(Parts parts);
@@ -35,6 +36,7 @@ class AdapterSlot {
   const LayerFacts& facts() const { return *parts_.facts; }
   const std::vector<at::Tensor>& parameters() const { return parts_.parameters; }
   const std::vector<at::Tensor>& weights() const { return parts_.weights; }
+  bool saves_module() const { return parts_.saves_module; }
   // As a plugin's call gets it.
   const tenon_adapter& table() const { return table_; }
   // The adapter's term, `factor` times what it was made with.

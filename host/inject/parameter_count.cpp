@@ -30,7 +30,9 @@ ParameterCount count_parameters(const AdaptedModel& model) {
   }
   for (const std::string& name : model.adapter_names()) {
     for (const AddedTensor& added : model.adapter(name).tensors) {
-      if (added.trainable) add(added.tensor);
+      if (!added.trainable) continue;
+      if (added.replaces_base) count.all -= added.tensor.numel();
+      add(added.tensor);
     }
   }
   return count;

@@ -7,13 +7,15 @@
 
 #include "inject/adapter_start.h"
 #include "inject/saved_module.h"
+#include "inject/trained_biases.h"
 #include "model/parameter_init.h"
 
 namespace tenon {
 namespace {
 
 void place_layer(const ModelData& model, const PlannedLayer& planned,
-                 const at::Generator& generator, SharedTensors& shared, PlacedAdapter& adapter) {
+                 const at::Generator& generator, const std::vector<TrainedBias>& biases,
+                 SharedTensors& shared, PlacedAdapter& adapter) {
   std::vector<at::Tensor> weights;
   for (const std::int32_t tensor : planned.tensors) {
     weights.push_back(model.tensors[static_cast<std::size_t>(tensor)].tensor);
@@ -35,10 +37,32 @@ void place_layer(const ModelData& model, const PlannedLayer& planned,
   parts.scaling = planned.scaling;
   parts.dropout = adapter.config.lora_dropout;
   parts.state = std::move(start.state);
+  parts.weights = biases_among(biases, planned.tensors);
   if (!start.residuals.empty()) parts.weights.resize(weights.size());
   for (auto& [number, residual] : start.residuals) parts.weights[number] = std::move(residual);
   adapter.slots.push_back({{planned.module, planned.tensors, planned.regions},
                            std::make_unique<AdapterSlot>(std::move(parts))});
+}
+
+// Biases outside the adapted layers run where the base's did.
+void place_biases(const ModelData& model, const InjectionPlan& plan,
+                  const std::vector<TrainedBias>& biases, PlacedAdapter& adapter) {
+  for (const TrainedBias& bias : biases) {
+    for (const std::string& key : bias.keys) {
+      // Of tied names one is trained, the others are only written.
+      adapter.tensors.push_back({.module = key,
+                                 .name = "",
+                                 .tensor = bias.copy,
+                                 .trainable = key == bias.keys.front(),
+                                 .replaces_base = true});
+    }
+  }
+  for (LayerSite& site : bias_sites(model, plan, biases)) {
+    AdapterSlot::Parts parts;
+    parts.adapter = adapter.config.name;
+    parts.weights = biases_among(biases, site.tensors);
+    adapter.slots.push_back({std::move(site), std::make_unique<AdapterSlot>(std::move(parts))});
+  }
 }
 
 // Gives the module tensors of its own: what runs in it reads the copies, everything else the
@@ -61,6 +85,7 @@ void place_saved_module(const ModelData& model, ModuleId module, PlacedAdapter& 
   for (LayerSite& site : saved_sites(model, module)) {
     AdapterSlot::Parts parts;
     parts.adapter = adapter.config.name;
+    parts.saves_module = true;
     for (const std::int32_t tensor : site.tensors) {
       const auto copy = copies.find(tensor);
       parts.weights.push_back(copy == copies.end() ? at::Tensor() : copy->second);
@@ -94,9 +119,10 @@ std::unique_ptr<PlacedAdapter> place_adapter(const ModelData& model, const Injec
   adapter->method = plan.method;
   adapter->layers = plan.layers;
   const at::Generator generator = make_generator(seed);
+  const std::vector<TrainedBias> biases = copy_biases(model, plan);
   SharedTensors shared;
   for (const PlannedLayer& planned : plan.layers) {
-    place_layer(model, planned, generator, shared, *adapter);
+    place_layer(model, planned, generator, biases, shared, *adapter);
   }
   for (const ModuleId module : plan.saved) {
     const std::string& path = model.tree.modules[static_cast<std::size_t>(module)].path;
@@ -105,6 +131,7 @@ std::unique_ptr<PlacedAdapter> place_adapter(const ModelData& model, const Injec
         adapter->saved, [&](const auto& outer) { return path.starts_with(outer + "."); });
     if (!is_inside) place_saved_module(model, module, *adapter);
   }
+  place_biases(model, plan, biases, *adapter);
   return adapter;
 }
 

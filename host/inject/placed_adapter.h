@@ -20,7 +20,9 @@ struct AddedTensor {
   at::Tensor tensor;
   bool trainable = true;
   bool is_buffer = false;  // of a module to save: running statistics
-  std::string key() const { return module + "." + name; }
+  // Runs in the place of a parameter of the base, so it counts once with that one.
+  bool replaces_base = false;
+  std::string key() const { return name.empty() ? module : module + "." + name; }
 };
 
 // Where a slot goes: a layer of the model and how it is found in the graph.

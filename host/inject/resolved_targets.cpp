@@ -75,7 +75,6 @@ void take_default(const ModelData& model, ResolvedTargets& resolved) {
 // What a config can say and no layer does yet.
 void refuse_missing(const AdapterConfig& config) {
   std::vector<std::string> missing;
-  if (config.bias != "none") missing.push_back("bias = \"" + config.bias + "\"");
   if (!config.trainable_tokens.empty()) missing.emplace_back("trainable_token_indices");
   if (config.ensure_weight_tying) missing.emplace_back("ensure_weight_tying");
   if (!config.autocast_adapter_dtype) missing.emplace_back("autocast_adapter_dtype = false");

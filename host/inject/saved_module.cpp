@@ -36,29 +36,31 @@ bool reads(const ModelData& model, const Node& node, const std::set<std::int32_t
 
 }  // namespace
 
-std::vector<LayerSite> saved_sites(const ModelData& model, ModuleId module) {
+std::vector<LayerSite> reading_sites(const ModelData& model,
+                                     const std::vector<std::int32_t>& tensors,
+                                     const std::function<bool(std::int32_t)>& counts) {
   const RegionFinder finder(model);
-  const std::vector<std::int32_t> owned = tensors_of(model, module);
-  const std::set<std::int32_t> own(owned.begin(), owned.end());
+  const std::set<std::int32_t> wanted(tensors.begin(), tensors.end());
 
   // The innermost modules that read the tensors, with those of their nodes that do; a module is a
   // leaf as long as no node below it lies in another.
   std::map<ModuleId, std::vector<std::int32_t>> readers;
-  std::set<ModuleId> containers;
+  std::set<ModuleId> containers{0};
   for (std::size_t i = 0; i < model.graph.nodes.size(); ++i) {
     const Node& node = model.graph.nodes[i];
-    if (!lies_in(node, module)) continue;
-    containers.insert(node.module_stack.begin(), node.module_stack.end() - 1);
-    if (reads(model, node, own)) {
-      readers[node.module_stack.back()].push_back(static_cast<std::int32_t>(i));
+    if (!node.module_stack.empty()) {
+      containers.insert(node.module_stack.begin(), node.module_stack.end() - 1);
     }
+    if (!counts(static_cast<std::int32_t>(i)) || !reads(model, node, wanted)) continue;
+    readers[node.module_stack.empty() ? 0 : node.module_stack.back()].push_back(
+        static_cast<std::int32_t>(i));
   }
   std::vector<LayerSite> sites;
   for (const auto& [inner, nodes] : readers) {
     LayerSite site;
     site.module = inner;
     if (containers.contains(inner)) {
-      site.tensors = owned;
+      site.tensors = tensors;
       for (const std::int32_t node : nodes) site.regions.push_back(finder.region_of(inner, {node}));
     } else {
       // In the order of an adapted layer's, so that one layer can hold both.
@@ -67,13 +69,21 @@ std::vector<LayerSite> saved_sites(const ModelData& model, ModuleId module) {
       for (const Region& region : site.regions) {
         for (const std::int32_t tensor : region.tensors) {
           const auto known = std::find(site.tensors.begin(), site.tensors.end(), tensor);
-          if (own.contains(tensor) && known == site.tensors.end()) site.tensors.push_back(tensor);
+          if (wanted.contains(tensor) && known == site.tensors.end()) {
+            site.tensors.push_back(tensor);
+          }
         }
       }
     }
     sites.push_back(std::move(site));
   }
   return sites;
+}
+
+std::vector<LayerSite> saved_sites(const ModelData& model, ModuleId module) {
+  return reading_sites(model, tensors_of(model, module), [&](std::int32_t node) {
+    return lies_in(model.graph.nodes[static_cast<std::size_t>(node)], module);
+  });
 }
 
 }  // namespace tenon

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "inject/placed_adapter.h"
@@ -11,5 +13,10 @@ namespace tenon {
 // as they are, and what it runs itself one operator at a time, since the operators of a container
 // need not follow each other.
 std::vector<LayerSite> saved_sites(const ModelData& model, ModuleId module);
+
+// The same for any tensors, read by the nodes for which `counts` holds.
+std::vector<LayerSite> reading_sites(const ModelData& model,
+                                     const std::vector<std::int32_t>& tensors,
+                                     const std::function<bool(std::int32_t)>& counts);
 
 }  // namespace tenon

@@ -5,9 +5,13 @@
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/eye.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/linalg_pinv.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <cmath>
 #include <utility>
 
 #include "base/error.h"
@@ -28,13 +32,26 @@ at::Tensor laid_out_like(const at::Tensor& gradient, const at::Tensor& parameter
   return copy;
 }
 
+// LoRA-FA: the step in lora_B that brings the update s B A closest to the whole weight's gradient.
+at::Tensor projected(const at::Tensor& gradient, const ParameterRole& role) {
+  const at::Tensor a = role.down.reshape({role.down.size(0), -1});
+  constexpr double kRidge = 1e-8;  // PEFT's
+  const at::Tensor square = at::mm(a, a.t()) + kRidge * at::eye(a.size(0), a.options());
+  const at::Tensor rows = gradient.reshape({gradient.size(0), -1});
+  return (at::mm(rows, at::linalg_pinv(square)) / (role.scaling * role.scaling))
+      .reshape(gradient.sizes());
+}
+
 }  // namespace
 
-Optimizer::Optimizer(std::vector<at::Tensor> parameters, const TrainConfig& config)
+Optimizer::Optimizer(std::vector<at::Tensor> parameters, const TrainConfig& config,
+                     std::vector<ParameterRole> roles)
     : parameters_(std::move(parameters)),
       states_(parameters_.size()),
       config_(config),
-      weight_decay_(config.weight_decay.value_or(config.optimizer == "adamw" ? 0.01 : 0.0)) {
+      roles_(std::move(roles)) {
+  roles_.resize(parameters_.size());
+  for (const ParameterRole& role : roles_) rates_.push_back(rates(role));
   if (config.optimizer == "sgd" && config.nesterov &&
       (config.momentum <= 0 || config.dampening != 0)) {
     throw Error{{.stage = Stage::kConfig,
@@ -42,6 +59,18 @@ Optimizer::Optimizer(std::vector<at::Tensor> parameters, const TrainConfig& conf
                  .hint = "set momentum, and leave dampening out",
                  .location = config.location}};
   }
+}
+
+// LoRA+ (Hayou et al. 2024, arXiv:2402.12354; PEFT: create_loraplus_optimizer).
+Optimizer::Rates Optimizer::rates(const ParameterRole& role) const {
+  if (!config_.loraplus_lr_ratio) {
+    return {config_.learning_rate,
+            config_.weight_decay.value_or(config_.optimizer == "adamw" ? 0.01 : 0.0)};
+  }
+  if (role.is_embedding) return {config_.loraplus_lr_embedding, config_.loraplus_weight_decay};
+  if (!role.is_up) return {config_.learning_rate, config_.loraplus_weight_decay};
+  return {config_.learning_rate * *config_.loraplus_lr_ratio,
+          role.decays ? config_.loraplus_weight_decay : 0};
 }
 
 void Optimizer::zero_grad() {
@@ -62,11 +91,16 @@ void Optimizer::step() {
     }
     if (states_[i].steps == 0) create_state(states_[i], dense);
     ++states_[i].steps;
-    add_to_call(calls, dense, laid_out_like(gradient, dense), states_[i]);
+    const bool is_projected = config_.optimizer == "lorafa" && roles_[i].down.defined();
+    add_to_call(calls, rates_[i], dense,
+                laid_out_like(is_projected ? projected(gradient, roles_[i]) : gradient, dense),
+                states_[i]);
   }
   for (const FusedCall& call : calls) {
     if (config_.optimizer == "sgd") {
       run_sgd(call);
+    } else if (config_.optimizer == "lorafa") {
+      run_lora_fa(call);
     } else {
       run_adam(call);
     }
@@ -85,18 +119,19 @@ void Optimizer::create_state(State& state, const at::Tensor& parameter) const {
   if (config_.amsgrad) state.max_exp_avg_sq = at::zeros_like(parameter);
 }
 
-void Optimizer::add_to_call(std::vector<FusedCall>& calls, const at::Tensor& parameter,
-                            const at::Tensor& gradient, const State& state) const {
+void Optimizer::add_to_call(std::vector<FusedCall>& calls, const Rates& rates,
+                            const at::Tensor& parameter, const at::Tensor& gradient,
+                            const State& state) const {
   FusedCall* call = nullptr;
   for (FusedCall& candidate : calls) {
     if (candidate.dtype == parameter.scalar_type() && candidate.device == parameter.device() &&
-        candidate.steps == state.steps) {
+        candidate.steps == state.steps && candidate.rates == rates) {
       call = &candidate;
     }
   }
   if (call == nullptr) {
     call = &calls.emplace_back(FusedCall{
-        parameter.scalar_type(), parameter.device(), state.steps, {}, {}, {}, {}, {}, {}});
+        rates, parameter.scalar_type(), parameter.device(), state.steps, {}, {}, {}, {}, {}, {}});
   }
   call->parameters.push_back(parameter);
   call->gradients.push_back(gradient);
@@ -108,8 +143,8 @@ void Optimizer::add_to_call(std::vector<FusedCall>& calls, const at::Tensor& par
 
 void Optimizer::run_sgd(const FusedCall& call) const {
   const bool first_step = call.steps == 1 && config_.momentum != 0;
-  at::_fused_sgd_(call.parameters, call.gradients, call.momentum_buffers, weight_decay_,
-                  config_.momentum, config_.learning_rate, config_.dampening, config_.nesterov,
+  at::_fused_sgd_(call.parameters, call.gradients, call.momentum_buffers, call.rates.weight_decay,
+                  config_.momentum, call.rates.learning_rate, config_.dampening, config_.nesterov,
                   config_.maximize, first_step);
 }
 
@@ -121,13 +156,29 @@ void Optimizer::run_adam(const FusedCall& call) const {
   const auto& [beta1, beta2] = config_.betas;
   if (config_.optimizer == "adam") {
     at::_fused_adam_(call.parameters, call.gradients, call.exp_avgs, call.exp_avg_sqs,
-                     call.max_exp_avg_sqs, counts, config_.learning_rate, beta1, beta2,
-                     weight_decay_, config_.eps, config_.amsgrad, config_.maximize);
+                     call.max_exp_avg_sqs, counts, call.rates.learning_rate, beta1, beta2,
+                     call.rates.weight_decay, config_.eps, config_.amsgrad, config_.maximize);
   } else {
     at::_fused_adamw_(call.parameters, call.gradients, call.exp_avgs, call.exp_avg_sqs,
-                      call.max_exp_avg_sqs, counts, config_.learning_rate, beta1, beta2,
-                      weight_decay_, config_.eps, config_.amsgrad, config_.maximize);
+                      call.max_exp_avg_sqs, counts, call.rates.learning_rate, beta1, beta2,
+                      call.rates.weight_decay, config_.eps, config_.amsgrad, config_.maximize);
   }
+}
+
+// PEFT: LoraFAOptimizer. It adds eps before it corrects the second moment's bias, and decays what
+// the step has made.
+void Optimizer::run_lora_fa(const FusedCall& call) const {
+  const at::Tensor count = at::full({}, static_cast<double>(call.steps),
+                                    at::TensorOptions(call.device).dtype(at::kFloat));
+  const std::vector<at::Tensor> counts(call.parameters.size(), count);
+  const auto& [beta1, beta2] = config_.betas;
+  const double correction = 1 - std::pow(beta2, static_cast<double>(call.steps));
+  at::_fused_adamw_(call.parameters, call.gradients, call.exp_avgs, call.exp_avg_sqs,
+                    call.max_exp_avg_sqs, counts, call.rates.learning_rate, beta1, beta2, 0,
+                    config_.eps / std::sqrt(correction), false, config_.maximize);
+  const double rest = 1 - call.rates.learning_rate * call.rates.weight_decay;
+  if (rest == 1) return;
+  for (const at::Tensor& parameter : call.parameters) parameter.mul_(rest);
 }
 
 }  // namespace tenon

@@ -6,15 +6,19 @@
 #include <vector>
 
 #include "config/run_config.h"
+#include "train/parameter_role.h"
 
 namespace tenon {
 
-// torch.optim's SGD, Adam and AdamW over a fixed list of parameters, one fused operator a step
-// (aten::_fused_sgd_, _fused_adam_, _fused_adamw_). Parameters without a gradient are skipped.
+// torch.optim's SGD, Adam and AdamW and PEFT's LoraFAOptimizer over a fixed list of parameters, one
+// fused operator a step for all that share their settings (aten::_fused_sgd_, _fused_adam_,
+// _fused_adamw_). Parameters without a gradient are skipped.
 class Optimizer {
  public:
   // Throws Error{Stage::kConfig} for settings that contradict each other.
-  Optimizer(std::vector<at::Tensor> parameters, const TrainConfig& config);
+  // `roles`: one for each parameter; none where no setting asks for them.
+  Optimizer(std::vector<at::Tensor> parameters, const TrainConfig& config,
+            std::vector<ParameterRole> roles = {});
   void zero_grad();  // drops the gradients
   void step();
 
@@ -29,8 +33,15 @@ class Optimizer {
     at::Tensor momentum_buffer;
   };
 
-  // Parallel lists for one fused call: same dtype, device and number of steps taken.
+  struct Rates {
+    double learning_rate = 0;
+    double weight_decay = 0;
+    bool operator==(const Rates&) const = default;
+  };
+
+  // Parallel lists for one fused call: same dtype, device, rates and number of steps taken.
   struct FusedCall {
+    Rates rates;
     at::ScalarType dtype;
     at::Device device;
     std::int64_t steps;
@@ -43,15 +54,18 @@ class Optimizer {
   };
 
   void create_state(State& state, const at::Tensor& parameter) const;
-  void add_to_call(std::vector<FusedCall>& calls, const at::Tensor& parameter,
+  Rates rates(const ParameterRole& role) const;
+  void add_to_call(std::vector<FusedCall>& calls, const Rates& rates, const at::Tensor& parameter,
                    const at::Tensor& gradient, const State& state) const;
   void run_sgd(const FusedCall& call) const;
   void run_adam(const FusedCall& call) const;
+  void run_lora_fa(const FusedCall& call) const;
 
   std::vector<at::Tensor> parameters_;
   std::vector<State> states_;
   TrainConfig config_;
-  double weight_decay_;
+  std::vector<Rates> rates_;
+  std::vector<ParameterRole> roles_;
 };
 
 }  // namespace tenon

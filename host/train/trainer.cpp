@@ -129,7 +129,7 @@ TrainingResult train(const TrainingTask& task, const Dataset& data, const TrainC
   BatchOrder order(data, task.inputs, config);
   const std::int64_t planned =
       config.steps.value_or(config.epochs.value_or(1) * order.steps_per_epoch());
-  Optimizer optimizer(task.parameters, config);
+  Optimizer optimizer(task.parameters, config, task.roles);
   LastGood last_good(changed_by_training(task));
   TrainingResult result;
   result.rows_left_out = order.rows_left_out();

@@ -12,6 +12,7 @@
 #include "config/run_config.h"
 #include "model/graph.h"
 #include "train/data_source.h"
+#include "train/parameter_role.h"
 
 namespace tenon {
 
@@ -24,6 +25,8 @@ struct TrainingTask {
   std::vector<InputSpec> inputs;
   // What a training forward itself writes (running statistics), so that it can be taken back too.
   std::vector<at::Tensor> buffers = {};
+  // One for each parameter, where the optimizer treats LoRA's matrices differently.
+  std::vector<ParameterRole> roles = {};
 };
 
 struct Evaluation {

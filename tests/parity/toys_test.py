@@ -70,6 +70,21 @@ CONVOLUTION_ROWS = [
     row("conv2d", target_modules=["conv"], lora_alpha=32, lora_bias=True),
     row("conv3d", target_modules=["conv"], lora_alpha=32, lora_bias=True),
 ]
+BIAS_ROWS = [
+    row("mlp", target_modules=["lin0"], bias="all"),
+    row("mlp", target_modules=["lin0"], bias="lora_only"),
+    row("mlp", target_modules=["lin0", "lin1"], bias="lora_only", use_dora=True),
+    row("mlp", target_modules=["lin0"], bias="all", lora_bias=True),
+    row("mlp_layernorm", target_modules=["lin0"], bias="all"),
+    row("deep_mlp", target_modules=["lin0"], bias="all"),
+    row("conv2d", target_modules=["conv"], bias="lora_only"),
+    row("conv2d", target_modules=["conv"], bias="all"),
+    row("emb_conv1d", target_modules=["emb", "conv1d"], bias="lora_only"),
+    row("emb_conv1d", target_modules=["emb"], bias="all"),
+    row("attention", target_modules=["mha"], bias="lora_only"),
+    row("attention", target_modules=["mha", "lin0"], bias="all"),
+    row("tower", target_modules=["q_proj"], bias="all"),
+]
 OTHER_ROWS = [
     row("attention", target_modules=["mha"]),
     row("attention", target_modules=["mha", "lin0"]),
@@ -93,7 +108,6 @@ REFUSED = [
         "trainable_token_indices",
         row("emb_conv1d", target_modules=["lin0"], trainable_token_indices={"emb": [0, 10]}),
     ),
-    ("bias", row("mlp", target_modules=["lin0"], bias="all")),
     ("aLoRA", row("mlp", target_modules=["lin0"], alora_invocation_tokens=[3, 4])),
 ]
 
@@ -135,6 +149,7 @@ class ToysTest(ParityTest):
     test_dora = for_each(DORA_ROWS)(exchange)
     test_embeddings = for_each(EMBEDDING_ROWS)(exchange)
     test_convolutions = for_each(CONVOLUTION_ROWS)(exchange)
+    test_biases = for_each(BIAS_ROWS)(exchange)
     test_others = for_each(OTHER_ROWS)(exchange)
 
     def test_starts_from_the_bases_weight(self):

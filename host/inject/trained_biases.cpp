@@ -1,0 +1,132 @@
+#include "inject/trained_biases.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "inject/saved_module.h"
+
+namespace tenon {
+namespace {
+
+bool is_bias(std::string_view name) { return name == "bias" || name.ends_with(".bias"); }
+
+std::vector<std::string> bias_names(const ModelTensor& tensor) {
+  std::vector<std::string> names;
+  if (is_bias(tensor.name)) names.push_back(tensor.name);
+  for (const std::string& alias : tensor.aliases) {
+    if (is_bias(alias)) names.push_back(alias);
+  }
+  return names;
+}
+
+// Whether a plugin wraps the layer's own child too, as it wraps an attention's out_proj: its
+// parameters are named "base_layer.out_proj.lora_A.weight".
+bool wraps_child(const PlannedLayer& layer, const std::string& child) {
+  const std::string prefix = "base_layer." + child + ".lora_";
+  return std::ranges::any_of(
+      layer.parameters, [&](const ParameterSpec& spec) { return spec.name.starts_with(prefix); });
+}
+
+// PEFT puts a `base_layer` between each layer that it wraps and what the layer had before.
+std::string peft_name(const std::string& name, const InjectionPlan& plan) {
+  for (const PlannedLayer& layer : plan.layers) {
+    const std::string& path = layer.facts->description().module_path;
+    if (!name.starts_with(path + ".")) continue;
+    std::string rest = name.substr(path.size() + 1);
+    const std::size_t dot = rest.rfind('.');
+    if (dot != std::string::npos && wraps_child(layer, rest.substr(0, dot))) {
+      rest.insert(dot, ".base_layer");
+    }
+    return path + ".base_layer." + rest;
+  }
+  return name;
+}
+
+// "lora_only": the biases of what is wrapped.
+std::set<std::int32_t> biases_of_layers(const InjectionPlan& plan) {
+  std::set<std::int32_t> biases;
+  for (const PlannedLayer& layer : plan.layers) {
+    const auto& weights = layer.facts->description().weights;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      const std::string& name = weights[i].name;
+      if (!is_bias(name)) continue;
+      const std::size_t dot = name.rfind('.');
+      if (dot == std::string::npos || wraps_child(layer, name.substr(0, dot))) {
+        biases.insert(layer.tensors[i]);
+      }
+    }
+  }
+  return biases;
+}
+
+bool is_saved(const ModelData& model, const InjectionPlan& plan, const ModelTensor& tensor) {
+  return std::ranges::any_of(plan.saved, [&](ModuleId id) {
+    return tensor.name_in(model.tree.modules[static_cast<std::size_t>(id)].path).has_value();
+  });
+}
+
+}  // namespace
+
+std::vector<TrainedBias> copy_biases(const ModelData& model, const InjectionPlan& plan) {
+  std::vector<TrainedBias> biases;
+  if (plan.config.bias == "none") return biases;
+  const bool all = plan.config.bias == "all";
+  const std::set<std::int32_t> of_layers = biases_of_layers(plan);
+  for (std::size_t i = 0; i < model.tensors.size(); ++i) {
+    const ModelTensor& tensor = model.tensors[i];
+    const auto number = static_cast<std::int32_t>(i);
+    if (tensor.kind != ValueKind::kParameter || !tensor.tensor.is_floating_point()) continue;
+    if (!all && !of_layers.contains(number)) continue;
+    const std::vector<std::string> names = bias_names(tensor);
+    if (names.empty() || is_saved(model, plan, tensor)) continue;
+    TrainedBias bias{number, {}, tensor.tensor.detach().clone(at::MemoryFormat::Contiguous)};
+    for (const std::string& name : names) bias.keys.push_back(peft_name(name, plan));
+    bias.copy.requires_grad_(true);
+    biases.push_back(std::move(bias));
+  }
+  if (biases.empty()) {
+    throw Error({.stage = Stage::kInjection,
+                 .message = "bias = \"" + plan.config.bias + "\" trains nothing: " +
+                            (all ? "the model has" : "the adapted layers have") + " no bias",
+                 .hint = "leave bias out",
+                 .location = plan.config.location});
+  }
+  return biases;
+}
+
+std::vector<at::Tensor> biases_among(const std::vector<TrainedBias>& biases,
+                                     const std::vector<std::int32_t>& tensors) {
+  std::vector<at::Tensor> found(tensors.size());
+  bool any = false;
+  for (const TrainedBias& bias : biases) {
+    const auto place = std::ranges::find(tensors, bias.tensor);
+    if (place == tensors.end()) continue;
+    found[static_cast<std::size_t>(place - tensors.begin())] = bias.copy;
+    any = true;
+  }
+  return any ? found : std::vector<at::Tensor>();
+}
+
+std::vector<LayerSite> bias_sites(const ModelData& model, const InjectionPlan& plan,
+                                  const std::vector<TrainedBias>& biases) {
+  if (biases.empty()) return {};
+  std::set<std::int32_t> taken;  // nodes
+  for (const PlannedLayer& layer : plan.layers) {
+    for (const Region& region : layer.regions) {
+      taken.insert(region.nodes.begin(), region.nodes.end());
+    }
+  }
+  const std::set<ModuleId> saved(plan.saved.begin(), plan.saved.end());
+  std::vector<std::int32_t> tensors;
+  for (const TrainedBias& bias : biases) tensors.push_back(bias.tensor);
+  return reading_sites(model, tensors, [&](std::int32_t node) {
+    const auto& stack = model.graph.nodes[static_cast<std::size_t>(node)].module_stack;
+    return !taken.contains(node) &&
+           std::ranges::none_of(stack, [&](ModuleId id) { return saved.contains(id); });
+  });
+}
+
+}  // namespace tenon

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "inject/adapted_model.h"
+
+namespace tenon {
+
+// What an optimizer that treats LoRA's matrices differently must know of a parameter.
+struct ParameterRole {
+  bool is_up = false;         // lora_B, or of one dimension (LoRA+'s faster group)
+  bool is_embedding = false;  // a matrix of an embedding's pair
+  bool decays = true;         // neither a bias nor a LayerNorm's
+  at::Tensor down;            // of lora_B: its lora_A
+  double scaling = 1;         // of lora_B: its layer's
+};
+
+// One for each of `parameters`, which are trainable tensors of the model.
+std::vector<ParameterRole> parameter_roles(const AdaptedModel& model,
+                                           const std::vector<at::Tensor>& parameters);
+
+// LoRA-FA trains no lora_A (Zhang et al. 2023, arXiv:2308.03303). Throws Error{kConfig} for
+// adapters that have other pairs than a matrix's.
+void freeze_lora_a(const AdaptedModel& model);
+
+}  // namespace tenon
