@@ -37,6 +37,14 @@ std::string mismatch(const at::Tensor& from, const at::Tensor& to) {
   return "";
 }
 
+// Under bias = "all" PEFT writes the biases of a module to save three times: its own, the base's,
+// and the trained ones once more under the wrapper's name.
+bool is_repeated_bias(const AdapterConfig& config, const std::string& key) {
+  return config.bias == "all" && key.ends_with("bias") &&
+         (key.find(".original_module.") != std::string::npos ||
+          key.find(".modules_to_save.") != std::string::npos);
+}
+
 struct Fit {
   std::vector<std::pair<at::Tensor, at::Tensor>> copies;  // from, to
   std::string problems;
@@ -61,6 +69,7 @@ Fit fit_tensors(const AdapterFiles& files, const std::vector<AdapterTensor>& par
     unused.erase(found);
   }
   for (const auto& [key, tensor] : unused) {
+    if (is_repeated_bias(files.config, key)) continue;
     report(key, "in the file, but the adapted model has no such parameter");
   }
   return fit;

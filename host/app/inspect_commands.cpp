@@ -57,7 +57,10 @@ Json plan_json(const AdaptedModel& model, const std::vector<std::string>& notes)
     for (const std::string& path : adapter.saved) add_once(out["modules_to_save"], path);
     for (const PlannedLayer& layer : adapter.layers) {
       const LayerFacts::Description& facts = layer.facts->description();
-      add_once(out["targeted_module_names"], facts.module_path);
+      // Rows of an embedding beside LoRA are no target of it.
+      if (layer.layer_type->method() == adapter.config.method) {
+        add_once(out["targeted_module_names"], facts.module_path);
+      }
       Json parameters = Json::array();
       for (const AddedTensor& added : adapter.tensors) {
         if (added.module != facts.module_path) continue;

@@ -15,19 +15,20 @@ PluginCall call_of(const PlannedLayer& planned, const char* function) {
   return {Stage::kInjection, *planned.facts, planned.layer_type->plugin(), function};
 }
 
-// PEFT keeps adapters of a half-precision base in float32 (autocast_adapter_dtype).
-at::ScalarType adapter_dtype(const ParameterSpec& spec, const LayerFacts& facts) {
+// PEFT keeps adapters of a half-precision base in float32, unless autocast_adapter_dtype is off.
+at::ScalarType adapter_dtype(const ParameterSpec& spec, const PlannedLayer& planned) {
   if (spec.dtype >= 0) return static_cast<at::ScalarType>(spec.dtype);
-  for (const WeightFacts& weight : facts.description().weights) {
+  for (const WeightFacts& weight : planned.facts->description().weights) {
     const auto dtype = static_cast<at::ScalarType>(weight.dtype);
     if (dtype == at::kDouble) return at::kDouble;
+    if (planned.in_base_dtype && at::isFloatingType(dtype)) return dtype;
   }
   return at::kFloat;
 }
 
 at::Tensor make_parameter(const PlannedLayer& planned, const ParameterSpec& spec,
                           const at::Generator& generator) {
-  at::Tensor tensor = at::empty(spec.shape, adapter_dtype(spec, *planned.facts));
+  at::Tensor tensor = at::empty(spec.shape, adapter_dtype(spec, planned));
   try {
     initialise(tensor, spec.init, spec.init_a, spec.init_b, generator);
   } catch (const std::invalid_argument& misfit) {

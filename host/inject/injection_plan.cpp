@@ -14,6 +14,8 @@
 #include "inject/resolved_targets.h"
 #include "inject/shared_parameters.h"
 #include "inject/target_matcher.h"
+#include "inject/tied_layers.h"
+#include "inject/token_rows.h"
 #include "inject/weight_targets.h"
 #include "model/owned_tensors.h"
 
@@ -113,6 +115,9 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
     plan.saved.push_back(ids.at(path));
     check_saved(model, finder, plan.saved.back(), problems);
   }
+  plan_token_rows(model, planner, plugins, plan, problems);
+  check_tied_layers(model, plan, problems);
+  for (PlannedLayer& layer : plan.layers) layer.in_base_dtype = !config.autocast_adapter_dtype;
   for (const RefusedPlugin& refused : plugins.refused()) {
     if (!problems.empty()) {
       hints.push_back("a plugin was refused: " + refused.path.string() + ": " + refused.reason);

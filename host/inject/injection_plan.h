@@ -21,8 +21,10 @@ struct PlannedLayer {
   std::vector<Region> regions;        // one for each call
   std::vector<ParameterSpec> parameters;
   double scaling = 1;
-  OptionTable options;      // as the plugin saw them
-  OptionTable own_options;  // of these, the plugin's own
+  ModuleId parameters_of = kNoModule;  // another layer's, shared with it (tied embeddings)
+  bool in_base_dtype = false;          // its parameters are no wider than the base's weights
+  OptionTable options;                 // as the plugin saw them
+  OptionTable own_options;             // of these, the plugin's own
 };
 
 // The whole of one adapter's injection, planned before anything is committed.

@@ -43,6 +43,22 @@ PlannedLayer LayerPlanner::plan(ModuleId id, std::vector<std::string>& notes) co
   return plan_whole(module, id, options_.method_keys(module.path), notes);
 }
 
+PlannedLayer LayerPlanner::plan(ModuleId id, const LayerType& layer_type,
+                                OptionTable options) const {
+  const Module& module = model_.tree.modules[static_cast<std::size_t>(id)];
+  PlannedLayer layer;
+  layer.module = id;
+  layer.regions = live_regions(module, id);
+  layer.layer_type = &layer_type;
+  layer.options = std::move(options);
+  const std::vector<std::string> names = take_tensors(module, layer);
+  check_weights_run(module, layer);
+  layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names));
+  tenon_setup setup{layer.options, {}, {}};
+  layer.parameters = layer.layer_type->declare(*layer.facts, setup);
+  return layer;
+}
+
 PlannedLayer LayerPlanner::plan_whole(const Module& module, ModuleId id, OptionTable keys,
                                       std::vector<std::string>& notes) const {
   PlannedLayer layer;

@@ -22,6 +22,8 @@ class LayerPlanner {
   // These throw Error{kInjection} if the layer cannot be adapted; `notes` gets what is worth
   // saying.
   PlannedLayer plan(ModuleId id, std::vector<std::string>& notes) const;
+  // By a layer type of another method, whose options these are.
+  PlannedLayer plan(ModuleId id, const LayerType& layer_type, OptionTable options) const;
   // Parameters of one module, each adapted alone.
   PlannedLayer plan(const ParameterTargets& targets, std::vector<std::string>& notes) const;
 

@@ -7,11 +7,23 @@
 
 #include "inject/adapter_start.h"
 #include "inject/saved_module.h"
+#include "inject/tied_layers.h"
 #include "inject/trained_biases.h"
 #include "model/parameter_init.h"
 
 namespace tenon {
 namespace {
+
+// With the parameters of another layer, which is placed already.
+AdapterStart follow_adapter(const PlannedLayer& planned, const PlacedAdapter& adapter) {
+  const auto owner = std::ranges::find(adapter.slots, planned.parameters_of,
+                                       [](const PlacedSlot& slot) { return slot.site.module; });
+  AdapterStart start;
+  start.parameters = owner->slot->parameters();
+  const tenon_setup setup{planned.options, planned.parameters, {}};
+  start.state = planned.layer_type->prepare(planned.facts, setup);
+  return start;
+}
 
 void place_layer(const ModelData& model, const PlannedLayer& planned,
                  const at::Generator& generator, const std::vector<TrainedBias>& biases,
@@ -20,11 +32,14 @@ void place_layer(const ModelData& model, const PlannedLayer& planned,
   for (const std::int32_t tensor : planned.tensors) {
     weights.push_back(model.tensors[static_cast<std::size_t>(tensor)].tensor);
   }
-  AdapterStart start = start_adapter(planned, weights, generator, shared);
+  AdapterStart start = planned.parameters_of == kNoModule
+                           ? start_adapter(planned, weights, generator, shared)
+                           : follow_adapter(planned, adapter);
   for (std::size_t i = 0; i < planned.parameters.size(); ++i) {
     const ParameterSpec& spec = planned.parameters[i];
     // A shared one lies outside all modules and is added once.
     if (spec.is_shared() && adapter.has_shared(spec.shared_key)) continue;
+    if (planned.parameters_of != kNoModule) continue;
     adapter.tensors.push_back({spec.is_shared() ? "" : planned.facts->description().module_path,
                                spec.is_shared() ? spec.shared_key : spec.file_name,
                                start.parameters[i], spec.trainable()});
@@ -65,12 +80,46 @@ void place_biases(const ModelData& model, const InjectionPlan& plan,
   }
 }
 
+using Copies = std::map<std::int32_t, at::Tensor>;  // by number of ModelData::tensors
+
+void place_copies(const Copies& copies, LayerSite site, PlacedAdapter& adapter) {
+  AdapterSlot::Parts parts;
+  parts.adapter = adapter.config.name;
+  parts.saves_module = true;
+  for (const std::int32_t tensor : site.tensors) {
+    const auto copy = copies.find(tensor);
+    parts.weights.push_back(copy == copies.end() ? at::Tensor() : copy->second);
+  }
+  adapter.slots.push_back({std::move(site), std::make_unique<AdapterSlot>(std::move(parts))});
+}
+
+// Layers that are tied to a saved module run on its copies too, and PEFT writes them once more.
+void place_tied(const ModelData& model, ModuleId module, const Copies& copies,
+                PlacedAdapter& adapter) {
+  for (const ModuleId other : tied_modules(model, module)) {
+    const std::string& path = model.tree.modules[static_cast<std::size_t>(other)].path;
+    std::vector<std::int32_t> tied;
+    for (const auto& [tensor, copy] : copies) {
+      const auto name = model.tensors[static_cast<std::size_t>(tensor)].name_in(path);
+      if (!name) continue;
+      tied.push_back(tensor);
+      adapter.tensors.push_back({path, *name, copy, false});
+    }
+    for (LayerSite& site : reading_sites(model, tied, [&](std::int32_t node) {
+           const auto& stack = model.graph.nodes[static_cast<std::size_t>(node)].module_stack;
+           return std::ranges::find(stack, other) != stack.end();
+         })) {
+      place_copies(copies, std::move(site), adapter);
+    }
+  }
+}
+
 // Gives the module tensors of its own: what runs in it reads the copies, everything else the
 // originals (PEFT: ModulesToSaveWrapper).
 void place_saved_module(const ModelData& model, ModuleId module, PlacedAdapter& adapter) {
   const std::string& path = model.tree.modules[static_cast<std::size_t>(module)].path;
   adapter.saved.push_back(path);
-  std::map<std::int32_t, at::Tensor> copies;
+  Copies copies;
   for (std::size_t i = 0; i < model.tensors.size(); ++i) {
     const ModelTensor& base = model.tensors[i];
     const auto name = base.name_in(path);
@@ -83,15 +132,9 @@ void place_saved_module(const ModelData& model, ModuleId module, PlacedAdapter& 
     if (base.persistent) adapter.tensors.push_back({path, *name, copy, trainable, !is_parameter});
   }
   for (LayerSite& site : saved_sites(model, module)) {
-    AdapterSlot::Parts parts;
-    parts.adapter = adapter.config.name;
-    parts.saves_module = true;
-    for (const std::int32_t tensor : site.tensors) {
-      const auto copy = copies.find(tensor);
-      parts.weights.push_back(copy == copies.end() ? at::Tensor() : copy->second);
-    }
-    adapter.slots.push_back({std::move(site), std::make_unique<AdapterSlot>(std::move(parts))});
+    place_copies(copies, std::move(site), adapter);
   }
+  if (adapter.config.ensure_weight_tying) place_tied(model, module, copies, adapter);
 }
 
 }  // namespace

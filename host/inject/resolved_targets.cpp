@@ -72,22 +72,9 @@ void take_default(const ModelData& model, ResolvedTargets& resolved) {
                            rule_text(*rule));
 }
 
-// What a config can say and no layer does yet.
-void refuse_missing(const AdapterConfig& config) {
-  std::vector<std::string> missing;
-  if (!config.trainable_tokens.empty()) missing.emplace_back("trainable_token_indices");
-  if (config.ensure_weight_tying) missing.emplace_back("ensure_weight_tying");
-  if (!config.autocast_adapter_dtype) missing.emplace_back("autocast_adapter_dtype = false");
-  if (missing.empty()) return;
-  throw Error({.stage = Stage::kInjection,
-               .message = "not supported: " + join(missing),
-               .location = config.location});
-}
-
 }  // namespace
 
 ResolvedTargets resolve_targets(const AdapterConfig& config, const ModelData& model) {
-  refuse_missing(config);
   ResolvedTargets resolved{config, false, {}};
   if (is_all_linear(config.target_modules)) {
     expand_all_linear(model, resolved);

@@ -96,6 +96,7 @@ struct TrainableTokens : tenon::Layer<TrainableTokens> {
   }
 
   static Tensor merged_weight(Call& call, const Weight& weight) {
+    if (weight.name != "weight") return {};  // an output layer's bias
     static const tenon::Operator index_copy("aten::index_copy");
     Tensor merged = call.weight(weight);
     for (const tenon::Adapter& adapter : call.adapters()) {

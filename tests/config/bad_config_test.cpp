@@ -190,8 +190,9 @@ INSTANTIATE_TEST_SUITE_P(
                   ":10:15: `train.betas[1]` must be at least 0 and less than 1, not 1"},
         BadConfig{"MomentumOfAdamw", kTrain + "momentum = 0.9\n",
                   ":10:12: `train.momentum` is a setting of sgd, but the optimizer is adamw"},
-        BadConfig{"EpsOfSgd", kTrain + "optimizer = \"sgd\"\neps = 1e-8\n",
-                  ":11:7: `train.eps` is a setting of adamw and adam, but the optimizer is sgd"},
+        BadConfig{
+            "EpsOfSgd", kTrain + "optimizer = \"sgd\"\neps = 1e-8\n",
+            ":11:7: `train.eps` is a setting of adamw, adam and lorafa, but the optimizer is sgd"},
         BadConfig{"NesterovWithoutMomentum", kTrain + "optimizer = \"sgd\"\nnesterov = true\n",
                   ":11:12: `train.nesterov` needs a momentum and no dampening"}),
     kName);
@@ -227,7 +228,8 @@ TEST(BadConfigs, ListAllProblemsInTheOrderOfTheFile) {
             "c.toml:8:5: `adapter.r` must be at least 1, not 0\n"
             "c.toml:9:1: `data.train` is missing: the safetensors or CSV file, or the folder of "
             "images, to train on\n"
-            "c.toml:12:13: `train.optimizer` must be adamw, adam or sgd, not `adamv`; did you mean "
+            "c.toml:12:13: `train.optimizer` must be adamw, adam, sgd or lorafa, not `adamv`; did "
+            "you mean "
             "`adamw` or `adam`?");
 }
 

@@ -24,6 +24,8 @@ EXPRESSIONS = [
 ]
 PATTERNS = ["q_proj", "^head", r"layers\.[01]\..*", "fc1", r".*\.2\.mlp\.fc2", "zz", "^q_proj"]
 SAVED = ["head", "norm", "mlp", "model.norm", "fc2", "nope", "orm"]
+TOKENS = [{"embed": [1, 5, 7]}, {"embed": [100]}, {"fc1": [2, 0]}, {"head": [1], "embed": [3]}]
+STARTS = [False, "gaussian", "orthogonal", "olora", "pissa", "pissa_niter_4"]
 
 count = 40
 
@@ -54,11 +56,30 @@ def draw(source):
     for key in ("use_rslora", "use_dora"):
         if source.random() < 0.2:
             lora[key] = True
+    if source.random() < 0.2:
+        lora["bias"] = source.choice(["all", "lora_only"])
+    if source.random() < 0.15:
+        lora["trainable_token_indices"] = source.choice(TOKENS)
+    if source.random() < 0.1:
+        lora["lora_bias"] = True
+    if source.random() < 0.2:
+        lora["init_lora_weights"] = source.choice(STARTS)
+    if source.random() < 0.2:
+        lora["lora_dropout"] = source.choice([0.1, 0.5])
     return lora
 
 
 def is_named(path, entry):
     return path == entry or path.endswith("." + entry)
+
+
+def trains_twice(lora, targeted):
+    saved = lora.get("modules_to_save", [])
+    return any(
+        is_named(path, module)
+        for module in lora.get("trainable_token_indices", {})
+        for path in [*targeted, *saved]
+    ) or ("mlp" in saved and "fc1" in lora.get("trainable_token_indices", {}))
 
 
 def stricter(lora, paths, targeted):
@@ -82,6 +103,15 @@ def stricter(lora, paths, targeted):
         return "an entry of exclude_modules matches nothing"
     if unmatched(lora.get("modules_to_save", [])):
         return "an entry of modules_to_save matches nothing by whole parts of a path"
+    if lora.get("bias") == "lora_only" and set(targeted) <= {"embed"}:
+        return "none of the adapted layers has a bias"
+    if trains_twice(lora, targeted):
+        return "rows of a module that is adapted or saved whole"
+    if "embed" in targeted and lora.get("init_lora_weights") not in (None, False, "gaussian"):
+        return "a start that PEFT ignores for an embedding"
+    start = lora.get("init_lora_weights")
+    if start in ("olora", "pissa", "pissa_niter_4") and "head" in targeted:
+        return "a start from more singular values than the head's weight has"
     for key in ("rank_pattern", "alpha_pattern"):
         for pattern in lora.get(key, {}):
             if not any(re.match(rf"(.*\.)?({pattern})$", path) for path in targeted):
@@ -110,7 +140,7 @@ class RandomConfigsTest(ParityTest):
         done = self.workspace.tenon("plan", self.workspace.write_config(config), "--json")
         try:
             peft_model = get_peft_model(toys.toy("tower"), LoraConfig(**lora))
-        except (ValueError, TypeError, re.error) as error:
+        except (ValueError, TypeError, IndexError, re.error) as error:
             self.assertEqual(done.returncode, 2, f"PEFT: {error}")
             return False
         targeted = peft_model.targeted_module_names

@@ -85,6 +85,10 @@ BIAS_ROWS = [
     row("attention", target_modules=["mha", "lin0"], bias="all"),
     row("tower", target_modules=["q_proj"], bias="all"),
 ]
+TOKEN_ROWS = [
+    row("emb_conv1d", target_modules=["conv1d"], trainable_token_indices={"emb": [0, 10]}),
+    row("emb_conv1d", target_modules=["lin0"], trainable_token_indices={"emb": [10, 0, 40]}),
+]
 OTHER_ROWS = [
     row("attention", target_modules=["mha"]),
     row("attention", target_modules=["mha", "lin0"]),
@@ -103,10 +107,6 @@ REFUSED = [
             target_modules=["lin0"],
             use_bdlora=BdLoraConfig(target_modules_bd_b=["lin0"], nblocks=2),
         ),
-    ),
-    (
-        "trainable_token_indices",
-        row("emb_conv1d", target_modules=["lin0"], trainable_token_indices={"emb": [0, 10]}),
     ),
     ("aLoRA", row("mlp", target_modules=["lin0"], alora_invocation_tokens=[3, 4])),
 ]
@@ -150,6 +150,7 @@ class ToysTest(ParityTest):
     test_embeddings = for_each(EMBEDDING_ROWS)(exchange)
     test_convolutions = for_each(CONVOLUTION_ROWS)(exchange)
     test_biases = for_each(BIAS_ROWS)(exchange)
+    test_token_rows = for_each(TOKEN_ROWS)(exchange)
     test_others = for_each(OTHER_ROWS)(exchange)
 
     def test_starts_from_the_bases_weight(self):

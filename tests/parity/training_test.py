@@ -177,7 +177,10 @@ def train_by_peft(case, start, data, optimizer, make=None):
         loss.backward()
         steps.step()
         losses.append(loss.item())
-    return get_peft_model_state_dict(peft_model), losses
+    tensors = get_peft_model_state_dict(peft_model)
+    # Under bias = "all" PEFT repeats the biases of modules to save under their wrappers' names.
+    wrappers = (".original_module.", ".modules_to_save.")
+    return {n: t for n, t in tensors.items() if not any(w in n for w in wrappers)}, losses
 
 
 def _sha256(path):

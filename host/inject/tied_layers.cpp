@@ -1,0 +1,88 @@
+#include "inject/tied_layers.h"
+
+#include <algorithm>
+
+namespace tenon {
+namespace {
+
+const Module& module_at(const ModelData& model, ModuleId id) {
+  return model.tree.modules[static_cast<std::size_t>(id)];
+}
+
+bool is_in(const std::vector<ModuleId>& modules, ModuleId id) {
+  return std::ranges::find(modules, id) != modules.end();
+}
+
+std::vector<ModuleId> adapted(const InjectionPlan& plan) {
+  std::vector<ModuleId> modules;
+  for (const PlannedLayer& layer : plan.layers) {
+    if (layer.layer_type->method() == plan.config.method) modules.push_back(layer.module);
+  }
+  return modules;
+}
+
+std::string pair_of(const ModelData& model, ModuleId one, ModuleId other) {
+  return "`" + module_at(model, one).path + "` and `" + module_at(model, other).path +
+         "` share their weight";
+}
+
+}  // namespace
+
+std::vector<ModuleId> tied_modules(const ModelData& model, ModuleId module) {
+  const std::string& path = module_at(model, module).path;
+  std::vector<ModuleId> tied;
+  for (const ModelTensor& tensor : model.tensors) {
+    if (tensor.aliases.empty() || !tensor.name_in(path)) continue;
+    std::vector<std::string> names = tensor.aliases;
+    names.push_back(tensor.name);
+    for (const std::string& name : names) {
+      const std::size_t dot = name.rfind('.');
+      if (dot == std::string::npos) continue;
+      const ModuleId other = model.tree.find(std::string_view(name).substr(0, dot));
+      if (other == kNoModule || other == module || !module_at(model, other).runs) continue;
+      if (std::ranges::find(tied, other) == tied.end()) tied.push_back(other);
+    }
+  }
+  return tied;
+}
+
+void check_tied_layers(const ModelData& model, InjectionPlan& plan,
+                       std::vector<std::string>& problems) {
+  const bool ensure = plan.config.ensure_weight_tying;
+  const std::vector<ModuleId> targets = adapted(plan);
+  bool any = !plan.config.trainable_tokens.empty();
+  for (const ModuleId id : plan.saved) {
+    for (const ModuleId other : tied_modules(model, id)) {
+      any = true;
+      if (!ensure && !is_in(plan.saved, other)) {
+        plan.notes.push_back(pair_of(model, id, other) +
+                             "; modules_to_save trains the first alone, so they are tied no "
+                             "longer; ensure_weight_tying = true trains both as one");
+      } else if (ensure && is_in(targets, other)) {
+        problems.push_back(pair_of(model, id, other) +
+                           ", and ensure_weight_tying is set: the second cannot be in "
+                           "target_modules too");
+      }
+    }
+  }
+  for (const ModuleId id : targets) {
+    for (const ModuleId other : tied_modules(model, id)) {
+      if (is_in(plan.saved, other)) continue;
+      any = true;
+      if (ensure) {
+        problems.push_back(pair_of(model, id, other) +
+                           ": ensure_weight_tying is not supported for target_modules; save the "
+                           "first whole with modules_to_save, or leave ensure_weight_tying out");
+      } else {
+        plan.notes.push_back(pair_of(model, id, other) +
+                             "; the adapter is on the first alone, so merging unties them");
+      }
+    }
+  }
+  if (ensure && !any) {
+    plan.notes.emplace_back(
+        "ensure_weight_tying has nothing to tie: no adapted or saved layer shares its weight");
+  }
+}
+
+}  // namespace tenon

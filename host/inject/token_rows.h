@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "inject/injection_plan.h"
+#include "inject/layer_planner.h"
+
+namespace tenon {
+
+// The embedding that looks up what the model's caller gives; kNoModule if there is none.
+ModuleId input_embedding(const ModelData& model);
+
+// The layers of trainable_token_indices (PEFT: set_additional_trainable_modules), appended to the
+// plan's. An output layer that is tied to the input embedding reads the same rows. What is wrong
+// goes to `problems`.
+void plan_token_rows(const ModelData& model, const LayerPlanner& planner,
+                     const PluginRegistry& plugins, InjectionPlan& plan,
+                     std::vector<std::string>& problems);
+
+}  // namespace tenon
