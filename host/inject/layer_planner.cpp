@@ -56,6 +56,7 @@ PlannedLayer LayerPlanner::plan(ModuleId id, const LayerType& layer_type,
   layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names));
   tenon_setup setup{layer.options, {}, {}};
   layer.parameters = layer.layer_type->declare(*layer.facts, setup);
+  name_in_file(*layer.facts, layer.parameters);
   return layer;
 }
 

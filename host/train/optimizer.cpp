@@ -85,15 +85,18 @@ void Optimizer::step() {
     const at::Tensor& gradient = parameters_[i].grad();
     if (!gradient.defined()) continue;
     at::Tensor dense = parameters_[i];
-    if (!dense.is_non_overlapping_and_dense()) {
-      dense = dense.contiguous();
+    // Stepped in float32 and rounded once: PyTorch's fused SGD is wrong on half precision (2.13, on
+    // the CPU), and Adam's eps underflows in float16.
+    const bool is_half = dense.scalar_type() == at::kHalf || dense.scalar_type() == at::kBFloat16;
+    if (is_half || !dense.is_non_overlapping_and_dense()) {
+      dense = is_half ? dense.to(at::kFloat) : dense.contiguous();
       write_back.emplace_back(parameters_[i], dense);
     }
     if (states_[i].steps == 0) create_state(states_[i], dense);
     ++states_[i].steps;
     const bool is_projected = config_.optimizer == "lorafa" && roles_[i].down.defined();
-    add_to_call(calls, rates_[i], dense,
-                laid_out_like(is_projected ? projected(gradient, roles_[i]) : gradient, dense),
+    const at::Tensor direction = is_projected ? projected(gradient, roles_[i]) : gradient;
+    add_to_call(calls, rates_[i], dense, laid_out_like(direction.to(dense.scalar_type()), dense),
                 states_[i]);
   }
   for (const FusedCall& call : calls) {
