@@ -14,6 +14,7 @@
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
+#include "model/export_notes.h"
 #include "model/model_loader.h"
 #include "model/pt2_program.h"
 #include "plugin/plugin_registry.h"
@@ -196,8 +197,10 @@ void plan_command(const CommandLine& line) {
   }
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   AdaptedModel model(load_model(config.model, plugins));
-  const std::vector<std::string> notes =
+  std::vector<std::string> notes = export_notes(model.model());
+  const std::vector<std::string> more =
       add_adapters(model, config.adapters, plugins, {.seed = 0, .load_tensors = false});
+  notes.insert(notes.end(), more.begin(), more.end());
   if (line.json) {
     std::cout << plan_json(model, notes).dump(2) << "\n";
     return;

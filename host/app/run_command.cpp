@@ -15,6 +15,7 @@
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
+#include "model/export_notes.h"
 #include "model/tensor_file.h"
 #include "plugin/plugin_registry.h"
 #include "train/data_source.h"
@@ -224,6 +225,7 @@ void run_command(const CommandLine& line, const std::atomic<bool>& stop) {
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   print_plugins(line, plugins);
   ModelData data = load_model(config.model, plugins);
+  for (const std::string& note : export_notes(data)) log::warning(note);
   if (config.train->full) return run_full(line, config, std::move(data), stop);
 
   const bool force = line.force || config.output.force;

@@ -6,8 +6,10 @@
 
 #include "base/error.h"
 #include "inject/checkpointed_modules.h"
+#include "inject/forward_failure.h"
 #include "inject/sibling_layers.h"
 #include "model/input_check.h"
+#include "model/node_failure.h"
 
 namespace tenon {
 namespace {
@@ -28,10 +30,20 @@ AdaptedModel::AdaptedModel(ModelData model, const InjectionPlan& plan, std::uint
 std::vector<at::Tensor> AdaptedModel::forward(const std::vector<at::Tensor>& inputs,
                                               const RunMode& mode) const {
   check_inputs(model_.inputs, inputs, model_.guards);
+  std::vector<c10::IValue> values(inputs.begin(), inputs.end());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const ValueId value = model_.graph.inputs[i];
+    if (model_.graph.values[static_cast<std::size_t>(value)].is_number) {
+      values[i] = inputs[i].item();
+    }
+  }
   std::vector<at::Tensor> outputs;
-  for (c10::IValue& value :
-       program_->run(std::vector<c10::IValue>(inputs.begin(), inputs.end()), mode)) {
-    if (value.isTensor()) outputs.push_back(std::move(value).toTensor());
+  try {
+    for (c10::IValue& value : program_->run(std::move(values), mode)) {
+      if (value.isTensor()) outputs.push_back(std::move(value).toTensor());
+    }
+  } catch (const NodeFailure& failure) {
+    throw forward_failure(model_, inputs, failure);
   }
   return outputs;
 }

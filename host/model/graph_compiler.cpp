@@ -1,10 +1,12 @@
 #include "model/graph_compiler.h"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 
 #include "base/error.h"
 #include "model/control_flow.h"
+#include "model/graph_walk.h"
 #include "model/mode_flags.h"
 #include "model/package_operators.h"
 
@@ -32,6 +34,8 @@ ContextId context_of(const Graph& graph, const std::vector<std::int32_t>& nodes)
 
 GraphCompiler::GraphCompiler(const Graph& graph, const std::vector<ModelTensor>& tensors)
     : graph_(graph), tensors_(tensors) {
+  written_.resize(graph.values.size());
+  std::iota(written_.begin(), written_.end(), 0);
   places_.slots.assign(graph.values.size(), -1);
   places_.fixed.resize(graph.values.size());
   for (std::size_t id = 0; id < graph.values.size(); ++id) {
@@ -45,7 +49,8 @@ GraphCompiler::GraphCompiler(const Graph& graph, const std::vector<ModelTensor>&
 }
 
 void GraphCompiler::add_node(const Node& node) {
-  if (is_check_only(node)) return;
+  if (is_check_only(node) || merge_copy_onto_itself(node)) return;
+  note_writing(node);
   enter(node.context);
   if (node.target.starts_with("higher_order::")) {
     add_control_flow(node);
@@ -54,6 +59,31 @@ void GraphCompiler::add_node(const Node& node) {
   } else {
     add_symbolic(node);
   }
+}
+
+// The exporter ends a module that wrote into its buffer by copying the result to the buffer, which
+// it is. To run that would count as another write, and forbid the backward of what read it.
+bool GraphCompiler::merge_copy_onto_itself(const Node& node) {
+  if (node.target != "aten::copy_" || node.arguments.size() < 2) return false;
+  const auto* target = std::get_if<ValueId>(&node.arguments[0].value.value);
+  const auto* source = std::get_if<ValueId>(&node.arguments[1].value.value);
+  if (target == nullptr || source == nullptr) return false;
+  const auto place = [](ValueId id) { return static_cast<std::size_t>(id); };
+  if (written_[place(*target)] != written_[place(*source)]) return false;
+  for_each_write(node, [&](ValueId id) {
+    places_.slots[place(id)] = places_.slots[place(*source)];
+    places_.fixed[place(id)] = places_.fixed[place(*source)];
+  });
+  return true;
+}
+
+void GraphCompiler::note_writing(const Node& node) {
+  if (!writes_in_place(node) || node.arguments.empty()) return;
+  const auto* target = std::get_if<ValueId>(&node.arguments[0].value.value);
+  if (target == nullptr) return;
+  for_each_write(node, [&](ValueId id) {
+    written_[static_cast<std::size_t>(id)] = written_[static_cast<std::size_t>(*target)];
+  });
 }
 
 void GraphCompiler::add_replacement(Replacement& replacement) {
@@ -65,6 +95,10 @@ void GraphCompiler::add_replacement(Replacement& replacement) {
   instructions_.push_back(std::make_unique<ReplacementInstruction>(
       std::move(replacement.function), std::move(operands),
       std::vector<std::int32_t>(replacement.outputs.begin(), replacement.outputs.end())));
+}
+
+void GraphCompiler::end_node(std::int32_t node) {
+  for (; named_ < instructions_.size(); ++named_) instructions_[named_]->node = node;
 }
 
 std::vector<std::unique_ptr<Instruction>> GraphCompiler::finish() {

@@ -54,20 +54,16 @@ class InputChecker {
       return;
     }
     for (std::int64_t d = 0; d < input.dim(); ++d) {
-      check_dimension(spec.dimensions[static_cast<std::size_t>(d)], input.size(d),
-                      dimension_name(d, spec.name));
+      const DimensionSpec& wanted = spec.dimensions[static_cast<std::size_t>(d)];
+      if (wanted.fixed < 0) {
+        check_size(wanted, input.size(d), dimension_name(d, spec.name));
+      } else if (input.size(d) != wanted.fixed) {
+        problems_.push_back(fixed_size_text(spec, static_cast<std::size_t>(d), input.size(d)));
+      }
     }
   }
 
-  void check_dimension(const DimensionSpec& wanted, std::int64_t size, const std::string& where) {
-    if (wanted.fixed >= 0) {
-      if (size != wanted.fixed) {
-        problems_.push_back(where + " was fixed to " + std::to_string(wanted.fixed) +
-                            " when this model was exported, and is " + std::to_string(size) +
-                            "; export it with a dynamic dimension");
-      }
-      return;
-    }
+  void check_size(const DimensionSpec& wanted, std::int64_t size, const std::string& where) {
     if (size < wanted.minimum || (wanted.maximum >= 0 && size > wanted.maximum)) {
       problems_.push_back(where + " is " + std::to_string(size) + "; the model was exported for " +
                           std::to_string(wanted.minimum) + " to " +
@@ -117,14 +113,20 @@ class InputChecker {
   }
 
   std::optional<std::int64_t> size_of(const SizeExpression::Variable& variable) const {
+    const auto input = find_input(variable.name);
     if (variable.dimension < 0) {
+      if (input && is_number(*input)) return inputs_[*input].item().toLong();
       const auto symbol = symbols_.find(variable.name);
       if (symbol == symbols_.end()) return std::nullopt;
       return symbol->second.size;
     }
-    const auto input = find_input(variable.name);
     if (!input || variable.dimension >= inputs_[*input].dim()) return std::nullopt;
     return inputs_[*input].size(variable.dimension);
+  }
+
+  bool is_number(std::size_t input) const {
+    return inputs_[input].dim() == 0 &&
+           c10::isIntegralType(inputs_[input].scalar_type(), /*includeBool=*/false);
   }
 
   std::string name_of(const SizeExpression::Variable& variable) const {
@@ -133,7 +135,7 @@ class InputChecker {
       return dimension_name(variable.dimension, input ? specs_[*input].name : variable.name);
     }
     const auto symbol = symbols_.find(variable.name);
-    return symbol == symbols_.end() ? variable.name : symbol->second.where;
+    return symbol == symbols_.end() ? "`" + variable.name + "`" : symbol->second.where;
   }
 
   std::string text(const SizeExpression& expression) const {
@@ -147,6 +149,31 @@ class InputChecker {
 };
 
 }  // namespace
+
+std::string fixed_size_text(const InputSpec& input, std::size_t dimension, std::int64_t size) {
+  const DimensionSpec& wanted = input.dimensions[dimension];
+  return dimension_name(static_cast<std::int64_t>(dimension), input.name) + " was fixed to " +
+         std::to_string(wanted.fixed) + " when this model was exported, and is " +
+         std::to_string(size) +
+         "; export it with a dynamic dimension, where the exporter can: it fixes the length of "
+         "LSTM, "
+         "GRU and RNN layers, and the width of most";
+}
+
+std::string dynamic_sizes(const std::vector<InputSpec>& specs,
+                          const std::vector<at::Tensor>& inputs) {
+  std::vector<std::string> sizes;
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    if (!specs[i].checked) continue;
+    for (std::size_t d = 0; d < specs[i].dimensions.size(); ++d) {
+      if (specs[i].dimensions[d].fixed >= 0) continue;
+      const auto dimension = static_cast<std::int64_t>(d);
+      sizes.push_back(dimension_name(dimension, specs[i].name) + " is " +
+                      std::to_string(inputs[i].size(dimension)));
+    }
+  }
+  return join(sizes);
+}
 
 void check_inputs(const std::vector<InputSpec>& specs, const std::vector<at::Tensor>& inputs,
                   const std::vector<SizeExpression>& guards) {

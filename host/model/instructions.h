@@ -23,6 +23,8 @@ class Instruction {
   virtual std::vector<Operand*> operands() = 0;
   // The slots that it writes; -1 where a result is not used.
   virtual std::vector<std::int32_t*> results() = 0;
+
+  std::int32_t node = -1;  // of the graph, for messages
 };
 
 // Where results go: one slot a result, or the items of a list.

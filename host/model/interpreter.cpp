@@ -10,6 +10,7 @@
 #include "model/graph_compiler.h"
 #include "model/graph_walk.h"
 #include "model/mode_flags.h"
+#include "model/node_failure.h"
 
 namespace tenon {
 namespace {
@@ -48,6 +49,15 @@ std::int32_t replacement_position(const Graph& graph, const Replacement& replace
                .hint = "target the layers inside it instead"});
 }
 
+void run_all(const std::vector<std::unique_ptr<Instruction>>& instructions, Frame& frame) {
+  std::size_t step = 0;
+  try {
+    for (; step < instructions.size(); ++step) instructions[step]->run(frame);
+  } catch (const c10::Error& error) {
+    throw NodeFailure(error, instructions[step]->node);
+  }
+}
+
 }  // namespace
 
 struct Program::Mutation {
@@ -73,6 +83,7 @@ Program::Program(const Graph& graph, const std::vector<ModelTensor>& tensors,
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     if (roles[i] == kRuns) compiler.add_node(graph.nodes[i]);
     if (roles[i] >= 0) compiler.add_replacement(replacements[static_cast<std::size_t>(roles[i])]);
+    compiler.end_node(static_cast<std::int32_t>(i));
   }
   instructions_ = compiler.finish();
 
@@ -122,10 +133,13 @@ std::vector<c10::IValue> Program::run(std::vector<c10::IValue> inputs, const Run
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     frame.slots[static_cast<std::size_t>(input_slots_[i])] = std::move(inputs[i]);
   }
-  for (const auto& instruction : instructions_) instruction->run(frame);
+  run_all(instructions_, frame);
   for (const auto& mutation : mutations_) {
     const at::NoGradGuard no_grad;
-    mutation.target.read(frame).toTensor().copy_(mutation.source.read(frame).toTensor());
+    const at::Tensor target = mutation.target.read(frame).toTensor();
+    const at::Tensor source = mutation.source.read(frame).toTensor();
+    // Where an operator has already written in place, backward must not see another write.
+    if (!source.is_same(target)) target.copy_(source);
   }
   std::vector<c10::IValue> outputs;
   outputs.reserve(outputs_.size());

@@ -24,9 +24,9 @@ constexpr std::array<std::string_view, 16> kTrainingOperators{"aten::dropout",
                                                               "aten::rrelu_",
                                                               "aten::rrelu_with_noise"};
 
-constexpr std::array<std::string_view, 4> kBatchNormOperators{
+constexpr std::array<std::string_view, 5> kBatchNormOperators{
     "aten::batch_norm", "aten::native_batch_norm", "aten::cudnn_batch_norm",
-    "aten::_native_batch_norm_legit"};
+    "aten::_native_batch_norm_legit", "aten::_native_batch_norm_legit_functional"};
 
 template <std::size_t N>
 bool is_one_of(const std::array<std::string_view, N>& names, std::string_view name) {

@@ -182,6 +182,12 @@ Operand make_untyped_operand(const Argument& argument, const ValuePlaces& places
   Operand operand;
   if (const auto* constant = std::get_if<c10::IValue>(&argument.value)) {
     operand.constant = *constant;
+  } else if (const auto* list = std::get_if<Argument::List>(&argument.value)) {
+    operand.kind = Operand::Kind::kList;
+    operand.item_type = c10::AnyType::get();
+    for (const Argument& item : list->items) {
+      operand.items.push_back(make_untyped_operand(item, places));
+    }
   }
   return operand;
 }

@@ -92,11 +92,6 @@ Argument symbolic_list(const Items& items) {
   return {c10::IValue(fixed)};
 }
 
-Dimension convert(const schema::SymInt& size) {
-  if (size.tag() == schema::SymInt::Tag::AS_INT) return {size.get_as_int(), ""};
-  return {-1, size.get_as_expr().get_expr_str()};
-}
-
 // In the order of their keys, which is the same for every run.
 template <typename Items>
 Argument dictionary(const Items& items) {
@@ -191,12 +186,18 @@ std::vector<Argument> convert_arguments(const std::vector<schema::Argument>& arg
   return result;
 }
 
+Dimension convert_size(const schema::SymInt& size) {
+  if (size.tag() == schema::SymInt::Tag::AS_INT) return {size.get_as_int(), ""};
+  return {-1, size.get_as_expr().get_expr_str()};
+}
+
 TensorMeta convert_meta(const schema::TensorMeta& meta) {
   TensorMeta result;
   result.dtype = scalar_type(number(meta.get_dtype()));
-  for (const schema::SymInt& size : meta.get_sizes()) result.sizes.push_back(convert(size));
-  for (const schema::SymInt& stride : meta.get_strides()) result.strides.push_back(convert(stride));
-  result.storage_offset = convert(meta.get_storage_offset());
+  for (const schema::SymInt& size : meta.get_sizes()) result.sizes.push_back(convert_size(size));
+  for (const schema::SymInt& stride : meta.get_strides())
+    result.strides.push_back(convert_size(stride));
+  result.storage_offset = convert_size(meta.get_storage_offset());
   result.strided = meta.get_layout() == schema::Layout::Strided;
   return result;
 }

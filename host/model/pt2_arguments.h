@@ -8,6 +8,7 @@
 namespace torch::_export {
 class Argument;
 class Graph;
+class SymInt;
 class TensorArgument;
 class TensorMeta;
 }  // namespace torch::_export
@@ -17,6 +18,7 @@ namespace tenon::pt2 {
 Argument convert_argument(const torch::_export::Argument& argument);
 std::vector<Argument> convert_arguments(const std::vector<torch::_export::Argument>& arguments);
 Argument reference(const torch::_export::TensorArgument& tensor);
+Dimension convert_size(const torch::_export::SymInt& size);
 TensorMeta convert_meta(const torch::_export::TensorMeta& meta);
 // In pt2_schema.cpp: a graph is an argument of the operators that run it.
 Graph convert_graph(const torch::_export::Graph& graph);

@@ -37,7 +37,8 @@ std::vector<std::string> leaf_names(const Program& program) {
 }
 
 bool is_user_input(const pt2::InputSpec& input) {
-  return input.kind == InputKind::kUser || input.kind == InputKind::kFixed;
+  return input.kind == InputKind::kUser || input.kind == InputKind::kNumber ||
+         input.kind == InputKind::kFixed;
 }
 
 // Names are a help for callers and messages: where they do not fit the inputs there are none.
@@ -75,6 +76,26 @@ DimensionSpec describe(const Dimension& dimension, const Program& program, Probl
   return result;
 }
 
+// What the export took for granted of a whole number among the inputs, as guards.
+void add_guards(const std::string& name, const Dimension& number, const Program& program,
+                std::vector<SizeExpression>& guards) {
+  const std::string input = "L['" + name + "']";
+  const auto add = [&](const std::string& code) {
+    if (auto guard = SizeExpression::parse(code)) guards.push_back(std::move(*guard));
+  };
+  if (number.expression.empty()) return add(input + " == " + std::to_string(number.size));
+  add(input + " == " + number.expression);
+  const auto expression = SizeExpression::parse(number.expression);
+  if (!expression || !expression->is_variable()) return;
+  const auto bounds = program.symbols.find(expression->variables().front().name);
+  if (bounds == program.symbols.end()) return;
+  // 2 is the exporter's own, as for sizes.
+  if (bounds->second.minimum.value_or(0) > 2) {
+    add(input + " >= " + std::to_string(*bounds->second.minimum));
+  }
+  if (bounds->second.maximum) add(input + " <= " + std::to_string(*bounds->second.maximum));
+}
+
 }  // namespace
 
 std::vector<tenon::InputSpec> describe_inputs(const Program& program, ProblemList& problems) {
@@ -87,7 +108,14 @@ std::vector<tenon::InputSpec> describe_inputs(const Program& program, ProblemLis
   for (const pt2::InputSpec& input : program.inputs) {
     if (!is_user_input(input)) continue;
     const std::string& name = names[leaf++];
-    if (input.kind != InputKind::kUser) continue;
+    if (input.kind == InputKind::kFixed) continue;
+    if (input.kind == InputKind::kNumber) {
+      result.push_back({input.placeholder, name, at::kLong, true, {}});
+      if (!program.graph.input_numbers.contains(input.placeholder)) {
+        problems.add("input `" + input.placeholder + "` has no description of its value");
+      }
+      continue;
+    }
     const auto meta = program.graph.input_metas.find(input.placeholder);
     if (meta == program.graph.input_metas.end()) {
       problems.add("input `" + input.placeholder + "` has no description of its shape");
@@ -113,6 +141,9 @@ std::vector<SizeExpression> read_guards(const Program& program) {
     } else {
       log::warning("a condition of this export cannot be checked on inputs: " + code);
     }
+  }
+  for (const auto& [name, number] : program.graph.input_numbers) {
+    add_guards(name, number, program, guards);
   }
   return guards;
 }

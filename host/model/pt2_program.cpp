@@ -1,5 +1,7 @@
 #include "model/pt2_program.h"
 
+#include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -7,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "model/problem_list.h"
 #include "model/pt2_archive.h"
 #include "model/pt2_graph.h"
@@ -62,6 +65,28 @@ void check_byte_order(const Pt2Archive& archive) {
          "Export the model on a little-endian machine.");
 }
 
+void find_functions(const pt2::Graph& graph, std::set<std::string>& operators) {
+  for (const pt2::Node& node : graph.nodes) {
+    if (node.in_function) operators.insert(node.name + " (" + node.target + ")");
+    for (const pt2::NamedArgument& input : node.inputs) {
+      const auto* nested = std::get_if<std::shared_ptr<pt2::Graph>>(&input.value.value);
+      if (nested != nullptr) find_functions(**nested, operators);
+    }
+  }
+}
+
+// Nothing in the graph is wrong, but its gradient is that of other operators than the model's.
+void tell_lost_backwards(const pt2::Graph& graph) {
+  std::set<std::string> operators;
+  find_functions(graph, operators);
+  if (operators.empty()) return;
+  log::warning(
+      "the backward of a torch.autograd.Function is lost by the export: gradients are "
+      "those of the operators in its forward, such as node `" +
+      *operators.begin() + "`" +
+      (operators.size() > 1 ? " and " + std::to_string(operators.size() - 1) + " more" : ""));
+}
+
 // Builds the top-level graph: placeholders, nodes, outputs.
 class ProgramBuilder {
  public:
@@ -91,7 +116,10 @@ class ProgramBuilder {
       case pt2::InputKind::kConstant:
         return add_tensor(input, ValueKind::kConstant, weights_.tensor_of_input[index]);
       case pt2::InputKind::kUser:
-        builder_.graph().inputs.push_back(builder_.define(input.placeholder, ValueKind::kInput));
+      case pt2::InputKind::kNumber:
+        builder_.graph().inputs.push_back(
+            builder_.define(input.placeholder, ValueKind::kInput,
+                            /*is_number=*/input.kind == pt2::InputKind::kNumber));
         return;
       case pt2::InputKind::kFixed:  // the export wrote its value into the nodes
         return;
@@ -148,6 +176,7 @@ ModelData read_pt2_program(const std::filesystem::path& path) {
   model.graph = ProgramBuilder(program, weights, modules, problems).build();
   model.inputs = pt2::describe_inputs(program, problems);
   model.guards = pt2::read_guards(program);
+  tell_lost_backwards(program.graph);
   problems.throw_if_any("this exported program cannot be run here",
                         "Change the model's code so that the export does without them.");
   model.tree = modules.tree();

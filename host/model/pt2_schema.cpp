@@ -21,6 +21,23 @@ constexpr std::int64_t kSchemaMajor = 8;
 // Each nested graph takes about eight levels.
 constexpr std::size_t kDeepestJson = 256;
 
+// Whether Python's stack has a torch.autograd.Function: "return Round.apply(x)", and below it the
+// function's `forward`. (torch's own frames are left out of these traces.)
+bool calls_function(std::string_view trace) {
+  constexpr std::string_view kCall = ".apply(";
+  constexpr std::string_view kFrame = "File \"";
+  constexpr std::string_view kForward = ", in forward";
+  std::size_t call = 0;
+  while ((call = trace.find(kCall, call)) != std::string_view::npos) {
+    call += kCall.size();
+    const std::size_t frame = trace.find(kFrame, call);
+    if (frame == std::string_view::npos) return false;
+    const std::string_view line = trace.substr(frame, trace.find('\n', frame) - frame);
+    if (line.ends_with(kForward)) return true;
+  }
+  return false;
+}
+
 Node convert(const schema::Node& node) {
   // Written where the exporter lost the stack.
   constexpr std::string_view kNoStack = "_empty_nn_module_stack_from_metadata_hook";
@@ -36,6 +53,8 @@ Node convert(const schema::Node& node) {
   if (stack != node.get_metadata().end() && !stack->second.starts_with(kNoStack)) {
     result.module_stack = stack->second;
   }
+  const auto trace = node.get_metadata().find("stack_trace");
+  if (trace != node.get_metadata().end()) result.in_function = calls_function(trace->second);
   return result;
 }
 
@@ -43,7 +62,10 @@ InputSpec convert_user_input(const schema::Argument& argument) {
   const Argument value = convert_argument(argument);
   if (const Reference* input = std::get_if<Reference>(&value.value)) {
     if (!input->is_number) return {InputKind::kUser, input->name, ""};
-    return {InputKind::kUnsupported, input->name, "a number that is not fixed"};
+    if (argument.tag() == schema::Argument::Tag::AS_SYM_INT) {
+      return {InputKind::kNumber, input->name, ""};
+    }
+    return {InputKind::kUnsupported, input->name, "a fraction or a flag that is not fixed"};
   }
   if (const Unsupported* input = std::get_if<Unsupported>(&value.value)) {
     return {InputKind::kUnsupported, "", input->kind};
@@ -171,13 +193,20 @@ Graph convert_graph(const schema::Graph& graph) {
   result.inputs = convert_arguments(graph.get_inputs());
   result.outputs = convert_arguments(graph.get_outputs());
   result.nodes.reserve(graph.get_nodes().size());
-  for (const schema::Node& node : graph.get_nodes()) result.nodes.push_back(convert(node));
+  for (const schema::Node& node : graph.get_nodes()) {
+    result.nodes.push_back(convert(node));
+  }
   for (const Argument& input : result.inputs) {
-    const Reference* tensor = std::get_if<Reference>(&input.value);
-    if (tensor == nullptr) continue;
-    const auto meta = graph.get_tensor_values().find(tensor->name);
+    const Reference* reference = std::get_if<Reference>(&input.value);
+    if (reference == nullptr) continue;
+    const std::string& name = reference->name;
+    const auto meta = graph.get_tensor_values().find(name);
     if (meta != graph.get_tensor_values().end()) {
-      result.input_metas.emplace(tensor->name, convert_meta(meta->second));
+      result.input_metas.emplace(name, convert_meta(meta->second));
+    }
+    const auto number = graph.get_sym_int_values().find(name);
+    if (number != graph.get_sym_int_values().end()) {
+      result.input_numbers.emplace(name, convert_size(number->second));
     }
   }
   return result;

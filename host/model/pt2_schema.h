@@ -53,6 +53,7 @@ struct Node {
   std::vector<NamedArgument> inputs;
   std::vector<Argument> outputs;
   std::string module_stack;  // its nn_module_stack, undivided; "" if hoisted
+  bool in_function = false;  // made in a torch.autograd.Function
 };
 
 // A size: a number, or an expression of symbols as sympy prints it.
@@ -74,9 +75,10 @@ struct Graph {
   std::vector<Argument> outputs;
   std::vector<Node> nodes;
   std::map<std::string, TensorMeta> input_metas;
+  std::map<std::string, Dimension> input_numbers;
 };
 
-enum class InputKind { kParameter, kBuffer, kConstant, kUser, kFixed, kUnsupported };
+enum class InputKind { kParameter, kBuffer, kConstant, kUser, kNumber, kFixed, kUnsupported };
 struct InputSpec {
   InputKind kind = InputKind::kUnsupported;
   std::string placeholder;

@@ -68,6 +68,10 @@ std::int64_t integer_power(std::int64_t base, std::int64_t exponent) {
   }
   return result;
 }
+std::int64_t shift_count(const Values& v) {
+  if (integer(v.at(1)) < 0) throw std::domain_error("a size is shifted by a negative number");
+  return integer(v[1]);
+}
 c10::IValue power(const Values& v) {
   if (both_integers(v) && integer(v.at(1)) >= 0) return integer_power(integer(v[0]), integer(v[1]));
   return std::pow(real(v.at(0)), real(v.at(1)));
@@ -97,6 +101,22 @@ c10::IValue bit_or(const Values& v) {
   if (v.at(0).isBool() && v.at(1).isBool()) return v[0].toBool() || v[1].toBool();
   return integer(v[0]) | integer(v[1]);
 }
+c10::IValue bit_xor(const Values& v) {
+  if (v.at(0).isBool() && v.at(1).isBool()) return v[0].toBool() != v[1].toBool();
+  return integer(v[0]) ^ integer(v[1]);
+}
+c10::IValue bit_not(const Values& v) { return ~integer(v.at(0)); }
+c10::IValue shift_left(const Values& v) {
+  std::int64_t factor = integer_power(2, shift_count(v));
+  if (__builtin_mul_overflow(integer(v[0]), factor, &factor)) {
+    throw std::domain_error("a shifted size is too large");
+  }
+  return factor;
+}
+// Arithmetic, as Python's: the sign stays.
+c10::IValue shift_right(const Values& v) {
+  return integer(v[0]) >> std::min<std::int64_t>(shift_count(v), 63);
+}
 c10::IValue logical_not(const Values& v) { return !v.at(0).toScalar().toBool(); }
 c10::IValue if_then_else(const Values& v) {
   return v.at(0).toScalar().toBool() ? v.at(1) : v.at(2);
@@ -113,7 +133,15 @@ c10::IValue round_even(const Values& v) {
 }
 c10::IValue to_float(const Values& v) { return real(v.at(0)); }
 c10::IValue to_int(const Values& v) { return truncate(v); }
-c10::IValue square_root(const Values& v) { return std::sqrt(real(v.at(0))); }
+c10::IValue sum(const Values& v) {
+  c10::IValue result = std::int64_t{0};
+  for (const c10::IValue& item : v.at(0).toListRef()) result = add({result, item});
+  return result;
+}
+template <double (*kFunction)(double)>
+c10::IValue function(const Values& v) {
+  return kFunction(real(v.at(0)));
+}
 
 // A captured model's C++ code went on from this number, so another one would have led it elsewhere.
 c10::IValue expect(const Values& v) {
@@ -147,11 +175,15 @@ SymbolicOperator find_symbolic_operator(std::string_view target) {
       {"_operator.ge", greater_equal},
       {"_operator.and_", bit_and},
       {"_operator.or_", bit_or},
+      {"_operator.xor", bit_xor},
+      {"_operator.invert", bit_not},
+      {"_operator.lshift", shift_left},
+      {"_operator.rshift", shift_right},
       {"_operator.not_", logical_not},
       {"math.ceil", ceiling},
       {"math.floor", floor},
       {"math.trunc", truncate},
-      {"math.sqrt", square_root},
+      {"math.sqrt", function<std::sqrt>},
       {"round", round_even},
       {"torch.sym_max", maximum},
       {"torch.sym_min", minimum},
@@ -159,7 +191,18 @@ SymbolicOperator find_symbolic_operator(std::string_view target) {
       {"torch.sym_int", to_int},
       {"torch.sym_not", logical_not},
       {"torch.sym_ite", if_then_else},
-      {"torch._sym_sqrt", square_root},
+      {"torch.sym_sum", sum},
+      {"torch._sym_sqrt", function<std::sqrt>},
+      {"torch._sym_cos", function<std::cos>},
+      {"torch._sym_cosh", function<std::cosh>},
+      {"torch._sym_sin", function<std::sin>},
+      {"torch._sym_sinh", function<std::sinh>},
+      {"torch._sym_tan", function<std::tan>},
+      {"torch._sym_tanh", function<std::tanh>},
+      {"torch._sym_asin", function<std::asin>},
+      {"torch._sym_acos", function<std::acos>},
+      {"torch._sym_atan", function<std::atan>},
+      {"torch._sym_log2", function<std::log2>},
       {"tenon.expect", expect},
   };
   const auto found = kOperators.find(target);

@@ -31,6 +31,7 @@ Batch take_batch(const Dataset& data, const std::vector<std::int64_t>& rows) {
   const at::Tensor index =
       at::from_blob(const_cast<std::int64_t*>(rows.data()), {count}, at::kLong);
   const auto take = [&](const at::Tensor& all) {
+    if (all.dim() == 0) return all;  // a number, the same for all rows
     return run ? all.narrow(0, rows.front(), count).clone() : all.index_select(0, index);
   };
   Batch batch;

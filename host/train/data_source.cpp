@@ -128,7 +128,8 @@ std::optional<at::Tensor> take_target(const TensorTable& table, const DataConfig
 }
 
 // Fills in `rows`.
-void check_rows(Dataset& data, const std::string& target, std::vector<std::string>& problems) {
+void check_rows(Dataset& data, const std::vector<InputSpec>& inputs, const std::string& target,
+                std::vector<std::string>& problems) {
   std::vector<std::string> counts;
   std::set<std::int64_t> different;
   const auto count = [&](const std::string& name, const at::Tensor& tensor) {
@@ -140,7 +141,11 @@ void check_rows(Dataset& data, const std::string& target, std::vector<std::strin
     different.insert(data.rows);
     counts.push_back("`" + name + "` " + std::to_string(data.rows));
   };
-  for (std::size_t i = 0; i < data.inputs.size(); ++i) count(data.input_names[i], data.inputs[i]);
+  for (std::size_t i = 0; i < data.inputs.size(); ++i) {
+    // A number, the same for all rows.
+    if (inputs[i].checked && inputs[i].dimensions.empty()) continue;
+    count(data.input_names[i], data.inputs[i]);
+  }
   if (data.target) count(target, *data.target);
   if (different.size() > 1) problems.push_back("the tensors differ in rows: " + join(counts));
 }
@@ -154,7 +159,7 @@ Dataset read_tensor_dataset(const std::filesystem::path& file, const DataConfig&
   data.inputs = take_inputs(table, config.inputs, inputs, problems);
   for (const InputSpec& input : inputs) data.input_names.push_back(input.name);
   data.target = take_target(table, config, loss, inputs, data.inputs, problems);
-  if (problems.empty()) check_rows(data, config.target, problems);
+  if (problems.empty()) check_rows(data, inputs, config.target, problems);
   throw_data_problems(problems, data.source,
                       "the file needs one tensor for each input and the target, rows in dimension "
                       "0; [data] inputs and target give their names");

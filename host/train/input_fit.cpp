@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
+#include "model/input_check.h"
 #include "train/tensor_text.h"
 
 namespace tenon {
@@ -70,8 +71,7 @@ void check_shape(const at::Tensor& tensor, const InputSpec& input, const std::st
   for (std::size_t i = 1; i < input.dimensions.size(); ++i) {
     const std::int64_t fixed = input.dimensions[i].fixed;
     if (fixed < 0 || tensor.size(static_cast<std::int64_t>(i)) == fixed) continue;
-    problems.push_back(has + "dimension " + std::to_string(i) + " of the model's input `" +
-                       input.name + "` is " + std::to_string(fixed));
+    problems.push_back(has + fixed_size_text(input, i, tensor.size(static_cast<std::int64_t>(i))));
   }
 }
 

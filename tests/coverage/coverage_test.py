@@ -24,7 +24,7 @@ import torch
 
 from check import POINTS, Checker
 from example import settle
-from prepare import CannotExport, prepare
+from prepare import FORMS, CannotExport, prepare
 
 QUICK = {
     "torch": r"^(Linear|Conv2d|LSTM|BatchNorm2d|shared|on_buffer|several_outputs)$",
@@ -40,6 +40,7 @@ def main():
     parser.add_argument("families", nargs="*", default=["quick"])
     parser.add_argument("--only", default="", help="a regular expression on the models' names")
     parser.add_argument("--keep", type=Path, help="keep what was exported, and use what is there")
+    parser.add_argument("--form", choices=FORMS, default="exported", help="decompositions")
     parser.add_argument("--verbose", action="store_true", help="every problem in full")
     options = parser.parse_args()
     # Neither the exporter's nor the peers' own warnings are this test's.
@@ -68,7 +69,7 @@ def run_model(options, folder, family, name, build):
     start = time.monotonic()
     place = folder / family / name
     try:
-        record = kept_or_prepared(place, build)
+        record = kept_or_prepared(place, build, options.form)
         prepared = time.monotonic()
         problems, notes = Checker(options.tenon.resolve(), place, record).check()
     except CannotExport as refusal:
@@ -84,10 +85,15 @@ def run_model(options, folder, family, name, build):
         gc.collect()
         if not options.keep:
             shutil.rmtree(place, ignore_errors=True)
-    marks = "".join("." if not problems[point] else "F" for point in POINTS)
+    marks = "".join(mark(point, problems, record) for point in POINTS)
     took = f"{prepared - start:5.1f}+{time.monotonic() - prepared:4.1f} s"
+    left_out = len(record.get("left_out", {}))
+    notes = [f"{left_out} layers left out of lora"] * (left_out > 0) + notes[:1]
     print(f"{family:13}{name:32}{record['nodes']:6} nodes {len(record.get('targets', [])):4} lora"
-          f"  {marks}  {took}  {'; '.join(notes[:1])}", flush=True)
+          f"  {marks}  {took}  {'; '.join(notes)}", flush=True)
+    if options.verbose:
+        for layer, why in record.get("left_out", {}).items():
+            print(f"    left out of lora: {layer}: {why}")
     for point in POINTS:
         shown = problems[point] if options.verbose else problems[point][:2]
         for problem in shown:
@@ -97,13 +103,25 @@ def run_model(options, folder, family, name, build):
     return name, "fail" if "F" in marks else "pass"
 
 
-def kept_or_prepared(place, build):
+def mark(point, problems, record):
+    """`.` where the point holds, `F` where it does not, `-` where the model has no such thing."""
+    if problems[point]:
+        return "F"
+    tried = {
+        "gradients": "rows" in record,
+        "lora": bool(record.get("targets")),
+        "sizes": len(record["predicts"]) > 1,
+    }
+    return "." if tried.get(point, True) else "-"
+
+
+def kept_or_prepared(place, build, form):
     if (place / "record.json").exists():
         return json.loads((place / "record.json").read_text())
     torch.manual_seed(0)
     example = build()
-    settle(example.model)
-    return prepare(example, place)
+    settle(example)
+    return prepare(example, place, form)
 
 
 def summarise(rows):

@@ -1,5 +1,6 @@
 """A model to try, with the inputs that it is exported and run with."""
 
+import copy
 from dataclasses import dataclass
 from typing import Callable
 
@@ -17,6 +18,7 @@ class Example:
     # What a user would not adapt with LoRA, as one regular expression on module names.
     not_adapted: str = "$^"
     dynamic: tuple | None = None  # the dimensions of each input that may vary; None is all
+    loses_backward: bool = False  # it has a torch.autograd.Function, whose gradient no export keeps
     trains: bool = True  # the first output is differentiable, and all inputs have the batch's rows
 
     def inputs(self, batch=BATCH, length=LENGTH):
@@ -24,9 +26,10 @@ class Example:
         return self.make_inputs(batch, length)
 
 
-def settle(model):
-    """Eval mode, nothing random, and no weight at a special value where it would hide a fault: a
-    scale of zero makes every gradient behind it zero."""
+def settle(example):
+    """Eval mode, nothing random, statistics that fit the model, and no weight at a special value
+    where it would hide a fault: a scale of zero makes every gradient behind it zero."""
+    model = example.model
     generator = torch.Generator().manual_seed(1)
     for module in model.modules():
         if isinstance(module, nn.modules.dropout._DropoutNd):
@@ -38,8 +41,32 @@ def settle(model):
         if tensor.is_floating_point():
             noise = torch.randn(tensor.shape, generator=generator)
             tensor.data.add_(noise.to(tensor.dtype), alpha=0.03)
+    _fit_statistics(example)
     for name, buffer in model.named_buffers():
         if name.endswith(("running_mean", "running_var")):
             noise = torch.rand(buffer.shape, generator=generator)
             buffer.data.add_(noise.to(buffer.dtype), alpha=0.1)
-    return model.eval()
+    model.eval()
+
+
+def _fit_statistics(example):
+    """Running statistics as the inputs give them, else a deep network's numbers explode. By a copy:
+    a forward leaves caches behind in some models."""
+    copied = copy.deepcopy(example.model).eval()
+    norms = {
+        name: module
+        for name, module in copied.named_modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
+    }
+    if not norms:
+        return
+    for module in norms.values():
+        module.momentum = None  # the average
+        module.train()
+    args, kwargs = example.inputs()
+    with torch.no_grad():
+        copied(*args, **kwargs)
+    for name, module in norms.items():
+        own = example.model.get_submodule(name)
+        own.running_mean.data.copy_(module.running_mean)
+        own.running_var.data.copy_(module.running_var)

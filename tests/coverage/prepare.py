@@ -3,7 +3,9 @@
 import copy
 import json
 import re
+import sys
 import warnings
+from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
@@ -12,25 +14,37 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.export.graph_signature import InputKind, TensorArgument
 from torch.utils import _pytree as pytree
+from transformers.pytorch_utils import Conv1D
 
-from example import BATCH, LENGTH, OTHER_BATCH, OTHER_LENGTH
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "parity"))
+
+from example import BATCH, LENGTH, OTHER_BATCH, OTHER_LENGTH  # noqa: E402
+from zoo import corrected  # noqa: E402
 
 RANK = 4
 STEPS = 5
-LEARNING_RATES = {"sgd": 1e-2, "adamw": 1e-3}
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
-ADAPTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+ADAPTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, Conv1D, nn.MultiheadAttention)
 
 
 class CannotExport(Exception):
     """Stock PyTorch refuses: nothing that Tenon could read."""
 
 
-def prepare(example, folder):
+# What becomes of an exported program before it is saved.
+FORMS = {
+    "exported": lambda program: program,
+    "functional": lambda program: program.run_decompositions({}),
+    "core": lambda program: program.run_decompositions(),  # core ATen
+}
+
+
+def prepare(example, folder, form="exported"):
     """Fills `folder` and returns what it holds, as check.py wants it."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    program = _export(example, folder / "model.pt2")
+    pristine = copy.deepcopy(example.model)  # a forward leaves caches behind in some models
+    program = _export(example, folder / "model.pt2", form)
     names = [
         spec.arg.name
         for spec in program.graph_signature.input_specs
@@ -38,24 +52,26 @@ def prepare(example, folder):
     ]
     record = {
         "nodes": len(program.graph.nodes),
-        "modules": _modules_that_run(example, program),
+        "modules": _modules_that_run(example, pristine, program),
         "predicts": [],
+        "loses_backward": example.loses_backward,
     }
-    module = program.module()
     for label, batch, length in (
         ("as exported", BATCH, LENGTH),
         ("another batch", OTHER_BATCH, LENGTH),
         ("another length", BATCH, OTHER_LENGTH),
     ):
+        # Its own for each: buffers may change.
+        module = torch.export.load(folder / "model.pt2").module()
         _predict(example, module, names, batch, length, label, folder, record)
     if example.trains:
-        _gradients(example, names, folder, record)
-        _lora(example, names, folder, record)
+        _gradients(example, pristine, names, form, folder, record)
+        _lora(example, pristine, folder, record)
     (folder / "record.json").write_text(json.dumps(record))
     return record
 
 
-def _export(example, file):
+def _export(example, file, form):
     args, kwargs = example.inputs()
     shapes = torch.export.ShapesCollection()
     for tensor in _tensors((args, kwargs)):
@@ -65,32 +81,30 @@ def _export(example, file):
         warnings.simplefilter("ignore")
         try:
             program = torch.export.export(example.model, args, kwargs, dynamic_shapes=shapes)
+            program = FORMS[form](program)
             torch.export.save(program, file)
         except Exception as refusal:
             raise CannotExport(f"{type(refusal).__name__}: {str(refusal).strip()[:200]}")
     return program
 
 
-def _modules_that_run(example, program):
+def _modules_that_run(example, pristine, program):
     """[name, class, is the class shown by an operator] of each module whose forward is called."""
     shown = {
         path.split("@")[0]
         for node in program.graph.nodes
         for path, _ in node.meta.get("nn_module_stack", {}).values()
     }
+    model = copy.deepcopy(pristine)
     called = set()
-    hooks = [
+    for module in model.modules():
         module.register_forward_pre_hook(lambda module, _: called.add(module))
-        for module in example.model.modules()
-    ]
     args, kwargs = example.inputs()
     with torch.no_grad():
-        example.model(*args, **kwargs)
-    for hook in hooks:
-        hook.remove()
+        model(*args, **kwargs)
     return [
         [name, f"{type(module).__module__}.{type(module).__qualname__}", name in shown]
-        for name, module in example.model.named_modules()
+        for name, module in model.named_modules()
         if module in called
     ]
 
@@ -133,18 +147,18 @@ def _loss(output, target):
     return torch.nn.functional.mse_loss(output, target)
 
 
-def _gradients(example, names, folder, record):
+def _gradients(example, pristine, names, form, folder, record):
     """The gradient of every parameter, as [train] full does it: BatchNorm by the batch."""
-    model = copy.deepcopy(example.model)
+    model = copy.deepcopy(pristine)
     args, kwargs = example.inputs()
     with torch.no_grad():
-        output = _first(model(*args, **kwargs))
+        output = _first(copy.deepcopy(pristine)(*args, **kwargs))
     target = torch.randn(output.shape, generator=torch.Generator().manual_seed(2))
     inputs = dict(zip(names, _tensors((args, kwargs)), strict=True))
     _write({**inputs, "labels": target}, folder / "data.st")
     for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.train()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and form == "exported":
+            module.train()  # decompositions leave evaluation's
     for parameter in model.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
     _loss(_first(model(*args, **kwargs)), target).backward()
@@ -159,31 +173,76 @@ def _gradients(example, names, folder, record):
     record["rows"] = BATCH
 
 
-def _targets(example, record):
-    modules = dict(example.model.named_modules())
-    return [
+def _choose_targets(example, pristine, record):
+    """The layers that LoRA adapts, and those left out with the reason."""
+    modules = dict(pristine.named_modules())
+    needed = _needed_modules(example, pristine)
+    called = {name for name, _, _ in record["modules"]}
+    targets, left_out = [], {}
+    for name, module in modules.items():
+        if not isinstance(module, ADAPTED):
+            continue
+        owner = modules[name.rpartition(".")[0]]
+        if re.search(example.not_adapted, name):
+            left_out[name] = "PEFT, or the model around it, cannot"
+        elif RANK % getattr(module, "groups", 1) != 0:
+            left_out[name] = "PEFT refuses groups that do not divide the rank"
+        elif isinstance(owner, nn.MultiheadAttention):
+            left_out[name] = "the attention around it reads its weight, past PEFT's layer"
+        elif name not in called:
+            left_out[name] = "its forward is not called, so that PEFT's layer is bypassed"
+        elif name not in needed:
+            left_out[name] = "no output needs it"
+        else:
+            targets.append(name)
+    return targets, left_out
+
+
+def _needed_modules(example, pristine):
+    """Those whose weight has a gradient from some output."""
+    model = copy.deepcopy(pristine)
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())
+    args, kwargs = example.inputs()
+    outputs = [t for t in _tensors(model(*args, **kwargs)) if t.requires_grad]
+    sum(t.double().sum() for t in outputs).backward()
+    return {
         name
-        for name, _, shown in record["modules"]
-        # The exporter drops what no output needs.
-        if shown and _is_adapted(modules[name]) and not re.search(example.not_adapted, name)
-    ]
+        for name, module in model.named_modules()
+        if any(p.grad is not None for p in module.parameters(recurse=False))
+    }
 
 
-def _is_adapted(module):
-    # PEFT refuses a grouped convolution whose groups do not divide the rank.
-    return type(module) in ADAPTED and RANK % getattr(module, "groups", 1) == 0
+def _exactly(targets, model):
+    """As names, or as one expression where a name is also the end of another layer's."""
+    ends = {f".{name}" for name in targets}
+    others = {name for name, _ in model.named_modules()} - set(targets)
+    if not any(other.endswith(end) for other in others for end in ends):
+        return targets
+    return "|".join(map(re.escape, targets))
 
 
-def _lora(example, names, folder, record):
-    targets = _targets(example, record)
+def _leave_fast_path(model):
+    """In evaluation these read the weights of their layers and bypass what PEFT put there."""
+    for module in model.modules():
+        if isinstance(module, (nn.TransformerEncoder, nn.TransformerEncoderLayer)):
+            module.training = True  # its dropout layers are modules of their own
+
+
+def _lora(example, pristine, folder, record):
+    targets, record["left_out"] = _choose_targets(example, pristine, record)
     record["targets"] = targets
     if not targets:
         return
     torch.manual_seed(4)
     config = LoraConfig(
-        r=RANK, lora_alpha=RANK, target_modules=targets, init_lora_weights=False
+        r=RANK,
+        lora_alpha=RANK,
+        target_modules=_exactly(targets, pristine),
+        init_lora_weights=False,
     )
-    model = get_peft_model(copy.deepcopy(example.model), config).eval()
+    model = corrected(get_peft_model(copy.deepcopy(pristine), config)).eval()
+    _leave_fast_path(model)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if ".lora_B." in name:
@@ -192,16 +251,55 @@ def _lora(example, names, folder, record):
     model.save_pretrained(folder / "adapter", save_embedding_layers=False)
     args, kwargs = example.inputs()
     with torch.no_grad():
-        outputs = _tensors(model(*args, **kwargs))
+        outputs = _tensors(copy.deepcopy(model)(*args, **kwargs))
     _write({f"output_{i}": t for i, t in enumerate(outputs)}, folder / "lora_outputs.st")
     target = load_file(folder / "data.st")["labels"]
-    start = copy.deepcopy(model.state_dict())
-    for optimizer, make in OPTIMIZERS.items():
-        model.load_state_dict(start)
-        trainable = [p for p in model.parameters() if p.requires_grad]
-        steps = make(trainable, lr=LEARNING_RATES[optimizer])
-        for _ in range(STEPS):
-            steps.zero_grad()
-            _loss(_first(model(*args, **kwargs)), target).backward()
-            steps.step()
-        _write(get_peft_model_state_dict(model, save_embedding_layers=False), folder / f"lora_{optimizer}.st")
+    record["rates"] = _stable_rates(copy.deepcopy(model), args, kwargs, target)
+    record["rounding"] = {}
+    for optimizer, rate in record["rates"].items():
+        trained = []
+        for nudge in (0.0, 1e-7):
+            copied = copy.deepcopy(model)  # buffers that change start anew
+            _nudge(_trained(copied), nudge)
+            nudged = copy.deepcopy((args, kwargs))
+            _nudge([t for t in _tensors(nudged) if t.is_floating_point()], nudge)
+            _train(copied, *nudged, target, OPTIMIZERS[optimizer], rate)
+            trained.append(_adapter_state(copied))
+        _write(trained[0], folder / f"lora_{optimizer}.st")
+        record["rounding"][optimizer] = {
+            name: ((trained[1][name] - tensor).norm() / tensor.norm()).item()
+            for name, tensor in trained[0].items()
+        }
+
+
+def _adapter_state(model):
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: tensor.detach().clone() for name, tensor in state.items()}
+
+
+def _trained(model):
+    return [p for p in model.parameters() if p.requires_grad]
+
+
+def _stable_rates(model, args, kwargs, target):
+    """A step of SGD that is no longer than the weights are, whatever the gradient of a network
+    with random weights."""
+    _loss(_first(model(*args, **kwargs)), target).backward()
+    size = sum(p.grad.double().norm() ** 2 for p in _trained(model) if p.grad is not None) ** 0.5
+    return {"sgd": min(1e-2, 0.1 / float(size)), "adamw": 1e-3}
+
+
+def _nudge(tensors, size):
+    """By as much as float32 rounds."""
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for tensor in tensors:
+            tensor.mul_(1 + size * torch.randn(tensor.shape, generator=generator))
+
+
+def _train(model, args, kwargs, target, make, rate):
+    steps = make(_trained(model), lr=rate)
+    for _ in range(STEPS):
+        steps.zero_grad()
+        _loss(_first(model(*args, **kwargs)), target).backward()
+        steps.step()

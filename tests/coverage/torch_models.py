@@ -254,7 +254,9 @@ MODELS = {
     "LSTM_projected": _layer(lambda: nn.LSTM(8, 6, proj_size=4, batch_first=True), "b 7 8"),
     "MultiheadAttention": _model(_attention, "b l 8"),
     "MultiheadAttention_bias_kv": _model(lambda: _attention(add_bias_kv=True), "b l 8"),
-    "MultiheadAttention_cross": _model(CrossAttention, "b l 8", "b 5 6", "b 5 4"),
+    "MultiheadAttention_cross": _model(
+        CrossAttention, "b l 8", "b 5 6", "b 5 4", not_adapted="attention"
+    ),
     "TransformerEncoder": _layer(
         lambda: nn.TransformerEncoder(
             nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True), 2

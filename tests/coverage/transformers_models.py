@@ -77,7 +77,9 @@ def small_config(config_class, changes):
     return config_class(**{**options, **changes})
 
 
-def _model(class_name, make_inputs, dynamic=None, not_adapted="$^", **changes):
+def _model(
+    class_name, make_inputs, dynamic=None, not_adapted="$^", loses_backward=False, **changes
+):
     """A change may be a function, called when the model is built."""
 
     def build():
@@ -89,6 +91,7 @@ def _model(class_name, make_inputs, dynamic=None, not_adapted="$^", **changes):
             lambda batch, length: ((), make_inputs(batch, length)),
             dynamic=dynamic,
             not_adapted=not_adapted,
+            loses_backward=loses_backward,
         )
 
     return build
@@ -228,6 +231,7 @@ DECODERS = {
     "mamba2": _text("Mamba2ForCausalLM", only_ids, not_adapted=MAMBA, state_size=4, num_heads=8, head_dim=8, n_groups=2, chunk_size=4),
     "falcon_mamba": _text("FalconMambaForCausalLM", only_ids, not_adapted=MAMBA, state_size=4),
     "recurrent_gemma": _text("RecurrentGemmaForCausalLM", num_hidden_layers=3, lru_width=32, attention_window_size=6),
+    "rwkv": _text("RwkvForCausalLM", only_ids, attention_hidden_size=32, rescale_every=0),
     "xglm": _text("XGLMForCausalLM"),
     "biogpt": _text("BioGptForCausalLM"),
     "ctrl": _text("CTRLLMHeadModel"),
@@ -259,7 +263,8 @@ ENCODERS = {
     "squeezebert": _text("SqueezeBertForSequenceClassification", embedding_size=32),
     "mobilebert": _text("MobileBertForSequenceClassification", intra_bottleneck_size=16, true_hidden_size=16),
     "convbert": _text("ConvBertForSequenceClassification"),
-    "nystromformer": _text("NystromformerForSequenceClassification", num_landmarks=4),
+    "nystromformer": _text("NystromformerForSequenceClassification", num_landmarks=4, segment_means_seq_len=4),
+    "yoso": _text("YosoForSequenceClassification", loses_backward=True),
     "fnet": _text("FNetForSequenceClassification", only_ids),
     "funnel": _text("FunnelForSequenceClassification", block_sizes=[1, 1], d_head=8, n_head=4, d_inner=48),
     "modernbert": _text("ModernBertForSequenceClassification", local_attention=6),

@@ -130,6 +130,18 @@ class Writes(OneLinear):
         return self.a(x) * self.steps, self.steps
 
 
+class Counts(OneLinear):
+    """Into a buffer that backward needs."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x):
+        self.calls += 1
+        return self.a(x) * self.calls
+
+
 class OnlyFromSix(OneLinear):
     def forward(self, x):
         return self.a(x) if x.shape[0] > 5 else x
@@ -161,6 +173,7 @@ PROGRAMS = {
     "autocast": (Autocast, 1, ""),
     "hints": (Hints, 1, "strict"),
     "layers": (Layers, 1, "decomposed"),
+    "counts": (Counts, 1, ""),
     "writes": (Writes, 1, ""),
     "writes_decomposed": (Writes, 1, "decomposed"),
 }

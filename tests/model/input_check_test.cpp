@@ -34,7 +34,20 @@ TEST(InputCheck, FittingInputsPass) {
 TEST(InputCheck, FixedDimensionIsToldInTheUsersWords) {
   EXPECT_THAT(text({at::zeros({3, 9}, at::kLong), at::zeros({3})}),
               HasSubstr("dimension 1 of `input_ids` was fixed to 7 when this model was exported, "
-                        "and is 9; export it with a dynamic dimension"));
+                        "and is 9; export it with a dynamic dimension, where the exporter can"));
+}
+
+TEST(InputCheck, ANumberIsCheckedByTheGuardsThatNameIt) {
+  const InputSpec count{"n", "n", at::kLong, true, {}};
+  const std::vector<SizeExpression> guards{*SizeExpression::parse("L['n'] <= 8")};
+  EXPECT_NO_THROW(check_inputs({count}, {at::scalar_tensor(7, at::kLong)}, guards));
+  EXPECT_THAT(error_text([&] { check_inputs({count}, {at::scalar_tensor(9, at::kLong)}, guards); }),
+              HasSubstr("the model was exported for inputs with `n` <= 8; `n` is 9"));
+}
+
+TEST(InputCheck, SizesThatTheExportLeftOpenAreNamedWhereAForwardFails) {
+  EXPECT_EQ(dynamic_sizes({ids()}, {at::zeros({3, 7}, at::kLong)}),
+            "dimension 0 of `input_ids` is 3");
 }
 
 TEST(InputCheck, RangeIsTold) {

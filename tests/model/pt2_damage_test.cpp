@@ -190,7 +190,7 @@ std::vector<Damage> damages() {
                      "the graph and its signature differ"),
       program_damage("NumberAsInput", R"("user_input": {"arg": {"as_tensor": {"name": "x"}}})",
                      R"("user_input": {"arg": {"as_sym_int": {"as_name": "x"}}})",
-                     "input `x` is a number that is not fixed, which is not supported"),
+                     "input `x` has no description of its value"),
       program_damage("Gradient",
                      R"("buffer_mutation": {"arg": {"name": "add"}, "buffer_name": "n"})",
                      R"("gradient_to_parameter": {"arg": {"name": "add"}, "parameter_name": "n"})",

@@ -1,0 +1,31 @@
+#include "inject/forward_failure.h"
+
+#include "model/input_check.h"
+
+namespace tenon {
+namespace {
+
+std::string place_of(const ModelData& model, const Node& node) {
+  if (node.module_stack.empty()) return "";
+  const Module& module = model.tree.modules[static_cast<std::size_t>(node.module_stack.back())];
+  if (module.path.empty()) return "";
+  return " in `" + module.path + "` (" + module.type + ")";
+}
+
+}  // namespace
+
+Error forward_failure(const ModelData& model, const std::vector<at::Tensor>& inputs,
+                      const NodeFailure& failure) {
+  const Node& node = model.graph.nodes[static_cast<std::size_t>(failure.node)];
+  const std::string sizes = dynamic_sizes(model.inputs, inputs);
+  std::string message = "the operator " + node.target + place_of(model, node) +
+                        " cannot run on this input: " + failure.what_without_backtrace();
+  if (sizes.empty()) return Error({.stage = Stage::kModel, .message = message});
+  return Error({.stage = Stage::kModel,
+                .message = message + "\n  " + sizes,
+                .hint =
+                    "the export may have written a size of its example inputs into this operator; "
+                    "give inputs of those sizes, or export it for others"});
+}
+
+}  // namespace tenon
