@@ -9,6 +9,7 @@
 
 #include "adapter/adapter_store.h"
 #include "base/error.h"
+#include "base/suggest.h"
 
 namespace tenon {
 namespace {
@@ -34,7 +35,14 @@ fs::path nearest_existing(const fs::path& folder) {
   return place;
 }
 
-// PEFT saves every adapter but "default" in a folder of its name.
+[[noreturn]] void fail_load(const fs::path& folder, const std::string& message,
+                            const std::string& hint) {
+  throw Error(
+      {.stage = Stage::kAdapter, .message = message, .hint = hint, .location = folder.string()});
+}
+
+}  // namespace
+
 std::vector<std::string> adapters_inside(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code ignored;
@@ -44,14 +52,6 @@ std::vector<std::string> adapters_inside(const fs::path& folder) {
   std::sort(names.begin(), names.end());
   return names;
 }
-
-[[noreturn]] void fail_load(const fs::path& folder, const std::string& message,
-                            const std::string& hint) {
-  throw Error(
-      {.stage = Stage::kAdapter, .message = message, .hint = hint, .location = folder.string()});
-}
-
-}  // namespace
 
 void check_output_folder(const fs::path& folder, bool force) {
   const fs::path place = nearest_existing(folder);
@@ -99,7 +99,7 @@ void require_adapter_config(const fs::path& folder) {
       "an adapter is a folder with adapter_config.json and adapter_model.safetensors, as `tenon "
       "run` and PEFT's save_pretrained make it";
   const std::vector<std::string> inside = adapters_inside(folder);
-  if (!inside.empty()) hint = "there is an adapter in " + inside.front();
+  if (!inside.empty()) hint = "there are adapters in " + join(inside);
   fail_load(folder, "Can't find 'adapter_config.json' at '" + folder.string() + "'", hint);
 }
 

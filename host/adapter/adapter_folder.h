@@ -1,6 +1,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 namespace tenon {
 
@@ -26,6 +28,10 @@ class StagingFolder {
   std::filesystem::path folder_;
   std::filesystem::path path_;
 };
+
+// The folders inside `folder` that hold adapters: PEFT saves every one but "default" in a folder of
+// its name.
+std::vector<std::string> adapters_inside(const std::filesystem::path& folder);
 
 // Throws Error{Stage::kAdapter} unless `folder` holds an adapter's config.
 void require_adapter_config(const std::filesystem::path& folder);

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "base/error.h"
+#include "base/suggest.h"
 
 namespace tenon {
 namespace {
@@ -45,6 +46,67 @@ void add_plugin_verbs(CLI::App& app, CommandLine& line) {
   fresh->add_option("--method", line.plugin_new.method, "The method of adapting; default: lora");
   fresh->add_option("--model", line.plugin_new.model, "A C++ model of this name: acme.mlp");
   add_output_flags(*fresh, line);
+}
+
+void add_combine(CLI::App& adapter, CommandLine& line) {
+  CombineOptions& options = line.combine.options;
+  CLI::App* combine = adapter.add_subcommand(
+      "combine", "Make one LoRA adapter of several, as PEFT's add_weighted_adapter does");
+  combine->add_option("folders", line.combine.folders, "The adapters' folders")
+      ->option_text(" ")
+      ->required();
+  combine->add_option("--weights", options.weights, "One number for each adapter: 0.7,0.3")
+      ->delimiter(',')
+      ->required();
+  combine
+      ->add_option("--combination-type", options.combination_type,
+                   "How (default: svd): " + join(combination_types()))
+      ->check(CLI::IsMember(combination_types()));
+  combine->add_option("--svd-rank", options.svd_rank, "Rank of the result; default: the largest")
+      ->check(CLI::PositiveNumber);
+  combine->add_option("--svd-clamp", options.svd_clamp, "Clamp the factors at this quantile")
+      ->check(CLI::Range(0.0, 1.0));
+  combine
+      ->add_option("--density", options.density,
+                   "The fraction of the values that stays, of ties, dare and magnitude_prune")
+      ->check(CLI::NonNegativeNumber);
+  combine
+      ->add_option("--majority-sign-method", options.majority_sign_method,
+                   "total (default) or frequency, of ties")
+      ->check(CLI::IsMember({"total", "frequency"}));
+  combine->add_option("--seed", options.seed, "Of dare's draw; default: 0");
+  combine->add_option("--output", line.outputs, "The folder of the new adapter")->required();
+  combine->add_flag("--force", line.force, "Write into a folder that holds something");
+  add_output_flags(*combine, line);
+}
+
+void add_convert(CLI::App& adapter, CommandLine& line) {
+  CLI::App* convert = adapter.add_subcommand(
+      "convert",
+      "Make a plain LoRA adapter of another kind, or of one whose start changed the base");
+  convert->add_option("target", line.target, "The config (.toml)")->option_text(" ")->required();
+  convert->add_option("--adapter", line.adapters, "The adapter's folder")->required()->expected(1);
+  convert->add_option("--rank", line.rank,
+                      "The rank of every layer (8), or the share of each layer's change that its "
+                      "rank must hold (0.95); not needed for PiSSA and OLoRA, which convert "
+                      "exactly");
+  convert->add_option("--output", line.outputs, "The folder of the new adapter")->required();
+  convert->add_flag("--force", line.force, "Write into a folder that holds something");
+  add_common(*convert, line);
+}
+
+// `tenon adapter ...`: from adapters to adapters.
+void add_adapter_verbs(CLI::App& app, CommandLine& line) {
+  CLI::App* adapter = app.add_subcommand("adapter", "Combine, convert or compare adapters");
+  adapter->require_subcommand(1);
+  add_combine(*adapter, line);
+  add_convert(*adapter, line);
+  CLI::App* diff = adapter->add_subcommand("diff", "Compare two adapters");
+  diff->add_option("folders", line.diff, "The adapters' folders")
+      ->option_text(" ")
+      ->expected(2)
+      ->required();
+  add_output_flags(*diff, line);
 }
 
 CLI::App* add_verb(CLI::App& app, CommandLine& line, const std::string& name,
@@ -111,6 +173,11 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
   add_verb(app, line, "doctor", "Print versions, threads, libraries and search paths",
            "A config (.toml), for its [plugins]", false);
 
+  CLI::App* inspect =
+      app.add_subcommand("inspect", "Describe an adapter's folder, without its model");
+  inspect->add_option("folder", line.target, "The adapter's folder")->option_text(" ")->required();
+  add_output_flags(*inspect, line);
+  add_adapter_verbs(app, line);
   add_plugin_verbs(app, line);
 
   try {

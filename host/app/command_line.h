@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "adapter/combine_adapters.h"
+
 namespace tenon {
 
 // Of `tenon plugin check`.
@@ -19,6 +21,12 @@ struct PluginNewArguments {
   std::string type;                   // of layers to adapt
   std::optional<std::string> method;  // "lora" if not given
   std::string model;                  // or a C++ model's name
+};
+
+// Of `tenon adapter combine`.
+struct CombineArguments {
+  std::vector<std::filesystem::path> folders;
+  CombineOptions options;
 };
 
 // What the user typed, checked for form only.
@@ -36,10 +44,13 @@ struct CommandLine {
   std::vector<std::string> active;         // names; empty: all adapters
   std::vector<std::string> adapter_names;  // of each row; empty: what is active runs for all
   std::filesystem::path inputs;
-  std::filesystem::path outputs;  // of predict and merge
+  std::filesystem::path outputs;  // a file or folder to write
   PluginCheckArguments plugin_check;
   PluginNewArguments plugin_new;
-  std::int64_t batch_size = 0;  // of predict; 0: the whole file at once
+  CombineArguments combine;
+  std::string rank;                         // of adapter convert: a whole number, or a fraction
+  std::vector<std::filesystem::path> diff;  // two adapters' folders
+  std::int64_t batch_size = 0;              // of predict; 0: the whole file at once
 };
 
 // nullopt where help or the version was asked for and has been printed. Throws

@@ -15,6 +15,10 @@ void tree_command(const CommandLine& line);
 void plugins_command(const CommandLine& line);
 void predict_command(const CommandLine& line);
 void merge_command(const CommandLine& line);
+void inspect_command(const CommandLine& line);
+void adapter_combine_command(const CommandLine& line);
+void adapter_convert_command(const CommandLine& line);
+void adapter_diff_command(const CommandLine& line);
 void doctor_command(const CommandLine& line);
 void plugin_new_command(const CommandLine& line);
 // Whether the plugin passes; if not, the exit status is 1.

@@ -37,6 +37,10 @@ int run_verb(const CommandLine& line) {
   if (line.verb == "plugins") plugins_command(line);
   if (line.verb == "predict") predict_command(line);
   if (line.verb == "merge") merge_command(line);
+  if (line.verb == "inspect") inspect_command(line);
+  if (line.verb == "adapter combine") adapter_combine_command(line);
+  if (line.verb == "adapter convert") adapter_convert_command(line);
+  if (line.verb == "adapter diff") adapter_diff_command(line);
   if (line.verb == "doctor") doctor_command(line);
   if (line.verb == "plugin new") plugin_new_command(line);
   if (line.verb == "plugin check") return plugin_check_command(line) ? 0 : 1;

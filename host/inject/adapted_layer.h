@@ -62,6 +62,9 @@ class AdaptedLayer {
   // Undefined where nothing changes. Throws Error{kInjection} where a result is not finite or the
   // plugin cannot merge; changes nothing.
   std::vector<at::Tensor> merged_weights(std::span<const std::string> adapters) const;
+  // What one adapter adds to each of the base's weights, in float32 at least; undefined where
+  // nothing. Throws Error{kInjection} where the plugin cannot merge.
+  std::vector<at::Tensor> weight_changes(const std::string& adapter) const;
   // From now on `adapters` are in the weights.
   void set_merged(std::vector<std::string> adapters, std::vector<at::Tensor> weights);
   const std::vector<std::string>& merged() const { return merged_; }

@@ -32,7 +32,7 @@ struct WideAdapter {
   }
 };
 
-// The plugin's new weights, undefined where it leaves one alone.
+// The plugin's new weights in float32 at least, undefined where it leaves one alone.
 std::vector<at::Tensor> fold_in(const LayerChoice& choice, const std::string& path) {
   if (!choice.layer_type->can_merge()) {
     throw Error({.stage = Stage::kInjection,
@@ -66,7 +66,7 @@ std::vector<at::Tensor> fold_in(const LayerChoice& choice, const std::string& pa
                               " into the shape " + c10::str(folded.sizes()) + ", it was " +
                               c10::str(weights[i].sizes())});
     }
-    merged[i] = folded.detach().to(choice.weights[i].scalar_type());
+    merged[i] = folded.detach();
   }
   return merged;
 }
@@ -82,6 +82,7 @@ std::vector<at::Tensor> AdaptedLayer::merged_weights(std::span<const std::string
   std::vector<at::Tensor> merged(weights_.size());
   if (choice.layer_type != nullptr) merged = fold_in(choice, path_);
   for (std::size_t i = 0; i < merged.size(); ++i) {
+    if (merged[i].defined()) merged[i] = merged[i].to(weights_[i].scalar_type());
     const bool replaced = !choice.weights[i].is_same(weights_[i]);
     if (!merged[i].defined() && replaced) merged[i] = choice.weights[i].detach().clone();
     if (!merged[i].defined() || !merged[i].is_floating_point()) continue;
@@ -94,6 +95,20 @@ std::vector<at::Tensor> AdaptedLayer::merged_weights(std::span<const std::string
                          "one"});
   }
   return merged;
+}
+
+std::vector<at::Tensor> AdaptedLayer::weight_changes(const std::string& adapter) const {
+  const at::NoGradGuard no_grad;
+  LayerChoice choice(weights_);
+  if (const AdapterSlot* slot = find(adapter)) add_to(choice, *slot);
+  std::vector<at::Tensor> changes(weights_.size());
+  if (choice.layer_type != nullptr) changes = fold_in(choice, path_);
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const bool replaced = !choice.weights[i].is_same(weights_[i]);
+    if (!changes[i].defined() && replaced) changes[i] = widened(choice.weights[i]);
+    if (changes[i].defined()) changes[i] = changes[i] - widened(weights_[i]);
+  }
+  return changes;
 }
 
 }  // namespace tenon

@@ -1,0 +1,233 @@
+#include "adapter/combine_adapters.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "adapter/combined_config.h"
+#include "adapter/lora_layers.h"
+#include "adapter/task_arithmetic.h"
+#include "base/error.h"
+#include "base/suggest.h"
+#include "config/lora_init.h"
+#include "model/parameter_init.h"
+
+namespace tenon {
+namespace {
+
+using Pairs = std::map<std::string, LoraPair>;
+
+// One layer with the adapters that have it.
+struct Sources {
+  std::vector<const LoraPair*> pairs;
+  std::vector<double> weights;
+};
+
+struct Factors {
+  at::Tensor a;
+  at::Tensor b;
+};
+
+bool is_svd(const CombineOptions& options) { return options.combination_type.ends_with("svd"); }
+
+// What becomes of the product, or of each factor: "svd" itself is linear.
+std::string arithmetic_of(const std::string& type) {
+  if (type == "svd") return "linear";
+  return type.ends_with("_svd") ? type.substr(0, type.size() - 4) : type;
+}
+
+at::Tensor widened(const at::Tensor& tensor) {
+  return tensor.scalar_type() == at::kDouble ? tensor : tensor.to(at::kFloat);
+}
+
+Factors concatenated(const Sources& sources, std::int64_t rank) {
+  std::vector<at::Tensor> as;
+  std::vector<at::Tensor> bs;
+  for (std::size_t i = 0; i < sources.pairs.size(); ++i) {
+    as.push_back(sources.pairs[i]->a * sources.weights[i] * sources.pairs[i]->scaling);
+    bs.push_back(sources.pairs[i]->b);
+  }
+  Factors joined{at::cat(as, 0), at::cat(bs, 1)};
+  // The rank of the whole is the sum of all, also where an adapter lacks the layer.
+  const std::int64_t missing = rank - joined.a.size(0);
+  if (missing <= 0) return joined;
+  std::vector<std::int64_t> a_shape = joined.a.sizes().vec();
+  std::vector<std::int64_t> b_shape = joined.b.sizes().vec();
+  a_shape[0] = missing;
+  b_shape[1] = missing;
+  return {at::cat({joined.a, at::zeros(a_shape, joined.a.options())}, 0),
+          at::cat({joined.b, at::zeros(b_shape, joined.b.options())}, 1)};
+}
+
+Factors each_factor(const Sources& sources, const TaskArithmetic& how) {
+  std::vector<at::Tensor> as;
+  std::vector<at::Tensor> bs;
+  std::vector<double> a_weights;
+  std::vector<double> b_weights;
+  for (std::size_t i = 0; i < sources.pairs.size(); ++i) {
+    const double weight = sources.weights[i] * sources.pairs[i]->scaling;
+    const double root = std::sqrt(std::abs(weight));
+    // The sign on one side only, since two would cancel.
+    a_weights.push_back(weight >= 0 ? root : -root);
+    b_weights.push_back(root);
+    as.push_back(widened(sources.pairs[i]->a));
+    bs.push_back(widened(sources.pairs[i]->b));
+  }
+  // A first: both draw from one generator.
+  at::Tensor a = combine_tensors(how, std::move(as), a_weights);
+  at::Tensor b = combine_tensors(how, std::move(bs), b_weights);
+  return {std::move(a), std::move(b)};
+}
+
+Factors decomposed(const Sources& sources, const TaskArithmetic& how, std::int64_t rank,
+                   std::optional<double> clamp) {
+  std::vector<at::Tensor> products;
+  products.reserve(sources.pairs.size());
+  for (const LoraPair* pair : sources.pairs) products.push_back(pair->product());
+  auto [u, s, v] =
+      at::linalg_svd(combine_tensors(how, std::move(products), sources.weights), false);
+  rank = std::min(rank, s.size(0));
+  at::Tensor b = u.narrow(1, 0, rank) * s.narrow(0, 0, rank);
+  at::Tensor a = v.narrow(0, 0, rank);
+  if (clamp) {
+    const at::Tensor high = at::quantile(at::cat({b.flatten(), a.flatten()}), *clamp);
+    b = b.clamp(-high, high);
+    a = a.clamp(-high, high);
+  }
+  std::vector<std::int64_t> a_shape = sources.pairs[0]->a.sizes().vec();
+  std::vector<std::int64_t> b_shape = sources.pairs[0]->b.sizes().vec();
+  a_shape[0] = rank;
+  b_shape[1] = rank;
+  return {a.reshape(a_shape), b.reshape(b_shape)};
+}
+
+void check_layers(const std::map<std::string, Sources>& layers, const CombineOptions& options,
+                  std::vector<std::string>& problems) {
+  for (const auto& [module, sources] : layers) {
+    const LoraPair& first = *sources.pairs.front();
+    for (const LoraPair* pair : sources.pairs) {
+      const bool same_base = first.a.sizes().slice(1) == pair->a.sizes().slice(1) &&
+                             first.b.size(0) == pair->b.size(0);
+      if (!same_base) {
+        problems.push_back("`" + module +
+                           "` is of another size in each adapter: they are not of "
+                           "one base");
+        break;
+      }
+      const bool needs_rank = options.combination_type != "cat" && !is_svd(options);
+      if (needs_rank && pair->rank() != first.rank()) {
+        problems.push_back("`" + module + "` has another rank in each adapter, which " +
+                           options.combination_type + " cannot combine");
+        break;
+      }
+      if (pair->is_grouped() && (is_svd(options) || options.combination_type == "cat")) {
+        problems.push_back("`" + module + "` is a grouped convolution, whose factors " +
+                           options.combination_type + " cannot combine");
+        break;
+      }
+    }
+  }
+}
+
+// lora_bias: the term's constant part, exact where the whole is.
+at::Tensor combined_bias(const Sources& sources) {
+  at::Tensor bias;
+  for (std::size_t i = 0; i < sources.pairs.size(); ++i) {
+    const LoraPair& pair = *sources.pairs[i];
+    if (!pair.bias.defined()) continue;
+    const at::Tensor term = widened(pair.bias) * (sources.weights[i] * pair.scaling);
+    bias = bias.defined() ? bias + term : term;
+  }
+  return bias;
+}
+
+// What is no factor: modules saved whole, which one adapter alone may have.
+void add_saved(const std::vector<AdapterFiles>& adapters, AdapterFiles& result,
+               std::vector<std::string>& problems) {
+  std::set<std::string> keys;
+  std::set<std::string> twice;
+  for (const AdapterFiles& adapter : adapters) {
+    for (const AdapterTensor& tensor : adapter.tensors) {
+      const TensorPlace place = place_of(adapter, tensor.key);
+      if (place.kind == TensorPlace::Kind::kLayer) continue;
+      if (!keys.insert(tensor.key).second) twice.insert(place.module);
+      result.tensors.push_back(tensor);
+    }
+  }
+  for (const std::string& module : twice) {
+    problems.push_back(
+        "Cannot add weighted adapters if they target the same module with "
+        "modules_to_save: `" +
+        module + "`");
+  }
+}
+
+}  // namespace
+
+const std::vector<std::string>& combination_types() {
+  static const std::vector<std::string> types = {"svd",
+                                                 "linear",
+                                                 "cat",
+                                                 "ties",
+                                                 "ties_svd",
+                                                 "dare_ties",
+                                                 "dare_linear",
+                                                 "dare_ties_svd",
+                                                 "dare_linear_svd",
+                                                 "magnitude_prune",
+                                                 "magnitude_prune_svd"};
+  return types;
+}
+
+AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters,
+                              const CombineOptions& given) {
+  CombineOptions options = given;
+  if (adapters.size() == 1) options.combination_type = "linear";
+  std::vector<std::string> problems = combination_problems(adapters, options);
+  throw_combination_problems(problems);
+  std::vector<Pairs> pairs;
+  for (const AdapterFiles& adapter : adapters) pairs.push_back(lora_pairs(adapter));
+  std::map<std::string, Sources> layers;
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    for (const auto& [module, pair] : pairs[i]) {
+      layers[module].pairs.push_back(&pair);
+      layers[module].weights.push_back(options.weights[i]);
+    }
+  }
+  check_layers(layers, options, problems);
+  AdapterFiles result = combined_header(adapters, options);
+  add_saved(adapters, result, problems);
+  throw_combination_problems(problems);
+
+  const TaskArithmetic how{arithmetic_of(options.combination_type), options.density.value_or(1),
+                           options.majority_sign_method == "frequency",
+                           make_generator(options.seed)};
+  const std::int64_t rank = result.config.r;
+  for (const auto& [module, sources] : layers) {
+    const LoraPair& first = *sources.pairs.front();
+    const Factors factors = options.combination_type == "cat" ? concatenated(sources, rank)
+                            : is_svd(options) ? decomposed(sources, how, rank, options.svd_clamp)
+                                              : each_factor(sources, how);
+    const at::ScalarType type = first.a.scalar_type();
+    const auto add = [&](const std::string& name, const at::Tensor& tensor) {
+      result.tensors.push_back({module + "." + name, tensor.to(type).contiguous()});
+    };
+    add(factor_name(first, 'A'), factors.a);
+    add(factor_name(first, 'B'), factors.b);
+    const at::Tensor bias = combined_bias(sources);
+    if (result.config.lora_bias) {
+      add("lora_B.bias", bias.defined() ? bias : at::zeros({first.b.size(0)}, first.b.options()));
+    }
+    const std::int64_t own = factors.a.size(0);
+    if (own == rank) continue;
+    result.config.rank_pattern.emplace_back(exact_pattern(pattern_path(module)), own);
+    result.config.alpha_pattern.emplace_back(exact_pattern(pattern_path(module)), own);
+  }
+  return result;
+}
+
+}  // namespace tenon

@@ -1,0 +1,173 @@
+#include "adapter/combined_config.h"
+
+#include <algorithm>
+#include <set>
+
+#include "adapter/lora_layers.h"
+#include "base/error.h"
+#include "base/suggest.h"
+#include "config/lora_init.h"
+
+namespace tenon {
+namespace {
+
+bool needs_one_rank(const std::string& type) { return type != "cat" && !type.ends_with("svd"); }
+
+// A module's rank is at most this (PEFT: _check_add_weighted_adapter).
+std::int64_t largest_rank(const AdapterConfig& config) {
+  std::int64_t rank = config.r;
+  for (const auto& [pattern, own] : config.rank_pattern) rank = std::max(rank, own);
+  return rank;
+}
+
+std::int64_t combined_rank(const std::vector<AdapterFiles>& adapters,
+                           const CombineOptions& options) {
+  std::int64_t sum = 0;
+  std::int64_t largest = 0;
+  for (const AdapterFiles& adapter : adapters) {
+    sum += largest_rank(adapter.config);
+    largest = std::max(largest, largest_rank(adapter.config));
+  }
+  if (options.combination_type == "cat") return sum;
+  const bool is_svd = options.combination_type.ends_with("svd");
+  return is_svd ? options.svd_rank.value_or(largest) : largest;
+}
+
+// Of the keys that select layers, target_modules alone may differ to be joined as PEFT does.
+bool select_alike(const AdapterConfig& one, const AdapterConfig& other) {
+  return one.exclude_modules == other.exclude_modules &&
+         one.layers_to_transform == other.layers_to_transform &&
+         one.layers_pattern == other.layers_pattern;
+}
+
+ModuleRule joined_targets(const std::vector<AdapterFiles>& adapters) {
+  std::vector<std::string> names;
+  std::string pattern;
+  for (const AdapterFiles& adapter : adapters) {
+    const ModuleRule& rule = adapter.config.target_modules;
+    if (const auto* regex = std::get_if<Regex>(&rule)) {
+      pattern += (pattern.empty() ? "(" : "|(") + regex->pattern + ")";
+    } else if (const auto* list = std::get_if<std::vector<std::string>>(&rule)) {
+      for (const std::string& name : *list) {
+        if (std::ranges::count(names, name) == 0) names.push_back(name);
+      }
+    }
+  }
+  if (!pattern.empty()) return Regex{pattern};
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// Where the adapters chose their layers in ways that no one rule says, the layers themselves.
+ModuleRule layer_names(const std::vector<AdapterFiles>& adapters) {
+  std::set<std::string> names;
+  for (const AdapterFiles& adapter : adapters) {
+    for (const auto& [module, pair] : lora_pairs(adapter)) names.insert(pattern_path(module));
+  }
+  return std::vector<std::string>(names.begin(), names.end());
+}
+
+void check_adapter(const AdapterFiles& adapter, const CombineOptions& options,
+                   std::vector<std::string>& problems) {
+  const AdapterConfig& config = adapter.config;
+  const auto add = [&](const std::string& what) { problems.push_back(config.name + ": " + what); };
+  if (config.method != "lora") {
+    add("it is a " + config.peft_type + " adapter; only LoRA adapters can be combined");
+    return;
+  }
+  if (config.use_dora) add("it uses DoRA, whose magnitudes belong to its own weights");
+  if (config.bias != "none") add("it trained biases (bias = \"" + config.bias + "\")");
+  if (!config.trainable_tokens.empty()) add("it trained rows of an embedding");
+  if (changes_base(config.init_lora_weights)) {
+    add("its start (init_lora_weights = \"" + config.init_lora_weights +
+        "\") changed the base; make it plain first: tenon adapter convert");
+  }
+  const std::string& type = options.combination_type;
+  if (config.lora_bias && type != "svd" && type != "cat" && type != "linear") {
+    add("lora_bias can be combined by svd, cat and linear only");
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> combination_problems(const std::vector<AdapterFiles>& adapters,
+                                              const CombineOptions& options) {
+  std::vector<std::string> problems;
+  for (const AdapterFiles& adapter : adapters) check_adapter(adapter, options, problems);
+  std::set<std::int64_t> ranks;
+  std::set<std::size_t> rules;
+  std::set<std::string> bases;
+  for (const AdapterFiles& adapter : adapters) {
+    ranks.insert(largest_rank(adapter.config));
+    rules.insert(adapter.config.target_modules.index());
+    if (!adapter.base_fingerprint.empty()) bases.insert(adapter.base_fingerprint);
+  }
+  if (ranks.size() > 1 && needs_one_rank(options.combination_type)) {
+    problems.emplace_back(
+        "All adapters must have the same r value when using combination_type "
+        "linear, ties, dare_ties, dare_linear or magnitude_prune; take cat or "
+        "svd");
+  }
+  if (rules.size() > 1) {
+    problems.emplace_back(
+        "all adapter configs should follow the same target modules type: "
+        "target_modules is a list in one and an expression in another");
+  }
+  if (bases.size() > 1) {
+    problems.emplace_back("the adapters were trained on different bases, by their fingerprints");
+  }
+  return problems;
+}
+
+void throw_combination_problems(const std::vector<std::string>& problems) {
+  if (problems.empty()) return;
+  throw Error({.stage = Stage::kAdapter,
+               .message = "these adapters cannot be combined:\n  " + join(problems, "\n  ")});
+}
+
+AdapterFiles combined_header(const std::vector<AdapterFiles>& adapters,
+                             const CombineOptions& options) {
+  AdapterFiles result;
+  const AdapterFiles& first = adapters.front();
+  result.config = first.config;
+  result.base_model_class = first.base_model_class;
+  result.parent_library = first.parent_library;
+  AdapterConfig& config = result.config;
+  config.r = combined_rank(adapters, options);
+  config.lora_alpha = static_cast<double>(config.r);
+  // PEFT keeps it and so scales the whole by the root of the rank.
+  config.use_rslora = false;
+  config.rank_pattern.clear();
+  config.alpha_pattern.clear();
+  config.modules_to_save.clear();
+  config.lora_bias = false;
+  bool alike = true;
+  for (const AdapterFiles& adapter : adapters) {
+    alike = alike && select_alike(first.config, adapter.config);
+    config.lora_bias = config.lora_bias || adapter.config.lora_bias;
+    for (const std::string& module : adapter.config.modules_to_save) {
+      if (std::ranges::count(config.modules_to_save, module) == 0) {
+        config.modules_to_save.push_back(module);
+      }
+    }
+    if (result.base_fingerprint.empty()) result.base_fingerprint = adapter.base_fingerprint;
+    for (const RecordedLayer& layer : adapter.layers) {
+      if (std::ranges::count(result.layers, layer.name, &RecordedLayer::name) == 0) {
+        result.layers.push_back(layer);
+      }
+    }
+  }
+  // A record of some layers only would be no record.
+  if (!std::ranges::all_of(adapters, &AdapterFiles::has_tenon_json)) result.layers.clear();
+  if (alike) {
+    config.target_modules = joined_targets(adapters);
+  } else {
+    config.target_modules = layer_names(adapters);
+    config.exclude_modules = std::monostate();
+    config.layers_to_transform.clear();
+    config.layers_pattern.clear();
+  }
+  return result;
+}
+
+}  // namespace tenon

@@ -1,0 +1,196 @@
+#include "adapter/convert_adapter.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "adapter/adapter_stages.h"
+#include "adapter/fingerprint.h"
+#include "adapter/lora_layers.h"
+#include "base/error.h"
+#include "base/suggest.h"
+
+namespace tenon {
+namespace {
+
+[[noreturn]] void fail(const std::vector<std::string>& problems) {
+  throw Error(
+      {.stage = Stage::kAdapter,
+       .message = "this adapter cannot be converted to LoRA:\n  " + join(problems, "\n  ")});
+}
+
+struct Layer {
+  std::string path;
+  bool is_embedding = false;
+  at::Tensor delta;  // (out, in)
+  at::Tensor bias;   // what is added to the bias; undefined for nothing
+};
+
+// The change of one layer's weights as one matrix, or what is in the way.
+std::string read_layer(const PlannedLayer& planned, const std::vector<at::Tensor>& deltas,
+                       Layer& layer) {
+  const LayerFacts::Description& facts = planned.facts->description();
+  layer.path = facts.module_path;
+  layer.is_embedding = facts.type == "torch.nn.Embedding";
+  const bool is_transposed = facts.type == "transformers.pytorch_utils.Conv1D";
+  const bool is_linear =
+      facts.type == "torch.nn.Linear" || facts.type.ends_with(".NonDynamicallyQuantizableLinear");
+  const std::string place = "`" + layer.path + "`, a " + facts.type + ", ";
+  if (!is_linear && !is_transposed && !layer.is_embedding) {
+    return place + "is no Linear and no Embedding";
+  }
+  for (std::size_t i = 0; i < deltas.size(); ++i) {
+    const std::string& name = facts.weights[i].name;
+    if (!deltas[i].defined() || !deltas[i].any().item<bool>()) continue;
+    if (name == "bias") {
+      layer.bias = deltas[i];
+    } else if (name == "weight") {
+      layer.delta = is_transposed || layer.is_embedding ? deltas[i].t() : deltas[i];
+    } else {
+      return place + "has a changed " + name;
+    }
+  }
+  return layer.delta.defined() ? "" : place + "has no change of its weight";
+}
+
+std::int64_t rank_of(const at::Tensor& values, const ConvertRank& wanted) {
+  if (wanted.rank) return *wanted.rank;
+  const at::Tensor energy = values.square().cumsum(0);
+  const at::Tensor cutoff = energy[-1] * wanted.energy;
+  return std::min(at::searchsorted(energy, cutoff).item<std::int64_t>() + 1, values.size(0));
+}
+
+void add_factors(const Layer& layer, const ConvertRank& wanted, AdapterFiles& result) {
+  const auto [u, s, v] = at::linalg_svd(layer.delta, false);
+  const std::int64_t rank = rank_of(s, wanted);
+  if (rank > s.size(0)) {
+    fail({"the rank " + std::to_string(rank) + " is larger than `" + layer.path + "` has (" +
+          std::to_string(s.size(0)) + "); choose a lower one"});
+  }
+  LoraPair pair;
+  pair.is_embedding = layer.is_embedding;
+  const auto add = [&](char factor, const at::Tensor& tensor) {
+    result.tensors.push_back({layer.path + "." + factor_name(pair, factor), tensor.contiguous()});
+  };
+  add('A', v.narrow(0, 0, rank));
+  add('B', u.narrow(1, 0, rank) * s.narrow(0, 0, rank));
+  if (result.config.lora_bias) {
+    const at::Tensor none = at::zeros({layer.delta.size(0)}, layer.delta.options());
+    result.tensors.push_back(
+        {layer.path + ".lora_B.bias", layer.bias.defined() ? layer.bias : none});
+  }
+  if (wanted.rank) return;
+  result.config.rank_pattern.emplace_back(exact_pattern(layer.path), rank);
+  result.config.alpha_pattern.emplace_back(exact_pattern(layer.path), rank);
+}
+
+// The config of a LoRA adapter on the layers and saved modules of another adapter.
+AdapterConfig lora_config(const AdapterConfig& config, std::int64_t rank) {
+  AdapterConfig lora;
+  lora.peft_type = "LORA";
+  lora.target_modules = config.target_modules;
+  lora.exclude_modules = config.exclude_modules;
+  lora.modules_to_save = config.modules_to_save;
+  lora.layers_to_transform = config.layers_to_transform;
+  lora.layers_pattern = config.layers_pattern;
+  lora.fan_in_fan_out = config.fan_in_fan_out;
+  lora.r = rank;
+  lora.lora_alpha = static_cast<double>(rank);
+  return lora;
+}
+
+AdapterFiles started_files(const ModelData& model, const AdapterFiles& files,
+                           const PluginRegistry& plugins) {
+  const InjectionPlan plan = plan_injection(model, files.config, plugins, files.layers);
+  const auto placed = place_adapter(model, plan, 0);
+  AdapterFiles start;
+  start.config = files.config;
+  for (const AdapterTensor& tensor : adapter_tensors(*placed)) {
+    start.tensors.push_back({tensor.key, tensor.tensor.detach()});
+  }
+  assign_adapter(files, adapter_tensors(*place_adapter(model, plan, 0)),
+                 std::filesystem::path(files.config.location).parent_path());
+  return start;
+}
+
+}  // namespace
+
+AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& files,
+                             const ConvertRank& rank) {
+  const at::NoGradGuard no_grad;
+  const PlacedAdapter& adapter = model.adapter();
+  std::vector<std::string> problems;
+  if (adapter.config.bias != "none") {
+    problems.push_back("it trained biases (bias = \"" + adapter.config.bias + "\")");
+  }
+  if (!adapter.config.trainable_tokens.empty())
+    problems.push_back("it trained rows of an embedding");
+  std::map<std::string, std::vector<at::Tensor>> deltas;
+  for (const AdaptedLayer* layer : model.layers()) {
+    if (layer->find(adapter.config.name) == nullptr) continue;
+    deltas[layer->path()] = layer->weight_changes(adapter.config.name);
+  }
+  AdapterFiles result;
+  result.config = lora_config(adapter.config, rank.rank.value_or(1));
+  result.base_model_class = files.base_model_class;
+  result.parent_library = files.parent_library;
+  result.base_fingerprint = base_fingerprint(model.base_tensors());
+  std::vector<Layer> layers;
+  for (const PlannedLayer& planned : adapter.layers) {
+    Layer layer;
+    const std::string& path = planned.facts->description().module_path;
+    const std::string problem = read_layer(planned, deltas[path], layer);
+    if (!problem.empty()) problems.push_back(problem);
+    layers.push_back(std::move(layer));
+  }
+  result.config.lora_bias =
+      std::ranges::any_of(layers, [](const Layer& layer) { return layer.bias.defined(); });
+  for (const Layer& layer : layers) {
+    if (result.config.lora_bias && layer.is_embedding) {
+      problems.push_back("`" + layer.path +
+                         "` is an Embedding, which cannot have the lora_bias "
+                         "that other layers need");
+    }
+  }
+  if (!problems.empty()) fail(problems);
+  for (const Layer& layer : layers) add_factors(layer, rank, result);
+  for (const AddedTensor& added : adapter.tensors) {
+    if (std::ranges::count(adapter.saved, added.module) > 0) {
+      result.tensors.push_back({added.key(), added.tensor.detach()});
+    }
+  }
+  return result;
+}
+
+AdapterFiles plain_lora(const ModelData& model, const AdapterFiles& files,
+                        const PluginRegistry& plugins) {
+  const auto starts = lora_pairs(started_files(model, files, plugins));
+  AdapterFiles result = files;
+  if (result.base_fingerprint.empty()) result.base_fingerprint = base_fingerprint(model.tensors);
+  for (AdapterTensor& tensor : result.tensors) {
+    const std::size_t dot = tensor.key.rfind(".lora_");
+    const auto start =
+        dot == std::string::npos ? starts.end() : starts.find(tensor.key.substr(0, dot));
+    if (start == starts.end()) continue;
+    const std::string name = tensor.key.substr(dot + 1);
+    const at::ScalarType type = tensor.tensor.scalar_type();
+    if (name == factor_name(start->second, 'A')) {
+      tensor.tensor = at::cat({tensor.tensor, start->second.a.to(type)}, 0);
+    } else if (name == factor_name(start->second, 'B')) {
+      tensor.tensor = at::cat({tensor.tensor, -start->second.b.to(type)}, 1);
+    }
+  }
+  AdapterConfig& config = result.config;
+  config.init_lora_weights = "default";
+  config.r *= 2;
+  // Keeps alpha / r, or with rslora alpha / sqrt(r).
+  const double factor = config.use_rslora ? std::sqrt(2.0) : 2;
+  config.lora_alpha *= factor;
+  for (auto& [pattern, rank] : config.rank_pattern) rank *= 2;
+  for (auto& [pattern, alpha] : config.alpha_pattern) alpha *= factor;
+  return result;
+}
+
+}  // namespace tenon

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "adapter/adapter_store.h"
+#include "inject/adapted_model.h"
+#include "plugin/plugin_registry.h"
+
+namespace tenon {
+
+// The rank of every layer (PEFT: rank, a whole number), or the share of each layer's squared
+// singular values that its own rank must hold (PEFT: rank, a float).
+struct ConvertRank {
+  std::optional<std::int64_t> rank;
+  double energy = 1;
+};
+
+// The one adapter of `model`, whatever its method, as LoRA: what it adds to each weight, cut to a
+// rank by its singular values (PEFT: convert_to_lora). `files` is where it came from. Throws
+// Error{Stage::kAdapter} with every layer that LoRA's two factors cannot stand for.
+AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& files,
+                             const ConvertRank& rank);
+
+// A LoRA adapter whose start changed the base (PiSSA, OLoRA) as one for the base as it was, with
+// twice the rank and exactly: W + s (B A - B0 A0), B0 and A0 made again from the base (PEFT:
+// save_pretrained with path_initial_model_for_weight_conversion).
+AdapterFiles plain_lora(const ModelData& model, const AdapterFiles& files,
+                        const PluginRegistry& plugins);
+
+}  // namespace tenon

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "adapter/adapter_store.h"
+
+// An adapter's tensors sorted by the layers that they belong to, without the model.
+namespace tenon {
+
+// Where a tensor of a file belongs, by its key: "seq.0" and "lora_A.weight".
+struct TensorPlace {
+  enum class Kind { kLayer, kSavedModule, kOther };  // other: a bias of the base
+  Kind kind = Kind::kOther;
+  std::string module;
+  std::string name;
+};
+TensorPlace place_of(const AdapterFiles& files, const std::string& key);
+
+// One pair of LoRA's factors: the layer's term is scaling * b * a.
+struct LoraPair {
+  at::Tensor a;          // (r, in, ...)
+  at::Tensor b;          // (out, r, ...)
+  at::Tensor bias;       // of b; undefined without lora_bias
+  at::Tensor magnitude;  // DoRA's; undefined without
+  bool is_embedding = false;
+  double alpha = 0;
+  double scaling = 1;
+
+  std::int64_t rank() const { return a.size(0); }
+  // A grouped convolution's factors do not multiply to one matrix.
+  bool is_grouped() const { return b.size(1) != a.size(0); }
+  // (out, in and all behind it), in float32 at least.
+  at::Tensor product() const;
+};
+
+// By module path, with PEFT's `base_layer` in it where layers stand in one another. Throws
+// Error{Stage::kAdapter} with every half of a pair that is missing or of a wrong shape.
+std::map<std::string, LoraPair> lora_pairs(const AdapterFiles& files);
+
+// What a factor is called in the file: "lora_A.weight" or "lora_embedding_A".
+std::string factor_name(const LoraPair& pair, char factor);
+
+// The path that rank_pattern and its kin know a pair by: "mha" of "mha.base_layer.out_proj".
+std::string pattern_path(const std::string& module);
+
+// An expression of rank_pattern or alpha_pattern that means one path and no other.
+std::string exact_pattern(std::string_view path);
+
+}  // namespace tenon

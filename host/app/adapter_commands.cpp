@@ -1,0 +1,115 @@
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "adapter/adapter_difference.h"
+#include "adapter/adapter_store.h"
+#include "adapter/combine_adapters.h"
+#include "app/commands.h"
+#include "base/error.h"
+
+// `tenon adapter ...`: what works on the folders of adapters, without their model.
+namespace tenon {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Messages call an adapter by its folder.
+AdapterFiles load_named(const std::filesystem::path& folder) {
+  AdapterFiles files = load_adapter(folder);
+  files.config.name = folder.string();
+  return files;
+}
+
+[[noreturn]] void fail_command(const std::string& message, const std::string& hint) {
+  throw Error({.stage = Stage::kCommandLine, .message = message, .hint = hint});
+}
+
+void check_options(const CombineArguments& given) {
+  const CombineOptions& options = given.options;
+  if (options.weights.size() != given.folders.size()) {
+    fail_command("--weights has " + std::to_string(options.weights.size()) + " numbers for " +
+                     std::to_string(given.folders.size()) + " adapters",
+                 "give one for each, separated by commas: --weights 0.7,0.3");
+  }
+  const std::string& type = options.combination_type;
+  const bool prunes = type != "svd" && type != "linear" && type != "cat";
+  if (prunes && given.folders.size() > 1 && !options.density) {
+    fail_command("--combination-type " + type + " needs --density",
+                 "give the fraction of the values that stays: --density 0.5");
+  }
+}
+
+}  // namespace
+
+void adapter_combine_command(const CommandLine& line) {
+  const CombineArguments& given = line.combine;
+  check_options(given);
+  check_output_folder(line.outputs, line.force);
+  std::vector<AdapterFiles> adapters;
+  for (const std::filesystem::path& folder : given.folders) adapters.push_back(load_named(folder));
+  AdapterFiles combined = combine_adapters(adapters, given.options);
+  save_adapter(line.outputs, combined, line.force);
+  if (line.json) {
+    const Json out{{"output", line.outputs.string()},
+                   {"combination_type", given.options.combination_type},
+                   {"r", combined.config.r},
+                   {"tensors", combined.tensors.size()}};
+    std::cout << out.dump(2) << "\n";
+  } else if (!line.quiet) {
+    std::cout << "combined " << adapters.size() << " adapters by " << given.options.combination_type
+              << ", r = " << combined.config.r << "; saved in " << line.outputs.string() << "\n";
+  }
+}
+
+void adapter_diff_command(const CommandLine& line) {
+  const AdapterDifference found =
+      compare_adapters(load_named(line.diff[0]), load_named(line.diff[1]));
+  if (line.json) {
+    Json out{{"equal", found.equal()},
+             {"same_base", found.same_base},
+             {"config", Json::array()},
+             {"tensors", Json::array()},
+             {"layers", Json::array()}};
+    const auto parsed = [](const std::string& text) {
+      return text.empty() ? Json(nullptr) : Json::parse(text);
+    };
+    for (const ConfigDifference& key : found.config) {
+      out["config"].push_back(
+          {{"key", key.key}, {"first", parsed(key.one)}, {"second", parsed(key.other)}});
+    }
+    for (const TensorDifference& tensor : found.tensors) {
+      const bool compares = tensor.what.empty();
+      out["tensors"].push_back(
+          {{"name", tensor.key},
+           {"what", compares ? Json(nullptr) : Json(tensor.what)},
+           {"largest_difference", compares ? Json(tensor.largest) : Json(nullptr)},
+           {"relative_difference", compares ? Json(tensor.relative) : Json(nullptr)}});
+    }
+    for (const LayerDifference& layer : found.layers) {
+      out["layers"].push_back({{"name", layer.name}, {"relative_difference", layer.relative}});
+    }
+    std::cout << out.dump(2) << "\n";
+    return;
+  }
+  if (found.equal()) std::cout << "equal\n";
+  if (!found.same_base) std::cout << "they were trained on different bases\n";
+  for (const ConfigDifference& key : found.config) {
+    std::cout << key.key << ": " << (key.one.empty() ? "-" : key.one) << " and "
+              << (key.other.empty() ? "-" : key.other) << "\n";
+  }
+  for (const TensorDifference& tensor : found.tensors) {
+    std::cout << tensor.key << ": ";
+    if (!tensor.what.empty()) {
+      std::cout << tensor.what << "\n";
+    } else {
+      std::cout << "differs by " << tensor.relative << " of its norm, by " << tensor.largest
+                << " at most\n";
+    }
+  }
+  for (const LayerDifference& layer : found.layers) {
+    std::cout << "what `" << layer.name << "` adds differs by " << layer.relative
+              << " of its norm\n";
+  }
+}
+
+}  // namespace tenon

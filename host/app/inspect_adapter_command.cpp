@@ -1,0 +1,202 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "adapter/adapter_folder.h"
+#include "adapter/adapter_store.h"
+#include "adapter/lora_layers.h"
+#include "adapter/peft_config.h"
+#include "app/commands.h"
+#include "base/error.h"
+#include "base/suggest.h"
+#include "inject/name_patterns.h"
+#include "train/tensor_text.h"
+
+// `tenon inspect`: what an adapter's folder holds, told without its model.
+namespace tenon {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Kind = TensorPlace::Kind;
+
+// The tensors of one kind by module, in the order of their names.
+Json modules_of(const AdapterFiles& files, Kind kind) {
+  std::map<std::string, Json> modules;
+  for (const AdapterTensor& tensor : files.tensors) {
+    const TensorPlace place = place_of(files, tensor.key);
+    if (place.kind != kind) continue;
+    modules.try_emplace(place.module, Json::array())
+        .first->second.push_back({{"name", place.name},
+                                  {"shape", tensor.tensor.sizes().vec()},
+                                  {"dtype", dtype_text(tensor.tensor.scalar_type())}});
+  }
+  Json list = Json::array();
+  for (auto& [module, parameters] : modules) {
+    list.push_back({{"name", module}, {"parameters", std::move(parameters)}});
+  }
+  return list;
+}
+
+void add_records(const AdapterFiles& files, Json& layers) {
+  for (Json& layer : layers) {
+    const auto name = layer.at("name").get<std::string>();
+    const auto record = std::ranges::find(files.layers, name, &RecordedLayer::name);
+    const bool known = record != files.layers.end();
+    layer["type"] = known ? Json(record->type) : Json(nullptr);
+    layer["plugin"] = known ? Json(record->plugin) : Json(nullptr);
+    layer["version"] = known ? Json(record->version) : Json(nullptr);
+  }
+}
+
+// Ranks and scalings as the tensors and the config give them; notes where these differ.
+void add_ranks(const AdapterFiles& files, Json& layers, std::vector<std::string>& notes) {
+  const NamePatterns<std::int64_t> ranks("rank_pattern", files.config.rank_pattern);
+  const auto pairs = lora_pairs(files);
+  for (const auto& [module, pair] : pairs) {
+    const std::int64_t wanted = ranks.value(pattern_path(module)).value_or(files.config.r);
+    if (pair.rank() != wanted) {
+      notes.push_back("`" + module + "` has rank " + std::to_string(pair.rank()) +
+                      ", the config says " + std::to_string(wanted));
+    }
+  }
+  for (Json& layer : layers) {
+    const auto name = layer.at("name").get<std::string>();
+    const auto pair = std::ranges::find_if(pairs, [&](const auto& entry) {
+      return entry.first == name || pattern_path(entry.first) == name;
+    });
+    if (pair == pairs.end()) continue;
+    layer["r"] = pair->second.rank();
+    layer["lora_alpha"] = pair->second.alpha;
+    layer["scaling"] = pair->second.scaling;
+  }
+}
+
+std::vector<std::string> find_notes(const AdapterFiles& files) {
+  std::vector<std::string> notes;
+  if (!files.has_tenon_json) {
+    notes.emplace_back(
+        "no tenon.json: which plugins made its layers, and on which base it was "
+        "trained, is not known");
+  }
+  std::vector<std::string> broken;
+  for (const AdapterTensor& tensor : files.tensors) {
+    if (tensor.tensor.is_floating_point() && !at::isfinite(tensor.tensor).all().item<bool>()) {
+      broken.push_back(tensor.key);
+    }
+  }
+  if (!broken.empty()) notes.push_back("NaNs or infinities in " + join(broken));
+  return notes;
+}
+
+Json describe(const std::filesystem::path& folder) {
+  const AdapterFiles files = load_adapter(folder);
+  std::vector<std::string> notes = find_notes(files);
+  Json layers = modules_of(files, Kind::kLayer);
+  add_records(files, layers);
+  if (files.config.method == "lora") add_ranks(files, layers, notes);
+  std::int64_t values = 0;
+  std::int64_t bytes = 0;
+  for (const AdapterTensor& tensor : files.tensors) {
+    values += tensor.tensor.numel();
+    bytes += static_cast<std::int64_t>(tensor.tensor.nbytes());
+  }
+  const auto text = [](const std::string& value) {
+    return value.empty() ? Json(nullptr) : Json(value);
+  };
+  const Json config =
+      Json::parse(write_peft_config(files.config, files.base_model_class, files.parent_library));
+  return {{"folder", folder.string()},
+          {"peft_type", config.at("peft_type")},
+          {"base",
+           {{"class", text(files.base_model_class)},
+            {"library", text(files.parent_library)},
+            {"fingerprint", text(files.base_fingerprint)}}},
+          {"tensors", files.tensors.size()},
+          {"parameters", values},
+          {"bytes", bytes},
+          {"layers", layers},
+          {"modules_to_save", modules_of(files, Kind::kSavedModule)},
+          {"others", modules_of(files, Kind::kOther)},
+          {"adapters", adapters_inside(folder)},
+          {"notes", notes},
+          {"config", config}};
+}
+
+void print_parameters(const Json& modules, const std::string& title) {
+  if (modules.empty()) return;
+  std::cout << title << "\n";
+  for (const Json& module : modules) {
+    std::cout << "  " << module.at("name").get<std::string>();
+    if (module.contains("plugin") && module.at("plugin").is_string()) {
+      std::cout << "  " << module.at("type").get<std::string>() << "  by "
+                << module.at("plugin").get<std::string>() << " "
+                << module.at("version").get<std::string>();
+    }
+    if (module.contains("r")) {
+      std::cout << "  r = " << module.at("r") << ", lora_alpha = " << module.at("lora_alpha")
+                << ", scaling = " << module.at("scaling");
+    }
+    std::cout << "\n";
+    for (const Json& parameter : module.at("parameters")) {
+      std::cout << "    " << parameter.at("name").get<std::string>() << "  "
+                << shape_text(parameter.at("shape").get<std::vector<std::int64_t>>()) << "  "
+                << parameter.at("dtype").get<std::string>() << "\n";
+    }
+  }
+}
+
+// The keys that are neither null nor off: what somebody chose.
+void print_config(const Json& config) {
+  for (const auto& [key, value] : config.items()) {
+    const bool is_off = value.is_null() || value == false ||
+                        ((value.is_structured() || value.is_string()) && value.empty());
+    const bool is_ours = key == "auto_mapping" || key == "peft_version" ||
+                         key == "inference_mode" || key == "megatron_core" ||
+                         key == "qalora_group_size" || key == "peft_type";
+    if (!is_off && !is_ours) std::cout << "  " << key << " = " << value.dump() << "\n";
+  }
+}
+
+void print_text(const Json& facts) {
+  std::cout << facts.at("peft_type").get<std::string>() << " adapter in "
+            << facts.at("folder").get<std::string>() << "\n";
+  print_config(facts.at("config"));
+  const Json& base = facts.at("base");
+  if (base.at("class").is_string()) {
+    std::cout << "  for " << base.at("class").get<std::string>();
+    if (base.at("library").is_string()) {
+      std::cout << " of " << base.at("library").get<std::string>();
+    }
+    std::cout << "\n";
+  }
+  if (base.at("fingerprint").is_string()) {
+    std::cout << "  trained on the base " << base.at("fingerprint").get<std::string>() << "\n";
+  }
+  print_parameters(facts.at("layers"), "layers:");
+  print_parameters(facts.at("modules_to_save"), "modules saved whole:");
+  print_parameters(facts.at("others"), "other tensors of the base:");
+  std::cout << facts.at("tensors") << " tensors, " << facts.at("parameters") << " parameters, "
+            << facts.at("bytes") << " bytes\n";
+  for (const Json& other : facts.at("adapters")) {
+    std::cout << "another adapter is in " << other.get<std::string>() << "\n";
+  }
+  for (const Json& note : facts.at("notes")) {
+    std::cout << "note: " << note.get<std::string>() << "\n";
+  }
+}
+
+}  // namespace
+
+void inspect_command(const CommandLine& line) {
+  const Json facts = describe(line.target);
+  if (line.json) {
+    std::cout << facts.dump(2) << "\n";
+  } else {
+    print_text(facts);
+  }
+}
+
+}  // namespace tenon
