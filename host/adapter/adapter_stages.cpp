@@ -19,6 +19,25 @@ void compare(const AdapterConfig& config, const char* key, const T& own, const T
   if (config.given.contains(key) && own != loaded) problems.emplace_back(key);
 }
 
+// Says whether an adapter was trained on these very weights; it runs on others too. The fingerprint
+// is worked out once for all adapters of a model.
+class BaseCheck {
+ public:
+  explicit BaseCheck(const AdaptedModel& model) : model_(model) {}
+  void warn(const AdapterFiles& files, const std::filesystem::path& folder) {
+    if (files.base_fingerprint.empty()) return;
+    if (fingerprint_.empty()) fingerprint_ = base_fingerprint(model_.base_tensors());
+    if (files.base_fingerprint == fingerprint_) return;
+    log::warning("the adapter in " + folder.string() +
+                 " was trained on a base with other weights than this model's; it runs on them "
+                 "all the same, with other results than it was trained for");
+  }
+
+ private:
+  const AdaptedModel& model_;
+  std::string fingerprint_;
+};
+
 }  // namespace
 
 AdapterConfig effective_adapter_config(const AdapterConfig& config) {
@@ -80,6 +99,7 @@ std::vector<std::string> add_adapters(AdaptedModel& model,
   std::vector<std::string> notes;
   std::vector<std::string> active;
   std::uint64_t seed = options.seed;
+  BaseCheck base(model);
   for (const AdapterConfig& given : adapters) {
     const AdapterConfig config = effective_adapter_config(given);
     AdapterFiles start;
@@ -91,6 +111,7 @@ std::vector<std::string> add_adapters(AdaptedModel& model,
     notes.insert(notes.end(), plan.notes.begin(), plan.notes.end());
     auto placed = place_adapter(model.model(), plan, seed++);
     if (config.init_from && options.load_tensors) {
+      base.warn(start, *config.init_from);
       assign_adapter(start, adapter_tensors(*placed), *config.init_from);
     }
     model.add_adapter(std::move(placed));
@@ -169,17 +190,11 @@ AdaptedModel with_adapters(ModelData data, const std::vector<NamedFolder>& adapt
                            const PluginRegistry& plugins) {
   AdaptedModel model(std::move(data));
   std::vector<std::string> names;
-  std::string fingerprint;
+  BaseCheck base(model);
   for (const auto& [name, folder] : adapters) {
     AdapterFiles files = load_adapter(folder);
     files.config.name = name;
-    if (!files.base_fingerprint.empty()) {
-      if (fingerprint.empty()) fingerprint = base_fingerprint(model.base_tensors());
-      if (files.base_fingerprint != fingerprint) {
-        log::warning("the adapter in " + folder.string() +
-                     " was trained on a base with other weights than this model's");
-      }
-    }
+    base.warn(files, folder);
     const InjectionPlan plan = plan_injection(model.model(), files.config, plugins, files.layers);
     for (const std::string& note : plan.notes) log::warning(note);
     auto placed = place_adapter(model.model(), plan, 0);

@@ -78,6 +78,7 @@ void check_adapter(const AdapterFiles& adapter, const CombineOptions& options,
   if (config.use_dora) add("it uses DoRA, whose magnitudes belong to its own weights");
   if (config.bias != "none") add("it trained biases (bias = \"" + config.bias + "\")");
   if (!config.trainable_tokens.empty()) add("it trained rows of an embedding");
+  if (!config.target_parameters.empty()) add("it targets parameters by name (target_parameters)");
   if (changes_base(config.init_lora_weights)) {
     add("its start (init_lora_weights = \"" + config.init_lora_weights +
         "\") changed the base; make it plain first: tenon adapter convert");

@@ -1,4 +1,4 @@
-"""What `tenon merge` writes is a model of its own: PyTorch loads it and gets the adapted output."""
+"""What `tenon merge` writes is a model: PyTorch loads it and gets the adapted output."""
 
 import json
 from copy import deepcopy
@@ -193,8 +193,8 @@ class MergeTest(ParityTest):
                 wanted = (model[0].weight.float() + delta).to(dtype)
                 for suffix in (".pt2", ".safetensors"):
                     output, _ = self.merge({"path": path}, [adapter], suffix)
-                    is_program = suffix == ".pt2"
-                    state = torch.export.load(output).state_dict if is_program else load_file(output)
+                    program = suffix == ".pt2"
+                    state = torch.export.load(output).state_dict if program else load_file(output)
                     self.assertEqual(state["0.weight"].dtype, dtype)
                     equal = (state["0.weight"] == wanted).float().mean().item()
                     self.assertGreater(equal, 0.99)  # float32's own rounding moves a few

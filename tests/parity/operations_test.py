@@ -1,4 +1,4 @@
-"""Verbs on the folders of adapters (combine, diff, inspect), against PEFT's add_weighted_adapter."""
+"""`adapter combine`, `adapter diff` and `inspect`, against PEFT's add_weighted_adapter."""
 
 import json
 import shutil
@@ -153,7 +153,8 @@ class OperationsTest(ParityTest):
         peft_model.base_model.set_adapter(["a", "b"])
         expected = peft_model(*self.inputs).detach()
         for kind in ("cat", "svd"):
-            output = self.combine(folders, [1, 1], kind, *(("--svd-rank", 8) if kind == "svd" else ()))
+            rank = ("--svd-rank", 8) if kind == "svd" else ()
+            output = self.combine(folders, [1, 1], kind, *rank)
             self.assert_within(self.output_of(output), expected, 1e-4)
 
     def test_a_single_adapter_is_scaled(self):
@@ -206,6 +207,10 @@ class OperationsTest(ParityTest):
         _, folders = self.adapters(saving, saving)
         text = self.combine(folders, [1, 1], "svd", status=1)
         self.assertIn("target the same module with modules_to_save: `head`", text)
+        named = {"r": 4, "target_parameters": ["first.weight"]}
+        _, folders = self.adapters(named, named)
+        text = self.combine(folders, [1, 1], "svd", status=1)
+        self.assertIn("it targets parameters by name", text)
         _, folders = self.adapters(plain, {**plain, "target_modules": "first"})
         text = self.combine(folders, [1, 1], "svd", status=1)
         self.assertIn("all adapter configs should follow the same target modules type", text)
