@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/suggest.h"
 #include "config/lora_init.h"
+#include "inject/plain_layer.h"
 #include "inject/weight_targets.h"
 
 // The steps between an adapted model and the folders of its adapters.
@@ -37,6 +38,14 @@ class BaseCheck {
   const AdaptedModel& model_;
   std::string fingerprint_;
 };
+// PEFT adapts an attention's out_proj where it is named alone, and never runs that adapter.
+void leave_out_unused(const ModelData& model, AdapterFiles& files) {
+  for (const std::string& path : run_by_attention(model)) {
+    std::erase_if(files.tensors, [&](const AdapterTensor& tensor) {
+      return tensor.key.starts_with(path + ".lora_");
+    });
+  }
+}
 
 }  // namespace
 
@@ -112,6 +121,7 @@ std::vector<std::string> add_adapters(AdaptedModel& model,
     auto placed = place_adapter(model.model(), plan, seed++);
     if (config.init_from && options.load_tensors) {
       base.warn(start, *config.init_from);
+      leave_out_unused(model.model(), start);
       assign_adapter(start, adapter_tensors(*placed), *config.init_from);
     }
     model.add_adapter(std::move(placed));
@@ -198,6 +208,7 @@ AdaptedModel with_adapters(ModelData data, const std::vector<NamedFolder>& adapt
     const InjectionPlan plan = plan_injection(model.model(), files.config, plugins, files.layers);
     for (const std::string& note : plan.notes) log::warning(note);
     auto placed = place_adapter(model.model(), plan, 0);
+    leave_out_unused(model.model(), files);
     assign_adapter(files, adapter_tensors(*placed), folder);
     model.add_adapter(std::move(placed));
     names.push_back(name);

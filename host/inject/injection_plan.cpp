@@ -11,6 +11,7 @@
 #include "inject/layer_options.h"
 #include "inject/layer_planner.h"
 #include "inject/method_config.h"
+#include "inject/plain_layer.h"
 #include "inject/resolved_targets.h"
 #include "inject/shared_parameters.h"
 #include "inject/target_matcher.h"
@@ -79,6 +80,12 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
   const std::map<std::string_view, ModuleId> ids = ids_by_path(model.tree);
   for (const std::string& path : match.targeted) {
     const ModuleId id = ids.at(path);
+    if (config.lenient_keys.contains("target_modules") && is_run_by_attention(model, finder, id)) {
+      plan.notes.push_back("the adapter's tensors for `" + path +
+                           "` stay unused, as in PEFT: the torch.nn.MultiheadAttention around it "
+                           "never runs it");
+      continue;
+    }
     try {
       plan.layers.push_back(planner.plan(id, plan.notes));
       adapted.push_back(path);

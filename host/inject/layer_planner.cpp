@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/suggest.h"
 #include "inject/layer_attributes.h"
+#include "inject/plain_layer.h"
 #include "inject/reachability.h"
 
 namespace tenon {
@@ -15,10 +16,16 @@ bool is_in(const std::string& name, const std::vector<std::string>& names) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+std::string text_of(const Module& module) {
+  return (module.type.empty() ? "the module" : module.type) + " at `" + module.path + "`";
+}
+
 [[noreturn]] void fail(const Module& module, const std::string& why) {
-  throw Error({.stage = Stage::kInjection,
-               .message = (module.type.empty() ? "the module" : module.type) + " at `" +
-                          module.path + "` " + why});
+  throw Error({.stage = Stage::kInjection, .message = text_of(module) + " " + why});
+}
+
+void add_once(std::vector<std::string>& notes, std::string note) {
+  if (!is_in(note, notes)) notes.push_back(std::move(note));
 }
 
 }  // namespace
@@ -65,16 +72,21 @@ PlannedLayer LayerPlanner::plan_whole(const Module& module, ModuleId id, OptionT
   PlannedLayer layer;
   layer.module = id;
   layer.regions = live_regions(module, id);
+  const std::vector<std::string> names = take_tensors(module, layer);
+  const std::string served = served_type(module, layer.regions);
+  check_weights(module, served, names);
   const RecordedLayer* recorded = find_record(module);
-  layer.layer_type = recorded == nullptr
-                         ? dispatch(module)
-                         : &find_recorded(*recorded, config_.method, plugins_, notes);
+  layer.layer_type =
+      recorded == nullptr ? dispatch(module, served) : serve(*recorded, served, notes);
   layer.own_options = recorded == nullptr ? options_.own(*layer.layer_type)
                                           : options_.recorded(*layer.layer_type, *recorded);
-  const std::vector<std::string> names = take_tensors(module, layer);
   check_weights_run(module, layer);
   layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names));
   declare(module, layer, std::move(keys));
+  if (served != module.type) {
+    add_once(notes, module.type + " runs " + layer.facts->description().operator_name +
+                        " on its own weight and nothing else; it is adapted as " + served);
+  }
   return layer;
 }
 
@@ -104,9 +116,8 @@ PlannedLayer LayerPlanner::plan(const ParameterTargets& targets,
   PlannedLayer layer;
   layer.module = id;
   const Module parameter{module.path, kParameterType, module.runs};
-  layer.layer_type = saved == recorded_.end()
-                         ? dispatch(parameter)
-                         : &find_recorded(*saved->second, config_.method, plugins_, notes);
+  layer.layer_type = saved == recorded_.end() ? dispatch(parameter, kParameterType)
+                                              : serve(*saved->second, kParameterType, notes);
   layer.own_options = options_.own(*layer.layer_type);
   const std::vector<std::string> names = take_tensors(module, layer);
   layer.regions = readers(module, layer, names, targets);
@@ -144,8 +155,32 @@ OptionTable LayerPlanner::parameter_keys(const Module& module,
   return keys;
 }
 
-const LayerType* LayerPlanner::dispatch(const Module& module) const {
-  const LayerType* layer_type = plugins_.find(config_.method, module.type);
+// The type that plugins are looked up by.
+std::string LayerPlanner::served_type(const Module& module,
+                                      const std::vector<Region>& calls) const {
+  if (plugins_.find(config_.method, module.type) != nullptr) return module.type;
+  const std::string plain = plain_type(model_, calls);
+  return plain.empty() ? module.type : plain;
+}
+
+// A plugin made for a class that computes its weight may know how; ours are not.
+void LayerPlanner::check_weights(const Module& module, const std::string& served,
+                                 const std::vector<std::string>& names) const {
+  const LayerType* layer_type = plugins_.find(config_.method, served);
+  if (layer_type != nullptr && layer_type->plugin().origin != kBuiltInOrigin) return;
+  const std::string computed = computed_weight(names);
+  if (computed.empty()) return;
+  throw Error({.stage = Stage::kInjection,
+               .message = text_of(module) + " computes its `" + computed +
+                          "` in forward from other parameters (weight_norm, spectral_norm, "
+                          "pruning or a parametrization), so there is no weight to adapt",
+               .hint = "make it a plain parameter before the export, with "
+                       "torch.nn.utils.parametrize.remove_parametrizations(module, \"" +
+                       computed + "\") or torch.nn.utils.remove_weight_norm(module)"});
+}
+
+const LayerType* LayerPlanner::dispatch(const Module& module, const std::string& served) const {
+  const LayerType* layer_type = plugins_.find(config_.method, served);
   if (layer_type != nullptr) return layer_type;
   const std::vector<std::string> supported = plugins_.supported_types(config_.method);
   const std::string type = module.type.empty() ? "a module of unknown type" : module.type;
@@ -154,6 +189,14 @@ const LayerType* LayerPlanner::dispatch(const Module& module) const {
                           config_.method +
                           "; supported here: " + (supported.empty() ? "nothing" : join(supported)) +
                           "; a plugin for it goes into " + plugins_.user_folder()});
+}
+
+// The plugin that made a saved layer, for the type that it was looked up by then.
+const LayerType* LayerPlanner::serve(const RecordedLayer& recorded, const std::string& served,
+                                     std::vector<std::string>& notes) const {
+  RecordedLayer wanted = recorded;
+  wanted.type = served;
+  return &find_recorded(wanted, config_.method, plugins_, notes);
 }
 
 // What the saved adapter tells of this layer; a line of [plugins.prefer] is the user's last word.
@@ -189,6 +232,11 @@ std::vector<Region> LayerPlanner::live_regions(const Module& module, ModuleId id
          "where a layer cannot be replaced");
   }
   erase_dead(regions);
+  if (regions.empty() && is_run_by_attention(model_, finder_, id)) {
+    fail(module,
+         "is never run by itself: the torch.nn.MultiheadAttention around it uses its weight, and "
+         "an adapter on that layer updates it too, so name that layer");
+  }
   if (regions.empty()) {
     fail(module, "is never run by the model's forward, so an adapter on it would do nothing");
   }

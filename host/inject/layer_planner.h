@@ -33,7 +33,12 @@ class LayerPlanner {
   std::vector<std::string> take_tensors(const Module& module, PlannedLayer& layer) const;
   void declare(const Module& module, PlannedLayer& layer, OptionTable keys) const;
   OptionTable parameter_keys(const Module& module, const ParameterTargets& targets) const;
-  const LayerType* dispatch(const Module& module) const;
+  std::string served_type(const Module& module, const std::vector<Region>& calls) const;
+  void check_weights(const Module& module, const std::string& served,
+                     const std::vector<std::string>& names) const;
+  const LayerType* dispatch(const Module& module, const std::string& served) const;
+  const LayerType* serve(const RecordedLayer& recorded, const std::string& served,
+                         std::vector<std::string>& notes) const;
   const RecordedLayer* find_record(const Module& module) const;
   void erase_dead(std::vector<Region>& regions) const;
   void check_trainable(const Module& module, const std::vector<Region>& regions) const;

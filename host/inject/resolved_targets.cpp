@@ -7,6 +7,7 @@
 #include "base/suggest.h"
 #include "inject/default_targets.h"
 #include "inject/output_layer.h"
+#include "inject/plain_layer.h"
 
 namespace tenon {
 namespace {
@@ -21,8 +22,14 @@ bool is_all_linear(const ModuleRule& rule) {
   return text == "all-linear";
 }
 
-bool is_linear(const Module& module) {
-  return module.type == "torch.nn.Linear" || module.type == "transformers.pytorch_utils.Conv1D";
+// PEFT: isinstance. A class that computes its weight is one too, to be told why it is left out.
+bool is_linear(const ModelData& model, const RegionFinder& finder, ModuleId id) {
+  const std::string& type = model.tree.modules[static_cast<std::size_t>(id)].type;
+  if (type.starts_with("torch.nn.")) {
+    return type == "torch.nn.Linear" || type == "torch.nn.utils.parametrize.ParametrizedLinear";
+  }
+  return type == "transformers.pytorch_utils.Conv1D" ||
+         plain_type(model, finder.find(id)) == "torch.nn.Linear";
 }
 
 std::string rule_text(const ModuleRule& rule) {
@@ -32,10 +39,11 @@ std::string rule_text(const ModuleRule& rule) {
 
 void expand_all_linear(const ModelData& model, ResolvedTargets& resolved) {
   const ModuleId output = output_layer(model);
+  const RegionFinder finder(model);
   std::vector<std::string> names;
   for (std::size_t id = 0; id < model.tree.modules.size(); ++id) {
     const Module& module = model.tree.modules[id];
-    if (!is_linear(module)) continue;
+    if (!is_linear(model, finder, static_cast<ModuleId>(id))) continue;
     if (static_cast<ModuleId>(id) != output) {
       names.push_back(module.path);
     } else {

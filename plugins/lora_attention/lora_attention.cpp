@@ -25,7 +25,7 @@ struct LoraAttention : tenon::Layer<LoraAttention> {
       .doc = "Low-rank updates of an attention's projections."};
 
   static void validate(const Setup& setup) {
-    lora::refuse_dropout(setup);
+    lora::tell_dropout_ignored(setup, kType.id);
     if (setup.base().find_weight(kInProjection)) return;
     throw tenon::Failure(TENON_UNSUPPORTED,
                          "kdim or vdim differ from embed_dim, so the projections have weights of "

@@ -14,6 +14,16 @@ namespace lora {
 constexpr std::uint32_t kA = 0;
 constexpr std::uint32_t kB = 1;
 
+// For layers whose update no input passes through, and which PEFT gives a lora_dropout that it
+// never applies.
+inline void tell_dropout_ignored(const tenon::Setup& setup, const char* id) {
+  if (setup.option<double>("lora_dropout") == 0) return;
+  const std::string text = "lora_dropout has no effect on " + std::string(setup.base().type()) +
+                           " at `" + std::string(setup.base().path()) +
+                           "`: no input passes through the update";
+  tenon::detail::host->log(TENON_LOG_WARNING, id, {text.data(), text.size()});
+}
+
 // PEFT's init_lora_weights: true is "default", false is "random".
 inline tenon::Init initial_a(const tenon::Setup& setup) {
   const auto init = setup.option<std::string>("init_lora_weights");

@@ -62,6 +62,8 @@ struct LoraEmbedding : tenon::Layer<LoraEmbedding> {
                                            .title = "lora.Embedding",
                                            .doc = "Low-rank update of an embedding's rows."};
 
+  static void validate(const Setup& setup) { lora::tell_dropout_ignored(setup, kType.id); }
+
   static void add_adapter(Setup& setup) {
     add_pair(setup);
     if (lora::variant_of(setup).bias) {
@@ -114,6 +116,8 @@ struct LoraEmbeddingBag : tenon::Layer<LoraEmbeddingBag> {
                                            .base = "torch.nn.EmbeddingBag",
                                            .title = "lora.EmbeddingBag",
                                            .doc = "Low-rank update of the rows of bags."};
+
+  static void validate(const Setup& setup) { lora::tell_dropout_ignored(setup, kType.id); }
 
   static void add_adapter(Setup& setup) { add_pair(setup); }
 

@@ -180,3 +180,56 @@ class Parameters(nn.Module):
 
     def forward(self, x):
         return self.last(self.experts(self.first(x)))
+
+
+class MyLinear(nn.Linear):
+    """A user's class that is still one plain operator."""
+
+
+class DoubledLinear(nn.Linear):
+    """One that is more."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class MyConv(nn.Conv1d):
+    """As MyLinear."""
+
+
+class MyEmbedding(nn.Embedding):
+    """As MyLinear."""
+
+
+class Unusual(nn.Module):
+    """Subclasses of PyTorch's layers, and an attention."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = MyEmbedding(5, 6)
+        self.linear = MyLinear(6, 6)
+        self.conv = MyConv(4, 4, 3, padding=1)
+        self.doubled = DoubledLinear(6, 6)
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+
+    def forward(self, x, ids):
+        x = self.conv(self.linear(x) + self.embedding(ids))
+        x = self.doubled(x)
+        return self.attention(x, x, x, need_weights=False)[0]
+
+
+class Computed(nn.Module):
+    """Layers that compute their weight in forward."""
+
+    def __init__(self):
+        super().__init__()
+        utils = nn.utils
+        self.normed = utils.weight_norm(nn.Linear(6, 6))
+        self.parametrized = utils.parametrizations.weight_norm(nn.Linear(6, 6))
+        self.spectral = utils.spectral_norm(nn.Linear(6, 6))
+        lstm = nn.LSTM(6, 6, batch_first=True)
+        self.lstm = utils.parametrizations.weight_norm(lstm, "weight_hh_l0")
+
+    def forward(self, x, ids):
+        x = x + ids[..., None]
+        return self.lstm(self.spectral(self.parametrized(self.normed(x))))[0]

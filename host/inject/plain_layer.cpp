@@ -1,0 +1,98 @@
+#include "inject/plain_layer.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+namespace tenon {
+namespace {
+
+using Plain = std::pair<std::string_view, const char*>;
+constexpr std::array<Plain, 13> kPlain = {{{"aten::bilinear", "torch.nn.Bilinear"},
+                                           {"aten::conv1d", "torch.nn.Conv1d"},
+                                           {"aten::conv2d", "torch.nn.Conv2d"},
+                                           {"aten::conv3d", "torch.nn.Conv3d"},
+                                           {"aten::conv_transpose1d", "torch.nn.ConvTranspose1d"},
+                                           {"aten::conv_transpose2d", "torch.nn.ConvTranspose2d"},
+                                           {"aten::conv_transpose3d", "torch.nn.ConvTranspose3d"},
+                                           {"aten::embedding", "torch.nn.Embedding"},
+                                           {"aten::embedding_bag", "torch.nn.EmbeddingBag"},
+                                           {"aten::group_norm", "torch.nn.GroupNorm"},
+                                           {"aten::layer_norm", "torch.nn.LayerNorm"},
+                                           {"aten::linear", "torch.nn.Linear"},
+                                           {"aten::rms_norm", "torch.nn.RMSNorm"}}};
+
+// The name inside the module of the tensor that is the operator's argument `weight`.
+std::optional<std::string> weight_name(const ModelData& model, const Region& call) {
+  const Node& node = model.graph.nodes[static_cast<std::size_t>(call.nodes.front())];
+  const auto is_weight = [](const NamedArgument& argument) { return argument.name == "weight"; };
+  const auto argument = std::find_if(node.arguments.begin(), node.arguments.end(), is_weight);
+  if (argument == node.arguments.end()) return std::nullopt;
+  const auto* value = std::get_if<ValueId>(&argument->value.value);
+  if (value == nullptr) return std::nullopt;
+  const std::int32_t tensor = model.graph.values[static_cast<std::size_t>(*value)].tensor;
+  if (tensor < 0) return std::nullopt;
+  const std::string& path = model.tree.modules[static_cast<std::size_t>(call.module)].path;
+  return model.tensors[static_cast<std::size_t>(tensor)].name_in(path);
+}
+
+// "weight_hh_l0" of "weight_hh_l0_orig".
+bool is_made_from(const std::string& name, std::string_view end, std::string& stem) {
+  if (!name.ends_with(end) || name.find("weight") == std::string::npos) return false;
+  stem = name.substr(0, name.size() - end.size());
+  return true;
+}
+
+}  // namespace
+
+std::string plain_type(const ModelData& model, const std::vector<Region>& calls) {
+  if (calls.empty()) return "";
+  const std::string name = single_operator(model, calls.front());
+  const bool is_plain = std::all_of(calls.begin(), calls.end(), [&](const Region& call) {
+    return !name.empty() && single_operator(model, call) == name &&
+           weight_name(model, call) == "weight";
+  });
+  if (!is_plain) return "";
+  const auto* plain =
+      std::find_if(kPlain.begin(), kPlain.end(), [&](const Plain& p) { return p.first == name; });
+  return plain == kPlain.end() ? "" : plain->second;
+}
+
+std::string computed_weight(const std::vector<std::string>& parameters) {
+  const auto is_there = [&](const std::string& name) {
+    return std::find(parameters.begin(), parameters.end(), name) != parameters.end();
+  };
+  constexpr std::string_view kParametrizations = "parametrizations.";
+  for (const std::string& name : parameters) {
+    std::string stem;
+    if (is_made_from(name, "_orig", stem)) return stem;
+    if (is_made_from(name, "_g", stem) && is_there(stem + "_v")) return stem;
+    const std::size_t place = name.find(kParametrizations);
+    const std::size_t end = name.rfind(".original");
+    if (place == std::string::npos || end == std::string::npos) continue;
+    return name.substr(0, place) +
+           name.substr(place + kParametrizations.size(), end - place - kParametrizations.size());
+  }
+  return "";
+}
+
+bool is_run_by_attention(const ModelData& model, const RegionFinder& finder, ModuleId id) {
+  const std::string& path = model.tree.modules[static_cast<std::size_t>(id)].path;
+  const std::size_t dot = path.rfind('.');
+  const ModuleId around = model.tree.find(dot == std::string::npos ? "" : path.substr(0, dot));
+  return !path.empty() && around != kNoModule && finder.find(id).empty() &&
+         model.tree.modules[static_cast<std::size_t>(around)].type == "torch.nn.MultiheadAttention";
+}
+
+std::vector<std::string> run_by_attention(const ModelData& model) {
+  std::vector<std::string> paths;
+  const RegionFinder finder(model);
+  for (std::size_t i = 0; i < model.tree.modules.size(); ++i) {
+    if (!is_run_by_attention(model, finder, static_cast<ModuleId>(i))) continue;
+    paths.push_back(model.tree.modules[i].path);
+  }
+  return paths;
+}
+
+}  // namespace tenon

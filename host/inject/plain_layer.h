@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/region.h"
+
+// What a module of any class still is, seen from the operators that it runs.
+namespace tenon {
+
+// "torch.nn.Linear" if each of a module's calls is that layer's one operator, with the module's own
+// `weight` for its weight: a subclass that a plugin for the layer can adapt. "" otherwise.
+std::string plain_type(const ModelData& model, const std::vector<Region>& calls);
+
+// The weight that a module computes anew in each forward, from parameters of these names
+// (weight_norm, spectral_norm, pruning, torch.nn.utils.parametrize): "weight", or "" if none.
+std::string computed_weight(const std::vector<std::string>& parameters);
+
+// Whether the module is the out_proj of a MultiheadAttention, which uses its weight and never calls
+// it.
+bool is_run_by_attention(const ModelData& model, const RegionFinder& finder, ModuleId id);
+
+// The paths of all those.
+std::vector<std::string> run_by_attention(const ModelData& model);
+
+}  // namespace tenon
