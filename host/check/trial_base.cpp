@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "inject/weight_targets.h"
 #include "model/declared_model.h"
 #include "model/parameter_init.h"
 
@@ -72,6 +73,11 @@ at::Tensor draw_like(const at::Tensor& tensor, const at::Generator& generator) {
   return tensor.reshape(-1).index_select(0, order).view(tensor.sizes());
 }
 
+// Any layer with a matrix does for a layer type of single parameters.
+std::string layer_with(const std::string& type) {
+  return type == kParameterType ? "torch.nn.Linear" : type;
+}
+
 }  // namespace
 
 TrialBase TrialBase::to(at::ScalarType dtype) const {
@@ -95,9 +101,7 @@ std::vector<at::Tensor> TrialBase::draw_inputs(std::uint64_t seed) const {
 }
 
 bool can_declare_trial(const std::string& type) {
-  const std::vector<Declaration> known = declarations();
-  return std::any_of(known.begin(), known.end(),
-                     [&](const Declaration& declaration) { return type == declaration.type; });
+  return declared_trial_layer(layer_with(type)).has_value();
 }
 
 std::optional<DeclaredLayer> declared_trial_layer(const std::string& type) {
@@ -109,7 +113,8 @@ std::optional<DeclaredLayer> declared_trial_layer(const std::string& type) {
   return std::nullopt;
 }
 
-std::optional<TrialBase> declare_trial(const std::string& type) {
+std::optional<TrialBase> declare_trial(const std::string& wanted) {
+  const std::string type = layer_with(wanted);
   for (const Declaration& declaration : declarations()) {
     if (type != declaration.type) continue;
     ModelConfig config;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "check/host_probe.h"
 #include "check/layer_probe.h"
+#include "inject/weight_targets.h"
 #include "model/parameter_init.h"
 #include "plugin/plugin_library.h"
 
@@ -19,11 +20,25 @@ LoadedLibrary open(const std::filesystem::path& file) {
   return std::get<LoadedLibrary>(std::move(result));
 }
 
+// A method's lists that must not be empty, such as the tokens to train.
+void fill_lists(const PluginRegistry& registry, AdapterConfig& config) {
+  const Method* method = registry.methods().find(config.method);
+  if (method == nullptr) return;
+  for (const DeclaredOption& key : method->keys()) {
+    if (key.type == TENON_INT_LIST) config.method_keys[key.key] = std::vector<std::int64_t>{0, 2};
+  }
+}
+
 InjectionPlan plan_with(const PluginRegistry& registry, const LayerUnderCheck& layer,
                         const TrialBase& base, double dropout) {
   AdapterConfig config;
   config.method = layer.method;
-  config.target_modules = std::vector<std::string>{base.layer};
+  if (layer.base_type == kParameterType) {
+    config.target_parameters = {base.layer + ".weight"};
+  } else {
+    config.target_modules = std::vector<std::string>{base.layer};
+  }
+  fill_lists(registry, config);
   config.r = 2;
   config.lora_alpha = 4;
   config.lora_dropout = dropout;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -39,8 +40,14 @@ namespace tenon __attribute__((visibility("hidden"))) {
       set_weight(base_.weight_index(name), std::move(residual));
     }
 
-    // Hands all that was set to the host.
+    // Hands all that was set to the host. All are owned before the first is written, so that a
+    // failure leaves nothing behind.
     void give() {
+      for (auto* tensors : {&parameters_, &weights_}) {
+        for (Tensor& tensor : *tensors) {
+          if (tensor) tensor = Tensor::owned(std::move(tensor).give());
+        }
+      }
       for (std::size_t i = 0; i < parameters_.size(); ++i) {
         start_.params_owned[i] = std::move(parameters_[i]).give();
       }
