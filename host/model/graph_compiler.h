@@ -39,7 +39,7 @@ class GraphCompiler {
   const std::vector<ModelTensor>& tensors_;
   ValuePlaces places_;
   std::vector<ValueId> written_;  // by value: what the operators in place that gave it began with
-  ContextId context_ = 0;  // that the last instruction runs in
+  ContextId context_ = 0;         // that the last instruction runs in
   std::vector<std::unique_ptr<Instruction>> instructions_;
   std::size_t named_ = 0;  // instructions that know their node
   std::set<std::string> problems_;
