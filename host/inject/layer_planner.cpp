@@ -168,15 +168,7 @@ void LayerPlanner::check_weights(const Module& module, const std::string& served
                                  const std::vector<std::string>& names) const {
   const LayerType* layer_type = plugins_.find(config_.method, served);
   if (layer_type != nullptr && layer_type->plugin().origin != kBuiltInOrigin) return;
-  const std::string computed = computed_weight(names);
-  if (computed.empty()) return;
-  throw Error({.stage = Stage::kInjection,
-               .message = text_of(module) + " computes its `" + computed +
-                          "` in forward from other parameters (weight_norm, spectral_norm, "
-                          "pruning or a parametrization), so there is no weight to adapt",
-               .hint = "make it a plain parameter before the export, with "
-                       "torch.nn.utils.parametrize.remove_parametrizations(module, \"" +
-                       computed + "\") or torch.nn.utils.remove_weight_norm(module)"});
+  refuse_computed_weight(text_of(module), names);
 }
 
 const LayerType* LayerPlanner::dispatch(const Module& module, const std::string& served) const {

@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "base/error.h"
+
 namespace tenon {
 namespace {
 
@@ -44,21 +46,6 @@ bool is_made_from(const std::string& name, std::string_view end, std::string& st
   return true;
 }
 
-}  // namespace
-
-std::string plain_type(const ModelData& model, const std::vector<Region>& calls) {
-  if (calls.empty()) return "";
-  const std::string name = single_operator(model, calls.front());
-  const bool is_plain = std::all_of(calls.begin(), calls.end(), [&](const Region& call) {
-    return !name.empty() && single_operator(model, call) == name &&
-           weight_name(model, call) == "weight";
-  });
-  if (!is_plain) return "";
-  const auto* plain =
-      std::find_if(kPlain.begin(), kPlain.end(), [&](const Plain& p) { return p.first == name; });
-  return plain == kPlain.end() ? "" : plain->second;
-}
-
 std::string computed_weight(const std::vector<std::string>& parameters) {
   const auto is_there = [&](const std::string& name) {
     return std::find(parameters.begin(), parameters.end(), name) != parameters.end();
@@ -75,6 +62,33 @@ std::string computed_weight(const std::vector<std::string>& parameters) {
            name.substr(place + kParametrizations.size(), end - place - kParametrizations.size());
   }
   return "";
+}
+
+}  // namespace
+
+std::string plain_type(const ModelData& model, const std::vector<Region>& calls) {
+  if (calls.empty()) return "";
+  const std::string name = single_operator(model, calls.front());
+  const bool is_plain = std::all_of(calls.begin(), calls.end(), [&](const Region& call) {
+    return !name.empty() && single_operator(model, call) == name &&
+           weight_name(model, call) == "weight";
+  });
+  if (!is_plain) return "";
+  const auto* plain =
+      std::find_if(kPlain.begin(), kPlain.end(), [&](const Plain& p) { return p.first == name; });
+  return plain == kPlain.end() ? "" : plain->second;
+}
+
+void refuse_computed_weight(const std::string& layer, const std::vector<std::string>& parameters) {
+  const std::string computed = computed_weight(parameters);
+  if (computed.empty()) return;
+  throw Error({.stage = Stage::kInjection,
+               .message = layer + " computes its `" + computed +
+                          "` in forward from other parameters (weight_norm, spectral_norm, "
+                          "pruning or a parametrization), so there is no weight to adapt",
+               .hint = "make it a plain parameter before the export, with "
+                       "torch.nn.utils.parametrize.remove_parametrizations(module, \"" +
+                       computed + "\") or torch.nn.utils.remove_weight_norm(module)"});
 }
 
 bool is_run_by_attention(const ModelData& model, const RegionFinder& finder, ModuleId id) {

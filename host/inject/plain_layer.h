@@ -12,9 +12,10 @@ namespace tenon {
 // `weight` for its weight: a subclass that a plugin for the layer can adapt. "" otherwise.
 std::string plain_type(const ModelData& model, const std::vector<Region>& calls);
 
-// The weight that a module computes anew in each forward, from parameters of these names
-// (weight_norm, spectral_norm, pruning, torch.nn.utils.parametrize): "weight", or "" if none.
-std::string computed_weight(const std::vector<std::string>& parameters);
+// Throws Error{kInjection} for `layer` ("acme.Normed at `head`") if it computes a weight anew in
+// each forward, from parameters of these names (weight_norm, spectral_norm, pruning,
+// torch.nn.utils.parametrize).
+void refuse_computed_weight(const std::string& layer, const std::vector<std::string>& parameters);
 
 // Whether the module is the out_proj of a MultiheadAttention, which uses its weight and never calls
 // it.

@@ -171,7 +171,7 @@ TEST(AdapterStoreTest, MissingConfigIsReportedInPeftsWords) {
   }
   save_adapter(folder / "second", small_adapter(), false);
   EXPECT_THAT(error_text([&] { load_adapter_config(folder.path()); }),
-              HasSubstr("there is an adapter in " + (folder / "second").string()));
+              HasSubstr("there are adapters in " + (folder / "second").string()));
 }
 
 TEST(AdapterStoreTest, PickledTensorsAreRefusedWithTheReason) {

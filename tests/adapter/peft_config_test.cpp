@@ -240,8 +240,6 @@ TEST_P(BadKeyTest, IsRejectedWithKeyAndValue) {
 INSTANTIATE_TEST_SUITE_P(
     Unsupported, BadKeyTest,
     ::testing::Values(
-        BadKey{"TargetParameters", R"("target_parameters":["lstm.weight_hh_l0"])",
-               "`target_parameters` = [\"lstm.weight_hh_l0\"] is not supported"},
         BadKey{"LayerReplication", R"("layer_replication":[[0,4]])",
                "`layer_replication` = [[0,4]] is not supported: layer replication"},
         BadKey{"Alora", R"("alora_invocation_tokens":[7])",
