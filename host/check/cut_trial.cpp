@@ -64,9 +64,9 @@ std::vector<c10::IValue> capture(const ModelData& model, const Region& region,
   return captured;
 }
 
-void bind(Argument& argument, const std::map<ValueId, c10::IValue>& numbers) {
+void bind_numbers(Argument& argument, const std::map<ValueId, c10::IValue>& numbers) {
   if (auto* list = std::get_if<Argument::List>(&argument.value)) {
-    for (Argument& item : list->items) bind(item, numbers);
+    for (Argument& item : list->items) bind_numbers(item, numbers);
   }
   const auto* id = std::get_if<ValueId>(&argument.value);
   if (id == nullptr) return;
@@ -94,7 +94,7 @@ void take_region(const ModelData& model, const Region& region,
     numbers[places[n_inputs + n_tensors + i]] = captured[n_inputs + i];
   }
   for (Node& node : cut.graph.nodes) {
-    for (NamedArgument& argument : node.arguments) bind(argument.value, numbers);
+    for (NamedArgument& argument : node.arguments) bind_numbers(argument.value, numbers);
   }
 }
 
