@@ -9,6 +9,7 @@
 #include "capture/mlp_model.h"
 #include "capture/models.h"
 #include "support/temp_dir.h"
+#include "support/test_data.h"
 
 namespace tenon {
 namespace {
@@ -131,6 +132,51 @@ TEST(Adapt, FunctionMayCallAModelThatTakesMoreThanTensors) {
   auto adapted = adapt(
       model, [&](const Tensor& input) { return model.forward(input, 0.5); }, {x}, config);
   EXPECT_TRUE(at::allclose(adapted.forward({x}), model.forward(x, 0.5), 1e-5, 1e-6));
+}
+
+TEST(Adapt, CallersModeDoesNotMatter) {
+  Mlp model;
+  const Tensor x = at::randn({4, 20});
+  const auto adapt_here = [&] { return adapt(model, {x}, guide_config({"first"}, {"last"})); };
+  const auto in_inference = [&] {
+    const c10::InferenceMode inference;
+    return adapt_here();
+  };
+  const auto without_gradients = [&] {
+    const at::NoGradGuard no_grad;
+    return adapt_here();
+  };
+  for (auto adapted : {in_inference(), without_gradients()}) {
+    EXPECT_FALSE(at::equal(train(adapted, x, at::randint(2, {4}, at::kLong)), model(x)));
+  }
+}
+
+TEST(Adapt, ExportedProgramIsTrainedMergedAndSavedLikeAModel) {
+  const testing::TempDir folder;
+  const std::filesystem::path program = testing::test_data("mlp.pt2");
+  AdapterConfig config;
+  config.target_modules = Regex{"all-linear"};
+  auto adapted = adapt_program(program, config);
+  const Tensor x = at::randn({3, 4});
+  const Tensor before = adapted.forward({x})[0].detach();
+  torch::optim::AdamW optimizer(adapted.parameters(), torch::optim::AdamWOptions(2e-2));
+  for (int step = 0; step < 5; ++step) {
+    optimizer.zero_grad();
+    adapted.forward({x})[0].square().sum().backward();
+    optimizer.step();
+  }
+  const at::NoGradGuard no_grad;
+  const Tensor after = adapted.forward({x})[0];
+  EXPECT_FALSE(at::allclose(after, before));
+  adapted.merge_into_model();
+  EXPECT_TRUE(at::allclose(adapted.forward({x})[0], after, 1e-4, 1e-5));
+  adapted.save(folder.path() / "adapter");
+  adapted.unmerge_from_model();
+  EXPECT_TRUE(at::equal(adapted.forward({x})[0], after));
+
+  config = {};
+  config.init_from = folder.path() / "adapter";
+  EXPECT_TRUE(at::equal(adapt_program(program, config).forward({x})[0], after));
 }
 
 TEST(Adapt, WrongTargetIsToldWithTheNearestName) {
