@@ -128,9 +128,7 @@ inline constexpr bool kTakes = takes<Function>(std::make_index_sequence<N>());
 // The fewest tensors, at least one, that a function takes; kMostInputs + 1 if none.
 template <typename Function, std::size_t N = 1>
 constexpr std::size_t fewest_inputs() {
-  if constexpr (N > kMostInputs) {
-    return N;
-  } else if constexpr (kTakes<Function, N>) {
+  if constexpr (N > kMostInputs || kTakes<Function, N>) {
     return N;
   } else {
     return fewest_inputs<Function, N + 1>();
