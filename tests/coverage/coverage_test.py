@@ -29,7 +29,7 @@ from prepare import FORMS, CannotExport, prepare
 QUICK = {
     "torch": r"^(Linear|Conv2d|LSTM|BatchNorm2d|shared|on_buffer|several_outputs)$",
     "transformers": r"^(bert|llama|mixtral|t5)$",
-    "timm": r"^(test_resnet|test_nfnet)$",
+    "timm": r"^(test_resnet|test_vit)$",
 }
 FAMILIES = ("torch", "transformers", "timm")
 
