@@ -58,7 +58,9 @@ void AdaptedModel::train_base() {
 }
 
 void AdaptedModel::checkpoint(const ModuleRule& modules) {
-  checkpointed_ = modules_to_checkpoint(model_, modules);
+  std::vector<ModuleId> wanted = modules_to_checkpoint(model_, modules);
+  if (wanted == checkpointed_) return;  // mostly none: the program stands as it is
+  checkpointed_ = std::move(wanted);
   build_program();
 }
 

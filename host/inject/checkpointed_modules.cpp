@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -154,10 +155,11 @@ std::vector<ModuleId> modules_to_checkpoint(const ModelData& model, const Module
 std::vector<Replacement> checkpoint_modules(const ModelData& model,
                                             std::vector<LayerReplacement> replacements,
                                             const std::vector<ModuleId>& modules) {
-  const RegionFinder finder(model);
+  std::optional<RegionFinder> finder;  // indexes the whole graph
+  if (!modules.empty()) finder.emplace(model);
   std::vector<LayerReplacement> folded;
   for (const ModuleId module : modules) {
-    const std::vector<Region> regions = finder.find(module);
+    const std::vector<Region> regions = finder->find(module);
     if (regions.empty()) {
       fail("[train] checkpoint names `" + path_of(model, module) +
                "`, but the exported program runs no operator of it by itself",
