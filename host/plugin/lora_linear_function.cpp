@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -221,6 +222,7 @@ struct LoraLinearsFunction : torch::autograd::Function<LoraLinearsFunction> {
     if (at::GradMode::is_enabled()) {
       differentiable_gradients(saved, group, gradients, out);
     } else {
+      const at::AutoDispatchBelowADInplaceOrView no_gradients;  // none of these is recorded
       FastGradients(*context, saved, group, gradients, low).write(out);
     }
     return out;
