@@ -145,6 +145,13 @@ void GraphCompiler::add_operator(const Node& node) {
                 " results in this LibTorch, not " + std::to_string(node.results.size()));
     return;
   }
+  for (std::size_t i = 0; i < node.results.size(); ++i) {
+    if (!node.results[i].is_list || schema.returns()[i].type()->kind() == c10::TypeKind::ListType) {
+      continue;
+    }
+    add_problem("the operator " + full_name + " gives no list of results in this LibTorch");
+    return;
+  }
   instructions_.push_back(std::make_unique<OperatorInstruction>(
       *handle, std::move(operands), result_slots(node), counts_batches(node, graph_, tensors_)));
 }
@@ -174,6 +181,10 @@ void GraphCompiler::add_symbolic(const Node& node) {
   std::vector<Operand> operands;
   for (const NamedArgument& argument : node.arguments) {
     operands.push_back(make_untyped_operand(argument.value, places_));
+  }
+  if (node.results.size() > 1 || (node.results.size() == 1 && node.results[0].is_list)) {
+    add_problem("the operator " + node.target + " on sizes gives one result");
+    return;
   }
   const ValueId result = node.results.empty() ? kNoValue : node.results[0].values[0];
   instructions_.push_back(std::make_unique<SymbolicInstruction>(op, std::move(operands), result));

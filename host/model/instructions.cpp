@@ -1,5 +1,9 @@
 #include "model/instructions.h"
 
+#include <c10/util/Exception.h>
+
+#include <stdexcept>
+
 namespace tenon {
 namespace {
 
@@ -40,6 +44,8 @@ void store_results(torch::jit::Stack& stack, const std::vector<ResultSlots>& res
       continue;
     }
     const auto items = stack[i].toListRef();
+    TORCH_CHECK(items.size() >= result.slots.size(), "it gives ", items.size(), " tensors, not ",
+                result.slots.size());
     for (std::size_t k = 0; k < result.slots.size(); ++k) store(result.slots[k], items[k], frame);
   }
   stack.clear();
@@ -68,7 +74,11 @@ SymbolicInstruction::SymbolicInstruction(SymbolicOperator op, std::vector<Operan
     : operator_(op), operands_(std::move(operands)), result_(result) {}
 
 void SymbolicInstruction::run(Frame& frame) const {
-  store(result_, operator_(read_all(operands_, frame)), frame);
+  try {
+    store(result_, operator_(read_all(operands_, frame)), frame);
+  } catch (const std::logic_error& impossible) {  // a division by zero, a missing operand
+    TORCH_CHECK(false, impossible.what());
+  }
 }
 
 std::vector<Operand*> SymbolicInstruction::operands() { return pointers(operands_); }

@@ -3,28 +3,45 @@
 #include <algorithm>
 
 namespace tenon {
+namespace {
 
-std::size_t json_depth(std::string_view text) {
+// The index of the quote that ends the string begun before `index`, or the text's end.
+std::size_t end_of_string(std::string_view text, std::size_t index) {
+  while (index < text.size() && text[index] != '"') index += text[index] == '\\' ? 2 : 1;
+  return std::min(index, text.size());
+}
+
+}  // namespace
+
+JsonExtent json_extent(std::string_view text) {
+  JsonExtent extent;
   std::size_t depth = 0;
-  std::size_t deepest = 0;
-  bool in_string = false;
   for (std::size_t index = 0; index < text.size(); ++index) {
-    const char character = text[index];
-    if (in_string) {
-      if (character == '\\') {
-        ++index;
-      } else if (character == '"') {
-        in_string = false;
+    switch (text[index]) {
+      case '"': {
+        const std::size_t begin = index + 1;
+        index = end_of_string(text, begin);
+        extent.longest_string = std::max(extent.longest_string, index - begin);
+        break;
       }
-    } else if (character == '"') {
-      in_string = true;
-    } else if (character == '{' || character == '[') {
-      deepest = std::max(deepest, ++depth);
-    } else if ((character == '}' || character == ']') && depth > 0) {
-      --depth;
+      case '{':
+      case '[':
+        extent.depth = std::max(extent.depth, ++depth);
+        ++extent.values;
+        break;
+      case '}':
+      case ']':
+        if (depth > 0) --depth;
+        break;
+      case ',':
+      case ':':
+        ++extent.values;
+        break;
+      default:
+        break;
     }
   }
-  return deepest;
+  return extent;
 }
 
 }  // namespace tenon

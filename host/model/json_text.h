@@ -5,8 +5,13 @@
 
 namespace tenon {
 
-// How deeply arrays and objects nest in a JSON text, counted without parsing: recursive readers ask
-// first, so that a hostile text cannot overflow the stack.
-std::size_t json_depth(std::string_view text);
+// How large a JSON text is when parsed, counted without parsing: readers ask first, so that a hostile
+// text can neither overflow the stack nor exhaust the memory.
+struct JsonExtent {
+  std::size_t depth = 0;           // to which arrays and objects nest
+  std::size_t values = 0;          // keys, values and brackets, roughly
+  std::size_t longest_string = 0;  // in bytes
+};
+JsonExtent json_extent(std::string_view text);
 
 }  // namespace tenon

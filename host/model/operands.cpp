@@ -61,6 +61,49 @@ c10::IValue convert_constant(const c10::IValue& value, const c10::TypePtr& type)
   return value;
 }
 
+bool fits_list(const c10::IValue& value, const c10::TypePtr& item_type) {
+  switch (item_type->kind()) {
+    case c10::TypeKind::IntType:
+    case c10::TypeKind::SymIntType:
+      return value.isIntList();
+    case c10::TypeKind::FloatType:
+      return value.isDoubleList();
+    case c10::TypeKind::BoolType:
+      return value.isBoolList();
+    case c10::TypeKind::TensorType:
+      return value.isTensorList();
+    default:
+      return value.isList();
+  }
+}
+
+// LibTorch takes what it is given for what its schema says.
+bool fits(const c10::IValue& value, const c10::TypePtr& full_type) {
+  if (value.isNone()) return full_type->kind() == c10::TypeKind::OptionalType;
+  const c10::TypePtr type = without_optional(full_type);
+  switch (type->kind()) {
+    case c10::TypeKind::TensorType:
+      return value.isTensor();
+    case c10::TypeKind::IntType:
+    case c10::TypeKind::SymIntType:
+      return value.isInt();
+    case c10::TypeKind::FloatType:
+      return value.isDouble();
+    case c10::TypeKind::BoolType:
+      return value.isBool();
+    case c10::TypeKind::NumberType:
+      return is_number(value) || value.isComplexDouble();
+    case c10::TypeKind::StringType:
+      return value.isString();
+    case c10::TypeKind::DeviceObjType:
+      return value.isDevice();
+    case c10::TypeKind::ListType:
+      return fits_list(value, type->castRaw<c10::ListType>()->getElementType());
+    default:
+      return true;
+  }
+}
+
 template <typename T, typename Convert>
 c10::IValue build_list(const std::vector<Operand>& items, Frame& frame, Convert convert) {
   c10::List<T> list;
@@ -173,6 +216,10 @@ Operand make_operand(const Argument& argument, const c10::TypePtr& full_type,
     }
   } else if (std::holds_alternative<std::shared_ptr<Graph>>(argument.value)) {
     throw std::invalid_argument("a graph where " + type->str() + " is wanted");
+  }
+  if (operand.kind == Operand::Kind::kConstant && !fits(operand.constant, full_type)) {
+    throw std::invalid_argument(operand.constant.tagKind() + " where " + full_type->str() +
+                                " is wanted");
   }
   return operand;
 }

@@ -4,17 +4,15 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/hash.h"
+#include "model/foreign_file.h"
 #include "model/zip_directory.h"
 
 namespace tenon {
 namespace {
 
-constexpr const char* kExportHint =
-    "Write an exported program: torch.export.save(torch.export.export(model, args), "
-    "\"model.pt2\").";
-
 [[noreturn]] void refuse(const std::string& location, std::string message,
-                         std::string hint = kExportHint) {
+                         std::string hint = kHowToExport) {
   throw Error{{.stage = Stage::kModel,
                .message = std::move(message),
                .hint = std::move(hint),
@@ -22,42 +20,15 @@ constexpr const char* kExportHint =
 }
 
 std::shared_ptr<MappedFile> map_program(const std::filesystem::path& path) {
+  if (std::filesystem::is_directory(path)) {
+    refuse(path.string(), "this is a folder, not an exported program");
+  }
   if (!std::filesystem::exists(path)) {
     refuse(path.string(), "there is no such file",
-           std::string(kExportHint) +
+           std::string(kHowToExport) +
                " For a config that came with tenon, the comment at its head has the command.");
   }
   return std::make_shared<MappedFile>(path, Stage::kModel);
-}
-
-// A safetensors file starts with its header's length and the header's brace.
-bool is_safetensors(std::string_view bytes) {
-  if (bytes.size() < 9 || bytes[8] != '{') return false;
-  std::uint64_t header = 0;
-  for (std::size_t index = 8; index-- > 0;) {
-    header = header << 8 | static_cast<unsigned char>(bytes[index]);
-  }
-  return header <= bytes.size() - 8;
-}
-
-void refuse_other_formats(std::string_view bytes, const std::string& location) {
-  if (bytes.empty()) refuse(location, "the file is empty");
-  if (bytes.substr(0, 4) == "PK\x03\x04") return;
-  if (bytes.size() >= 8 && bytes.substr(4, 2) == "ET") {
-    refuse(location, "this is an ExecuTorch program, not an exported program");
-  }
-  if (is_safetensors(bytes)) {
-    refuse(location, "this is a safetensors file: weights only, not an exported program");
-  }
-  if (bytes.front() == '\x80') {
-    refuse(location, "this is a Python pickle (an old torch.save file), which is never read");
-  }
-  if (bytes.substr(0, 4) ==
-      "\x7f"
-      "ELF") {
-    refuse(location, "this is a shared library, not an exported program");
-  }
-  refuse(location, "this is not an exported program: it is not a zip archive");
 }
 
 // The name without the first folder; the whole name if it has none.
@@ -83,15 +54,19 @@ void refuse_other_archives(const std::vector<ZipRecord>& records, const std::str
            "Export the model again with torch 2.9 or newer.");
   }
   if (has("constants.pkl") && has_prefix("code/")) {
-    refuse(location, "this is a TorchScript model, not an exported program");
+    refuse(location, "this is a TorchScript model (torch.jit.save), not an exported program",
+           "Its code cannot be adapted: export the model that it was made of. " +
+               std::string(kHowToExport));
   }
   if (has_prefix("models/")) return;
   if (has_prefix("data/aotinductor/") ||
       any([](std::string_view entry) { return entry.ends_with(".wrapper.so"); })) {
-    refuse(location, "this is an AOTInductor package: compiled code, which cannot be adapted");
+    refuse(location, "this is an AOTInductor package: compiled code, which cannot be adapted",
+           "Save the exported program that it was compiled from. " + std::string(kHowToExport));
   }
   if (has("data.pkl")) {
-    refuse(location, "this is a torch.save checkpoint (pickled), not an exported program");
+    refuse(location, "this is a torch.save checkpoint (pickled), not an exported program",
+           kPickleHint);
   }
   refuse(location, "this is a zip archive but not an exported program: it has no models/ folder");
 }
@@ -160,7 +135,7 @@ void check_unique(const std::vector<Pt2Entry>& sorted, const std::string& locati
 Pt2Archive::Pt2Archive(const std::filesystem::path& path) : mapping_(map_program(path)) {
   const std::string location = path.string();
   const std::span<std::byte> bytes = mapping_->bytes();
-  refuse_other_formats(mapping_->text(), location);
+  refuse_foreign_file(mapping_->text(), location);
   const ZipDirectory directory(bytes, location);
   refuse_other_archives(directory.records(), location);
 
@@ -189,6 +164,16 @@ const Pt2Entry* Pt2Archive::find(std::string_view name) const {
       entries_.begin(), entries_.end(), name,
       [](const Pt2Entry& entry, std::string_view wanted) { return entry.name < wanted; });
   return found != entries_.end() && found->name == name ? &*found : nullptr;
+}
+
+std::string_view Pt2Archive::text(const Pt2Entry& entry) const {
+  if (crc32(entry.bytes) != entry.crc32) {
+    refuse(mapping_->path().string(),
+           "the archive is damaged: the bytes of its entry `" + entry.name +
+               "` are not those that its checksum (CRC-32) was made of",
+           "Copy the file again, or export the model again.");
+  }
+  return {reinterpret_cast<const char*>(entry.bytes.data()), entry.bytes.size()};
 }
 
 }  // namespace tenon

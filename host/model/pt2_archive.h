@@ -29,6 +29,9 @@ class Pt2Archive {
   explicit Pt2Archive(const std::filesystem::path& path);  // throws Error{Stage::kModel}
 
   const Pt2Entry* find(std::string_view name) const;
+  // Its bytes, checked against the directory's CRC-32: for entries that are read in full anyway.
+  // (Weights are mapped and not read before they are used.)
+  std::string_view text(const Pt2Entry& entry) const;  // throws Error{Stage::kModel}
   // Sorted by name.
   const std::vector<Pt2Entry>& entries() const { return entries_; }
   const std::shared_ptr<MappedFile>& mapping() const { return mapping_; }

@@ -24,10 +24,6 @@ namespace {
 constexpr std::string_view kModels = "models/";
 constexpr std::string_view kJson = ".json";
 
-std::string_view text_of(const Pt2Entry& entry) {
-  return {reinterpret_cast<const char*>(entry.bytes.data()), entry.bytes.size()};
-}
-
 [[noreturn]] void refuse(const Pt2Archive& archive, std::string message, std::string hint) {
   throw Error{{.stage = Stage::kModel,
                .message = std::move(message),
@@ -58,9 +54,9 @@ const Pt2Entry& find_program(const Pt2Archive& archive) {
 
 void check_byte_order(const Pt2Archive& archive) {
   const Pt2Entry* order = archive.find("byteorder");
-  if (order == nullptr || text_of(*order) == "little") return;
+  if (order == nullptr || archive.text(*order) == "little") return;
   refuse(archive,
-         "the weights are stored in the byte order `" + std::string(text_of(*order)) +
+         "the weights are stored in the byte order `" + std::string(archive.text(*order)) +
              "`; only `little` is supported",
          "Export the model on a little-endian machine.");
 }
@@ -167,7 +163,7 @@ ModelData read_pt2_program(const std::filesystem::path& path) {
   const Pt2Archive archive(path);
   check_byte_order(archive);
   const Pt2Entry& entry = find_program(archive);
-  const pt2::Program program = pt2::parse_program(text_of(entry), path.string(), entry.name);
+  const pt2::Program program = pt2::parse_program(archive.text(entry), path.string(), entry.name);
   pt2::Weights weights = pt2::read_weights(archive, program.inputs);
   const pt2::ModuleMap modules(program, weights.tensors, path.string());
 

@@ -20,6 +20,10 @@ namespace schema = torch::_export;
 constexpr std::int64_t kSchemaMajor = 8;
 // Each nested graph takes about eight levels.
 constexpr std::size_t kDeepestJson = 256;
+// Several times what the largest models have: they bound what a hostile file can cost.
+constexpr std::size_t kMostJsonValues = std::size_t{1} << 25;
+constexpr std::size_t kLongestString = std::size_t{1} << 24;
+constexpr std::size_t kMostNodes = std::size_t{1} << 20;
 
 // Whether Python's stack has a torch.autograd.Function: "return Round.apply(x)", and below it the
 // function's `forward`. (torch's own frames are left out of these traces.)
@@ -157,13 +161,53 @@ Program convert(const schema::ExportedProgram& program) {
        .location = location}};
 }
 
+void check_extent(std::string_view json, const std::string& location, const std::string& entry) {
+  const JsonExtent extent = json_extent(json);
+  if (extent.depth > kDeepestJson) {
+    invalid(location, entry, "it nests deeper than " + std::to_string(kDeepestJson) + " levels");
+  }
+  if (extent.values > kMostJsonValues) {
+    invalid(location, entry,
+            "it has " + std::to_string(extent.values) + " values, more than the " +
+                std::to_string(kMostJsonValues) + " that are read");
+  }
+  if (extent.longest_string > kLongestString) {
+    invalid(location, entry,
+            "a text in it has " + std::to_string(extent.longest_string) + " bytes, more than the " +
+                std::to_string(kLongestString) + " that are read");
+  }
+}
+
+// The generated reader takes any number for a whole one, and cuts off what does not fit.
+void check_whole_number(const nlohmann::json& value) {
+  const bool fits = !value.is_number_unsigned() ||
+                    value.get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX);
+  if (value.is_number_float() || !fits) {
+    throw std::out_of_range(value.dump() + " is no whole number of 64 bits");
+  }
+}
+
+void check_whole_numbers(const nlohmann::json& document) {
+  for (const auto& [key, value] : document.items()) {
+    if (document.is_object() && key == "as_int") {
+      check_whole_number(value);
+    } else if (document.is_object() && key == "as_ints" && value.is_array()) {
+      for (const nlohmann::json& item : value) check_whole_number(item);
+    } else if (value.is_structured()) {
+      check_whole_numbers(value);
+    }
+  }
+}
+
 // Everything that the generated reader and the JSON library throw becomes the one Error.
 template <typename Action>
 auto decode(std::string_view json, const std::string& location, const std::string& entry,
             Action action) {
-  if (json_depth(json) > kDeepestJson) invalid(location, entry, "it nests too deeply");
+  check_extent(json, location, entry);
   try {
-    return action(nlohmann::json::parse(json));
+    const nlohmann::json document = nlohmann::json::parse(json);
+    check_whole_numbers(document);
+    return action(document);
   } catch (const Error&) {
     throw;
   } catch (const c10::Error& error) {
@@ -189,6 +233,11 @@ void check_version(const schema::SchemaVersion& version, const std::string& loca
 }  // namespace
 
 Graph convert_graph(const schema::Graph& graph) {
+  if (graph.get_nodes().size() > kMostNodes) {
+    throw std::length_error("a graph has " + std::to_string(graph.get_nodes().size()) +
+                            " nodes, more than the " + std::to_string(kMostNodes) +
+                            " that are read");
+  }
   Graph result;
   result.inputs = convert_arguments(graph.get_inputs());
   result.outputs = convert_arguments(graph.get_outputs());

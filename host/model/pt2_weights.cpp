@@ -69,6 +69,15 @@ std::optional<std::uint64_t> bytes_needed(const Layout& layout, std::uint64_t it
   return empty ? 0 : static_cast<std::uint64_t>(bytes);
 }
 
+// A tensor may repeat its bytes by strides of 0, but not so often that using it takes a memory that
+// the file's size gives no idea of.
+bool is_repeated_too_often(const Layout& layout, std::uint64_t item_size, std::uint64_t file_size) {
+  constexpr std::uint64_t kAlwaysAllowed = std::uint64_t{1} << 30;
+  std::uint64_t bytes = item_size;  // does not overflow: bytes_needed() saw to that
+  for (const std::int64_t size : layout.sizes) bytes *= static_cast<std::uint64_t>(size);
+  return bytes > std::max(kAlwaysAllowed, file_size);
+}
+
 void release_mapping(void* mapping) { delete static_cast<std::shared_ptr<MappedFile>*>(mapping); }
 
 c10::Storage make_storage(const Pt2Archive& archive, const Pt2Entry& entry) {
@@ -114,8 +123,7 @@ class WeightReader {
   Payloads read_config(const std::string& folder, const std::string& name) const {
     const Pt2Entry* entry = archive_.find(folder + name);
     if (entry == nullptr) return {};
-    return parse_payloads({reinterpret_cast<const char*>(entry->bytes.data()), entry->bytes.size()},
-                          archive_.mapping()->path().string(), entry->name);
+    return parse_payloads(archive_.text(*entry), archive_.mapping()->path().string(), entry->name);
   }
 
   std::int32_t add_input(const InputSpec& input) {
@@ -186,6 +194,12 @@ class WeightReader {
       problems_.add("`" + name + "` needs " + (needed ? std::to_string(*needed) : "too many") +
                     " bytes, but the entry `" + entry.name + "` has " +
                     std::to_string(entry.bytes.size()));
+      return false;
+    }
+    if (is_repeated_too_often(layout, c10::elementSize(dtype),
+                              archive_.mapping()->bytes().size())) {
+      problems_.add("`" + name + "` repeats the " + std::to_string(entry.bytes.size()) +
+                    " bytes of the entry `" + entry.name + "` to a size beyond the file's");
       return false;
     }
     auto storage = storages_.find(&entry);

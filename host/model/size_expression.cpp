@@ -14,6 +14,8 @@ namespace tenon {
 namespace {
 
 constexpr int kDeepest = 1000;  // calls of the parser, of which a pair of parentheses takes six
+// A chain (a + b + ...) nests as deeply as it is long when it is computed.
+constexpr std::size_t kMostNodes = 10000;
 
 // Thrown and caught in this file alone.
 struct NotAFormula : std::runtime_error {
@@ -158,6 +160,7 @@ class SizeExpressionParser {
   }
 
   std::size_t add(Node node) {
+    if (result_.nodes_.size() == kMostNodes) throw NotAFormula();
     result_.nodes_.push_back(std::move(node));
     return result_.nodes_.size() - 1;
   }

@@ -18,9 +18,51 @@ double real(const c10::IValue& value) { return value.toScalar().toDouble(); }
 std::int64_t integer(const c10::IValue& value) { return value.toScalar().toLong(); }
 bool both_integers(const Values& v) { return !v.at(0).isDouble() && !v.at(1).isDouble(); }
 
+// Python's numbers have no end; sizes have.
+struct Sum {
+  double operator()(double a, double b) const { return a + b; }
+  std::int64_t operator()(std::int64_t a, std::int64_t b) const {
+    std::int64_t result = 0;
+    if (__builtin_add_overflow(a, b, &result))
+      throw std::domain_error("a sum of sizes is too large");
+    return result;
+  }
+};
+struct Difference {
+  double operator()(double a, double b) const { return a - b; }
+  std::int64_t operator()(std::int64_t a, std::int64_t b) const {
+    std::int64_t result = 0;
+    if (__builtin_sub_overflow(a, b, &result)) {
+      throw std::domain_error("a difference of sizes is too large");
+    }
+    return result;
+  }
+};
+struct Product {
+  double operator()(double a, double b) const { return a * b; }
+  std::int64_t operator()(std::int64_t a, std::int64_t b) const {
+    std::int64_t result = 0;
+    if (__builtin_mul_overflow(a, b, &result)) {
+      throw std::domain_error("a product of sizes is too large");
+    }
+    return result;
+  }
+};
+
+std::int64_t negative(std::int64_t value) { return Difference()(std::int64_t{0}, value); }
+
+std::int64_t whole(double value) {
+  constexpr double kEnd = 9223372036854775808.0;  // 2^63
+  if (!(value >= -kEnd && value < kEnd)) {
+    throw std::domain_error("a size of " + std::to_string(value) + " is no whole number");
+  }
+  return static_cast<std::int64_t>(value);
+}
+
 // Python's floor division and modulo: the remainder has the sign of the divisor.
 std::int64_t floor_divide(std::int64_t a, std::int64_t b) {
   if (b == 0) throw std::domain_error("division of a size by zero");
+  if (b == -1) return negative(a);  // the processor traps where this overflows
   const std::int64_t quotient = a / b;
   return (a % b != 0 && (a < 0) != (b < 0)) ? quotient - 1 : quotient;
 }
@@ -31,15 +73,9 @@ c10::IValue arithmetic(const Values& v, Operation operation) {
   return operation(real(v[0]), real(v[1]));
 }
 
-c10::IValue add(const Values& v) {
-  return arithmetic(v, [](auto a, auto b) { return a + b; });
-}
-c10::IValue sub(const Values& v) {
-  return arithmetic(v, [](auto a, auto b) { return a - b; });
-}
-c10::IValue mul(const Values& v) {
-  return arithmetic(v, [](auto a, auto b) { return a * b; });
-}
+c10::IValue add(const Values& v) { return arithmetic(v, Sum()); }
+c10::IValue sub(const Values& v) { return arithmetic(v, Difference()); }
+c10::IValue mul(const Values& v) { return arithmetic(v, Product()); }
 c10::IValue maximum(const Values& v) {
   return arithmetic(v, [](auto a, auto b) { return std::max(a, b); });
 }
@@ -53,6 +89,7 @@ c10::IValue floordiv(const Values& v) {
 }
 c10::IValue mod(const Values& v) {
   if (both_integers(v)) {
+    if (integer(v[1]) == -1) return std::int64_t{0};
     return integer(v[0]) - floor_divide(integer(v[0]), integer(v[1])) * integer(v[1]);
   }
   return real(v[0]) - std::floor(real(v[0]) / real(v[1])) * real(v[1]);
@@ -65,6 +102,7 @@ std::int64_t integer_power(std::int64_t base, std::int64_t exponent) {
       throw std::domain_error("a power of a size is too large");
     }
     if (result == 0 || base == 1) break;
+    if (base == -1) return exponent % 2 == 0 ? 1 : -1;
   }
   return result;
 }
@@ -78,12 +116,12 @@ c10::IValue power(const Values& v) {
 }
 c10::IValue negate(const Values& v) {
   if (v.at(0).isDouble()) return -v[0].toDouble();
-  return -integer(v[0]);
+  return negative(integer(v[0]));
 }
 c10::IValue positive(const Values& v) { return v.at(0); }
 c10::IValue absolute(const Values& v) {
   if (v.at(0).isDouble()) return std::abs(v[0].toDouble());
-  return std::abs(integer(v[0]));
+  return integer(v[0]) < 0 ? negative(integer(v[0])) : integer(v[0]);
 }
 
 c10::IValue equal(const Values& v) { return real(v.at(0)) == real(v.at(1)); }
@@ -122,15 +160,11 @@ c10::IValue if_then_else(const Values& v) {
   return v.at(0).toScalar().toBool() ? v.at(1) : v.at(2);
 }
 
-c10::IValue ceiling(const Values& v) { return static_cast<std::int64_t>(std::ceil(real(v.at(0)))); }
-c10::IValue floor(const Values& v) { return static_cast<std::int64_t>(std::floor(real(v.at(0)))); }
-c10::IValue truncate(const Values& v) {
-  return static_cast<std::int64_t>(std::trunc(real(v.at(0))));
-}
+c10::IValue ceiling(const Values& v) { return whole(std::ceil(real(v.at(0)))); }
+c10::IValue floor(const Values& v) { return whole(std::floor(real(v.at(0)))); }
+c10::IValue truncate(const Values& v) { return whole(std::trunc(real(v.at(0)))); }
 // Python rounds halves to even, as the default floating-point mode does.
-c10::IValue round_even(const Values& v) {
-  return static_cast<std::int64_t>(std::nearbyint(real(v.at(0))));
-}
+c10::IValue round_even(const Values& v) { return whole(std::nearbyint(real(v.at(0)))); }
 c10::IValue to_float(const Values& v) { return real(v.at(0)); }
 c10::IValue to_int(const Values& v) { return truncate(v); }
 c10::IValue sum(const Values& v) {

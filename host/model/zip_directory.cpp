@@ -19,6 +19,7 @@ constexpr std::uint64_t kRecordSize = 46;
 constexpr std::uint64_t kLocalSize = 30;
 constexpr std::uint64_t kLongestComment = 0xFFFF;
 constexpr std::uint32_t kInZip64 = 0xFFFFFFFF;  // the value stands in the zip64 extension
+constexpr std::uint64_t kMostEntries = std::uint64_t{1} << 20;  // a model has one for each tensor
 constexpr std::uint16_t kZip64Extra = 1;
 constexpr std::uint16_t kEncryptedFlags = 0x0001 | 0x0040 | 0x2000;
 
@@ -45,6 +46,10 @@ ZipDirectory::ZipDirectory(std::span<const std::byte> bytes, std::string locatio
   }
   if (begin_ > limit || size > limit - begin_) {
     damaged("its directory lies outside the file");
+  }
+  if (count > kMostEntries) {
+    damaged("it claims " + std::to_string(count) + " entries, more than the " +
+            std::to_string(kMostEntries) + " that are read");
   }
   std::uint64_t offset = begin_;
   for (std::uint64_t index = 0; index < count; ++index) {

@@ -84,6 +84,25 @@ std::string with_directory_at(std::uint8_t highest_byte) {
   return bytes;
 }
 
+// A zip64 archive with another number `offset` bytes behind the last place of `signature`.
+std::string with_zip64_lie(std::string_view signature, std::size_t offset, std::uint64_t number) {
+  std::string bytes = ZipFile::write(small_archive(), {.zip64 = true});
+  const std::size_t place = bytes.rfind(signature);
+  for (std::size_t i = 0; i < 8; ++i) {
+    bytes[place + offset + i] = static_cast<char>(number >> (8 * i) & 0xFF);
+  }
+  return bytes;
+}
+constexpr std::string_view kZip64End = "PK\x06\x06";
+constexpr std::string_view kZip64Locator = "PK\x06\x07";
+
+// The directory's record of the last entry says that it begins elsewhere.
+std::string with_header_elsewhere() {
+  std::string bytes = zip({});
+  bytes[bytes.rfind("PK\x01\x02") + 42] ^= 1;
+  return bytes;
+}
+
 std::vector<BadFile> bad_files() {
   using namespace std::string_literals;
   return {
@@ -93,6 +112,12 @@ std::vector<BadFile> bad_files() {
       {"Safetensors", "\x02\0\0\0\0\0\0\0{}"s, "this is a safetensors file: weights only"},
       {"Pickle", "\x80\x02}q\x01.",
        "a Python pickle (an old torch.save file), which is never read"},
+      {"Onnx", "\x08\x0a\x12\x07pytorch\x1a\x05"s, "this is an ONNX model"},
+      {"Gguf", "GGUF\x03\0\0\0"s, "this is a GGUF file (llama.cpp's)"},
+      {"TensorFlowLite", "\x1c\0\0\0TFL3\0\0\0\0"s, "this is a TensorFlow Lite model"},
+      {"Keras", "\x89HDF\r\n\x1a\n"s, "this is an HDF5 file"},
+      {"Gzip", "\x1f\x8b\x08\0"s, "this is a gzip archive, not an exported program\n  Unpack it"},
+      {"GitLfs", "version https://git-lfs.github.com/spec/v1\n", "this is a pointer of Git LFS"},
       {"ExecuTorch", "\x1c\0\0\0ET12\0\0\0\0"s, "this is an ExecuTorch program"},
       {"TorchScript",
        ZipFile::write({{"m/constants.pkl", "x"}, {"m/code/__torch__.py", "x"}, {"m/data.pkl", ""}}),
@@ -122,6 +147,19 @@ std::vector<BadFile> bad_files() {
        "the directory and the local header name `m/x` differently"},
       {"TooManyEntriesClaimed", ZipFile::write(small_archive(), {.extra_count = 1}),
        "its directory ends before its last entry"},
+      {"ZipBomb", zip({{"m/x", "x", 8, 0, 0xFFFFFFF0}}), "`m/x` is compressed"},
+      {"ZeroInName", zip({{"m/x\0y"s, "x"}}), "the unsafe name `m/x"},
+      {"HeaderElsewhere", with_header_elsewhere(), "no local header where the directory says for"},
+      {"Zip64SizeWithoutItsField", zip({{"m/x", "x", 0, 0, 0xFFFFFFFF}}),
+       "its entry `m/x` reaches outside the file's data"},
+      {"Zip64ManyEntries", with_zip64_lie(kZip64End, 32, std::uint64_t{1} << 40),
+       "it claims 1099511627776 entries, more than the 1048576 that are read"},
+      {"Zip64DirectorySize", with_zip64_lie(kZip64End, 40, UINT64_MAX),
+       "its directory lies outside the file"},
+      {"Zip64DirectoryPlace", with_zip64_lie(kZip64End, 48, UINT64_MAX - 100),
+       "its directory lies outside the file"},
+      {"Zip64EndElsewhere", with_zip64_lie(kZip64Locator, 8, UINT64_MAX - 2),
+       "a header lies outside the file"},
       {"DirectoryOutsideTheFile", with_directory_at(0x70), "its directory lies outside the file"},
   };
 }

@@ -3,86 +3,31 @@
 #include <ATen/ATen.h>
 
 #include <ostream>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "model/hand_made_program.h"
+#include "model/interpreter.h"
 #include "support/error_matchers.h"
-#include "support/temp_dir.h"
-#include "support/zip_file.h"
 
 // Programs written by hand, whole and damaged.
 namespace tenon {
 namespace {
 
 using ::testing::AllOf;
+using testing::archive_of;
 using testing::error_text;
 using ::testing::HasSubstr;
+using testing::kProgram;
+using testing::kWeights;
+using testing::read;
+using testing::repeated;
+using testing::replaced;
 using testing::TempDir;
 using testing::ZipEntry;
 using testing::ZipFile;
-
-// x + w, then the buffer n is replaced by the sum: what a decomposed export looks like.
-constexpr const char* kProgram = R"json({
-  "schema_version": {"major": 8, "minor": 20},
-  "range_constraints": {"s0": {"min_val": 3, "max_val": null}},
-  "graph_module": {
-    "graph": {
-      "inputs": [{"as_tensor": {"name": "p_w"}}, {"as_tensor": {"name": "b_n"}},
-                 {"as_tensor": {"name": "x"}}],
-      "outputs": [{"as_tensor": {"name": "add"}}, {"as_tensor": {"name": "add"}}],
-      "nodes": [{"target": "torch.ops.aten.add.Tensor", "name": "add",
-        "inputs": [{"name": "self", "arg": {"as_tensor": {"name": "x"}}, "kind": 1},
-                   {"name": "other", "arg": {"as_tensor": {"name": "p_w"}}, "kind": 1},
-                   {"name": "alpha", "arg": {"as_int": 2}, "kind": 2}],
-        "outputs": [{"as_tensor": {"name": "add"}}],
-        "metadata": {"nn_module_stack": "L__self__,,m.Net;L__self__a.b,a.b,m.B"}}],
-      "tensor_values": {"x": {"dtype": 7, "layout": 7, "requires_grad": false,
-        "device": {"type": "cpu", "index": null}, "storage_offset": {"as_int": 0},
-        "sizes": [{"as_expr": {"expr_str": "Symbol('s0', positive=True, integer=True)"}},
-                  {"as_expr": {"expr_str": "Mul(Integer(2), Symbol('s0', integer=True))"}}],
-        "strides": [{"as_int": 2}, {"as_int": 1}]}}
-    },
-    "signature": {
-      "input_specs": [
-        {"parameter": {"arg": {"name": "p_w"}, "parameter_name": "a.w"}},
-        {"buffer": {"arg": {"name": "b_n"}, "buffer_name": "n", "persistent": true}},
-        {"user_input": {"arg": {"as_tensor": {"name": "x"}}}}],
-      "output_specs": [{"buffer_mutation": {"arg": {"name": "add"}, "buffer_name": "n"}},
-                       {"user_output": {"arg": {"as_tensor": {"name": "add"}}}}]
-    },
-    "module_call_graph": [{"fqn": "", "signature": null}, {"fqn": "z", "signature": null}]
-  }
-})json";
-
-constexpr const char* kWeights = R"({"config": {
-  "a.w": {"path_name": "weight_0", "is_param": true, "use_pickle": false, "tensor_meta":
-    {"dtype": 7, "layout": 7, "requires_grad": true, "device": {"type": "cpu", "index": null},
-     "sizes": [{"as_int": 2}], "strides": [{"as_int": 1}], "storage_offset": {"as_int": 0}}},
-  "n": {"path_name": "weight_1", "is_param": false, "use_pickle": false, "tensor_meta":
-    {"dtype": 5, "layout": 7, "requires_grad": false, "device": {"type": "cpu", "index": null},
-     "sizes": [], "strides": [], "storage_offset": {"as_int": 0}}}}})";
-
-std::vector<ZipEntry> archive_of(std::string program, std::string weights) {
-  using namespace std::string_literals;
-  return {{"m/models/model.json", std::move(program)},
-          {"m/data/weights/model_weights_config.json", std::move(weights)},
-          {"m/data/weights/weight_0", "\0\0\x80\x3f\0\0\0\x40"s},  // 1.0, 2.0
-          {"m/data/weights/weight_1", "\x07\0\0\0\0\0\0\0"s},
-          {"m/byteorder", "little"}};
-}
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const std::size_t place = text.find(from);
-  if (place == std::string::npos) throw std::runtime_error("nothing to replace: " + from);
-  return text.replace(place, from.size(), to);
-}
-
-ModelData read(const TempDir& folder, const std::string& bytes) {
-  return read_pt2_program(folder.write("model.pt2", bytes));
-}
 
 TEST(Pt2HandMade, MutationsModulesAndDerivedSizesAreRead) {
   const TempDir folder;
@@ -154,10 +99,17 @@ std::vector<Damage> damages() {
   return {
       {"NotJson", archive_of("{", kWeights),
        "`models/model.json` does not follow the export schema"},
-      {"DeepJson", archive_of(std::string(1000000, '['), kWeights), "it nests too deeply"},
+      {"DeepJson", archive_of(std::string(1000000, '['), kWeights),
+       "it nests deeper than 256 levels"},
       {"DeepModule",
        archive_of(replaced(kProgram, "\"z\"", "\"z" + std::string(100000, '.') + "\""), kWeights),
        "nested more than 100 levels deep"},
+      {"ManyValues", archive_of("[0" + repeated(",0", std::size_t{1} << 25) + ",0]", kWeights),
+       "it has 33554434 values, more than the 33554432 that are read"},
+      {"LongText",
+       archive_of(replaced(kProgram, "\"z\"", "\"" + std::string(20'000'000, 'z') + "\""),
+                  kWeights),
+       "a text in it has 20000000 bytes, more than the 16777216 that are read"},
       entry_damage("TwoModels", 9, {"m/models/other.json", "{}"},
                    "the archive holds several models (`models/model.json`, `models/other.json`)"),
       entry_damage("OtherName", 0, {"m/models/net.json", "{}"},
@@ -175,6 +127,17 @@ std::vector<Damage> damages() {
                      "`models/model.json` does not follow the export schema"),
       program_damage("UnknownArgument", R"("as_int": 2})", R"("as_quaternion": 2})",
                      "a value is of a kind that is not known"),
+      program_damage("NumberBeyond64Bits", R"("as_int": 2})", R"("as_int": 18446744073709551615})",
+                     "18446744073709551615 is no whole number of 64 bits"),
+      program_damage("Fraction", R"("as_int": 2})", R"("as_int": 1e30})",
+                     "1e+30 is no whole number of 64 bits"),
+      program_damage("NumberBeyondAll", R"("as_int": 2})", R"("as_int": 1e999})",
+                     "number overflow parsing '1e999'"),
+      program_damage("LongFormula", "Symbol('s0', positive=True, integer=True)",
+                     "1" + repeated(" + 1", 100'000), " + 1` of an input is not understood"),
+      program_damage("UsesItself", R"("arg": {"as_tensor": {"name": "x"}}, "kind": 1})",
+                     R"("arg": {"as_tensor": {"name": "add"}}, "kind": 1})",
+                     "argument `self` uses `add`, which nothing before it computes"),
       program_damage("UndefinedValue", R"("arg": {"as_tensor": {"name": "x"}}, "kind": 1})",
                      R"("arg": {"as_tensor": {"name": "y"}}, "kind": 1})",
                      "argument `self` uses `y`, which nothing before it computes"),
@@ -206,6 +169,23 @@ std::vector<Damage> damages() {
       weight_damage("Overflow", R"("sizes": [{"as_int": 2}], "strides": [{"as_int": 1}])",
                     R"("sizes": [{"as_int": 4611686018427387905}], "strides": [{"as_int": 4}])",
                     "`a.w` needs too many bytes"),
+      weight_damage("NegativeSize", R"("sizes": [{"as_int": 2}])", R"("sizes": [{"as_int": -2}])",
+                    "`a.w` has no plain strided layout"),
+      weight_damage("ManyDimensions", R"("sizes": [{"as_int": 2}], "strides": [{"as_int": 1}])",
+                    R"("sizes": [{"as_int": 1})" + repeated(R"(,{"as_int": 1})", 64) +
+                        R"(], "strides": [{"as_int": 1})" + repeated(R"(,{"as_int": 1})", 64) + "]",
+                    "`a.w` has no plain strided layout"),
+      weight_damage("OffsetOverflow", R"("as_int": 0}}},)", R"("as_int": 9223372036854775807}}},)",
+                    "`a.w` needs too many bytes"),
+      weight_damage(
+          "Repeated", R"("sizes": [{"as_int": 2}], "strides": [{"as_int": 1}])",
+          R"("sizes": [{"as_int": 1099511627776}], "strides": [{"as_int": 0}])",
+          "`a.w` repeats the 8 bytes of the entry `data/weights/weight_0` to a size beyond"),
+      weight_damage(
+          "EntryOutside", R"("path_name": "weight_0")", R"("path_name": "../../x")",
+          "`a.w` is in the entry `data/weights/../../x`, which the archive does not have"),
+      weight_damage("DtypeIsText", R"("dtype": 7)", R"("dtype": "float")",
+                    "`data/weights/model_weights_config.json` does not follow the export schema"),
       weight_damage("SymbolicSize", R"("sizes": [{"as_int": 2}])",
                     R"("sizes": [{"as_expr": {"expr_str": "s0"}}])",
                     "`a.w` has no plain strided layout"),
@@ -225,6 +205,51 @@ TEST_P(DamagedPt2, IsRefusedWithTheReason) {
   const std::string message = error_text([&] { read(folder, bytes); });
   EXPECT_THAT(message, HasSubstr(GetParam().expected));
   EXPECT_THAT(message, HasSubstr("model.pt2"));
+}
+
+TEST(Pt2HandMade, BytesThatTheirChecksumWasNotMadeOfAreRefused) {
+  const TempDir folder;
+  const std::string bytes = ZipFile::write(archive_of(kProgram, kWeights));
+  const std::string changed = replaced(bytes, "aten.add.Tensor", "aten.sub.Tensor");
+  EXPECT_THAT(
+      error_text([&] { read(folder, changed); }),
+      HasSubstr("the archive is damaged: the bytes of its entry `models/model.json` are not "
+                "those that its checksum (CRC-32) was made of"));
+}
+
+TEST(Pt2HandMade, OfManyProblemsTheFirstAreShown) {
+  const TempDir folder;
+  std::string program = kProgram;
+  for (int i = 0; i < 60; ++i) {
+    program = replaced(program, R"("input_specs": [)",
+                       R"("input_specs": [{"parameter": {"arg": {"name": "p)" + std::to_string(i) +
+                           R"("}, "parameter_name": "none)" + std::to_string(i) + R"("}},)");
+  }
+  const std::string text =
+      error_text([&] { read(folder, ZipFile::write(archive_of(program, kWeights))); });
+  EXPECT_THAT(text, AllOf(HasSubstr("`none59` is not in the file"), HasSubstr("and 10 more")));
+}
+
+// What the reader cannot know: whether the operators can take what they are given.
+TEST(Pt2HandMade, ConstantsOfAKindThatTheOperatorDoesNotTakeAreRefusedAtLoad) {
+  const TempDir folder;
+  const std::string program = replaced(kProgram, R"({"as_tensor": {"name": "p_w"}}, "kind")",
+                                       R"({"as_string": "w"}, "kind")");
+  const ModelData model = read(folder, ZipFile::write(archive_of(program, kWeights)));
+  EXPECT_THAT(error_text([&] { Program(model.graph, model.tensors); }),
+              HasSubstr("the operator aten::add.Tensor got String where Tensor is wanted for its "
+                        "argument `other`"));
+}
+
+TEST(Pt2HandMade, AListOfResultsWhereTheOperatorGivesOneIsRefusedAtLoad) {
+  const TempDir folder;
+  const std::string program = replaced(kProgram, R"("outputs": [{"as_tensor": {"name": "add"}}],
+        "metadata")",
+                                       R"("outputs": [{"as_tensors": [{"name": "add"}]}],
+        "metadata")");
+  const ModelData model = read(folder, ZipFile::write(archive_of(program, kWeights)));
+  EXPECT_THAT(error_text([&] { Program(model.graph, model.tensors); }),
+              HasSubstr("the operator aten::add.Tensor gives no list of results"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Programs, DamagedPt2, ::testing::ValuesIn(damages()),

@@ -87,5 +87,21 @@ TEST(SymbolicOperator, UnknownNamesAreNotGuessed) {
   EXPECT_EQ(find_symbolic_operator(""), nullptr);
 }
 
+TEST(SymbolicOperatorsTest, NumbersThatDoNotFitAreToldAndNotCutOff) {
+  const auto compute = [](std::string_view name, std::vector<c10::IValue> values) {
+    return find_symbolic_operator(name)(values);
+  };
+  EXPECT_THROW(compute("_operator.add", {integer(INT64_MAX), integer(1)}), std::domain_error);
+  EXPECT_THROW(compute("_operator.sub", {integer(INT64_MIN), integer(1)}), std::domain_error);
+  EXPECT_THROW(compute("_operator.mul", {integer(INT64_MAX), integer(2)}), std::domain_error);
+  EXPECT_THROW(compute("_operator.neg", {integer(INT64_MIN)}), std::domain_error);
+  EXPECT_THROW(compute("_operator.abs", {integer(INT64_MIN)}), std::domain_error);
+  EXPECT_THROW(compute("_operator.floordiv", {integer(INT64_MIN), integer(-1)}), std::domain_error);
+  EXPECT_EQ(compute("_operator.mod", {integer(INT64_MIN), integer(-1)}), integer(0));
+  EXPECT_EQ(compute("_operator.pow", {integer(-1), integer(INT64_MAX)}), integer(-1));
+  EXPECT_EQ(compute("_operator.pow", {integer(-1), integer(INT64_MAX - 1)}), integer(1));
+  EXPECT_THROW(compute("math.ceil", {1e300}), std::domain_error);
+}
+
 }  // namespace
 }  // namespace tenon

@@ -52,7 +52,7 @@ class ZipFile {
  private:
   void add(std::uint64_t value, std::size_t size) {
     for (std::size_t index = 0; index < size; ++index) {
-      bytes_ += static_cast<char>(value >> (8 * index) & 0xFF);
+      bytes_ += index < 8 ? static_cast<char>(value >> (8 * index) & 0xFF) : '\0';
     }
   }
 
