@@ -25,10 +25,12 @@ constexpr std::array<Plain, 13> kPlain = {{{"aten::bilinear", "torch.nn.Bilinear
                                            {"aten::linear", "torch.nn.Linear"},
                                            {"aten::rms_norm", "torch.nn.RMSNorm"}}};
 
-// The name inside the module of the tensor that is the operator's argument `weight`.
+// The name inside the module of the tensor that is the operator's argument `weight`, or that a
+// linear layer in several operators transposes first.
 std::optional<std::string> weight_name(const ModelData& model, const Region& call) {
   const Node& node = model.graph.nodes[static_cast<std::size_t>(call.nodes.front())];
-  const auto is_weight = [](const NamedArgument& argument) { return argument.name == "weight"; };
+  const std::string_view wanted = call.nodes.size() == 1 ? "weight" : "self";
+  const auto is_weight = [&](const NamedArgument& argument) { return argument.name == wanted; };
   const auto argument = std::find_if(node.arguments.begin(), node.arguments.end(), is_weight);
   if (argument == node.arguments.end()) return std::nullopt;
   const auto* value = std::get_if<ValueId>(&argument->value.value);

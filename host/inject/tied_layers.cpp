@@ -49,7 +49,9 @@ std::vector<ModuleId> tied_modules(const ModelData& model, ModuleId module) {
 void check_tied_layers(const ModelData& model, InjectionPlan& plan,
                        std::vector<std::string>& problems) {
   const bool ensure = plan.config.ensure_weight_tying;
-  const std::vector<ModuleId> targets = adapted(plan);
+  const bool ties = std::ranges::any_of(
+      model.tensors, [](const ModelTensor& tensor) { return !tensor.aliases.empty(); });
+  const std::vector<ModuleId> targets = ties ? adapted(plan) : std::vector<ModuleId>();
   bool any = !plan.config.trainable_tokens.empty();
   for (const ModuleId id : plan.saved) {
     for (const ModuleId other : tied_modules(model, id)) {

@@ -48,7 +48,7 @@ class LinearPattern {
 
   bool transposes_weight(const Node& node) const {
     if (!is_tensor(node, "self", 2)) return false;
-    if (node.target == "aten::t") return true;
+    if (node.target == "aten::t" || node.target == "aten::numpy_T") return true;
     if (node.target == "aten::permute") return is_list(node, "dims", {1, 0});
     return node.target == "aten::transpose" && node.overload == "int" &&
            is_number(node, "dim0", 0) && is_number(node, "dim1", 1);

@@ -41,6 +41,9 @@ def main():
     parser.add_argument("--only", default="", help="a regular expression on the models' names")
     parser.add_argument("--keep", type=Path, help="keep what was exported, and use what is there")
     parser.add_argument("--form", choices=FORMS, default="exported", help="decompositions")
+    parser.add_argument(
+        "--dtype", choices=("float32", "float64"), default="float32", help="of the models' numbers"
+    )
     parser.add_argument("--verbose", action="store_true", help="every problem in full")
     options = parser.parse_args()
     # Neither the exporter's nor the peers' own warnings are this test's.
@@ -68,10 +71,17 @@ def run_model(options, folder, family, name, build):
     """Prints the model's line and returns (its name, "pass", "fail" or "no export")."""
     start = time.monotonic()
     place = folder / family / name
+    tenon = options.tenon.resolve()
     try:
-        record = kept_or_prepared(place, build, options.form)
+        record = kept_or_prepared(place, build, options.form, options.dtype)
         prepared = time.monotonic()
-        problems, notes = Checker(options.tenon.resolve(), place, record).check()
+        problems, notes = Checker(tenon, place, record).check()
+        if is_rounding_perhaps(problems):
+            exact = kept_or_prepared(place / "float64", build, options.form, "float64")
+            again, _ = Checker(tenon, place / "float64", exact).check()
+            if not any(again.values()):
+                notes.insert(0, "lora by float64: in float32 AdamW makes steps of rounding")
+                problems["lora"] = []
     except CannotExport as refusal:
         print(f"{family:13}{name:32}  no export: {refusal}", flush=True)
         return name, "no export"
@@ -103,6 +113,13 @@ def run_model(options, folder, family, name, build):
     return name, "fail" if "F" in marks else "pass"
 
 
+def is_rounding_perhaps(problems):
+    """AdamW divides by a gradient's size: where that is rounding, only more digits can tell."""
+    slight = re.compile(r" steps of adamw: differs by \d\.\de-0[34]$")
+    others = any(found for point, found in problems.items() if point != "lora")
+    return bool(problems["lora"]) and not others and all(map(slight.search, problems["lora"]))
+
+
 def mark(point, problems, record):
     """`.` where the point holds, `F` where it does not, `-` where the model has no such thing."""
     if problems[point]:
@@ -115,12 +132,14 @@ def mark(point, problems, record):
     return "." if tried.get(point, True) else "-"
 
 
-def kept_or_prepared(place, build, form):
+def kept_or_prepared(place, build, form, dtype):
     if (place / "record.json").exists():
         return json.loads((place / "record.json").read_text())
     torch.manual_seed(0)
     example = build()
     settle(example)
+    if dtype == "float64":
+        example.make_double()
     return prepare(example, place, form)
 
 

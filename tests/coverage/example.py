@@ -6,6 +6,7 @@ from typing import Callable
 
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 BATCH, LENGTH = 3, 10  # at export
 OTHER_BATCH, OTHER_LENGTH = 5, 13
@@ -24,6 +25,16 @@ class Example:
     def inputs(self, batch=BATCH, length=LENGTH):
         torch.manual_seed(batch * 1000 + length)
         return self.make_inputs(batch, length)
+
+    def make_double(self):
+        """The same numbers with more digits."""
+        self.model.double()
+        make_inputs = self.make_inputs
+        self.make_inputs = lambda batch, length: pytree.tree_map_only(
+            torch.Tensor,
+            lambda t: t.double() if t.is_floating_point() else t,
+            make_inputs(batch, length),
+        )
 
 
 def settle(example):

@@ -186,6 +186,13 @@ class MyLinear(nn.Linear):
     """A user's class that is still one plain operator."""
 
 
+class WrittenLinear(nn.Linear):
+    """One in several operators that are the same, as Falcon's."""
+
+    def forward(self, x):
+        return x @ self.weight.T + self.bias
+
+
 class DoubledLinear(nn.Linear):
     """One that is more."""
 
@@ -208,12 +215,13 @@ class Unusual(nn.Module):
         super().__init__()
         self.embedding = MyEmbedding(5, 6)
         self.linear = MyLinear(6, 6)
+        self.written = WrittenLinear(6, 6)
         self.conv = MyConv(4, 4, 3, padding=1)
         self.doubled = DoubledLinear(6, 6)
         self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
 
     def forward(self, x, ids):
-        x = self.conv(self.linear(x) + self.embedding(ids))
+        x = self.conv(self.written(self.linear(x)) + self.embedding(ids))
         x = self.doubled(x)
         return self.attention(x, x, x, need_weights=False)[0]
 

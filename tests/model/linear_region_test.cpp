@@ -64,6 +64,7 @@ TEST_P(LinearRegion, IsRecognisedOnlyIfItComputesTheSame) {
 
 std::vector<Case> cases() {
   const Operator t{"aten::t", "", {value("self", 1)}};
+  const Operator numpy_t{"aten::numpy_T", "", {value("self", 1)}};
   const Operator transpose{
       "aten::transpose", "int", {value("self", 1), constant("dim0", 0), constant("dim1", 1)}};
   const Operator permute{
@@ -92,6 +93,7 @@ std::vector<Case> cases() {
           {"PermuteMm", {permute, mm}, true},
           {"TMatmul", {t, matmul}, true},
           {"TMatmulAdd", {t, matmul, add}, true},
+          {"NumpyTMatmulAdd", {numpy_t, matmul, add}, true},
           {"TAddmmScaled", {t, scaled}, false},
           {"TAddmmPlusMatrix", {t, plus_matrix}, false},
           {"TMatmulTurned", {t, turned}, false},

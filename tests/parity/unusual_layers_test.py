@@ -57,8 +57,9 @@ class UnusualLayersTest(ParityTest):
         return done.stdout + done.stderr
 
     def test_a_subclass_that_is_one_plain_operator_is_adapted_as_what_it_is(self):
-        self.assert_exchanged(["linear", "conv", "embedding"])
-        done = self.plan(layers.Unusual, target_modules=["linear", "conv", "embedding"])
+        targets = ["linear", "written", "conv", "embedding"]
+        self.assert_exchanged(targets)
+        done = self.plan(layers.Unusual, target_modules=targets)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(
             done.stdout + done.stderr,
@@ -74,7 +75,7 @@ class UnusualLayersTest(ParityTest):
     def test_all_linear_takes_subclasses_and_skips_an_attentions_projection(self):
         done = self.plan(layers.Unusual, target_modules="all-linear")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("targeted modules: linear\n", done.stdout)
+        self.assertIn("targeted modules: linear, written\n", done.stdout)
 
     def test_computed_weights_are_a_clear_error(self):
         for name in ("normed", "parametrized", "spectral", "lstm"):
