@@ -16,38 +16,16 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import host_tables
+from cases import ADAPTERS, CASES, LEARNING_RATE, LOSSES, data_name
+
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent.parent
 
-# Rows per batch and tokens per row; steps are many enough that the first few do not matter.
-CASES = {
-    "MLP, batch 64": {"model": "mlp", "batch": 64, "length": 0, "steps": 60},
-    "MiniLM 4x16": {"model": "minilm", "batch": 4, "length": 16, "steps": 40},
-    "MiniLM 16x128": {"model": "minilm", "batch": 16, "length": 128, "steps": 8},
-    "MiniLM 16x128, lora_dropout 0.1": {
-        "model": "minilm", "batch": 16, "length": 128, "steps": 8, "lora_dropout": 0.1
-    },
-    "MiniLM 16x128, autocast bfloat16": {
-        "model": "minilm", "batch": 16, "length": 128, "steps": 8, "autocast": "bfloat16"
-    },
-    "PoolFormer m36, 2 images of 224": {
-        "model": "poolformer", "batch": 2, "length": 224, "steps": 4
-    },
-}
 # Who is measured: "floor" is the frozen model alone in Python, its forward and the gradient back to
 # the input of its first adapted layer, below which no adapter's step can come. "compiled", with
 # --compile, is PEFT under torch.compile, its first step told apart.
 SIDES = ("tenon", "peft", "floor")
-ADAPTERS = {
-    "mlp": {"r": 8, "lora_alpha": 8, "target_modules": ["seq.0", "seq.2"],
-            "modules_to_save": ["seq.4"]},
-    "minilm": {"r": 8, "lora_alpha": 8, "target_modules": ["query", "key", "value", "dense"]},
-    "poolformer": {"r": 8, "lora_alpha": 8, "target_modules": r".*\.mlp\.fc\d",
-                   "modules_to_save": ["head.fc"]},
-}
-LOSSES = {"mlp": "nll", "minilm": "cross_entropy", "poolformer": "cross_entropy"}
-LEARNING_RATE = 1e-3
-
 
 @dataclass
 class Run:
@@ -64,12 +42,19 @@ class Measured:
 
     runs: list = field(default_factory=list)
     first_step_s: list = field(default_factory=list)
+    one_row_peak_mb: list = field(default_factory=list)
 
     def step_ms(self):
         return statistics.median(run.step_ms for run in self.runs)
 
     def peak_mb(self):
         return statistics.median(run.peak_mb for run in self.runs)
+
+    def activations_mb(self, rows):
+        """What a batch takes above the weights, the libraries and the optimizer: its peak less that
+        of a batch of one row, scaled to all rows."""
+        difference = self.peak_mb() - statistics.median(self.one_row_peak_mb)
+        return difference * rows / (rows - 1)
 
     def start_s(self):
         return statistics.median(self.first_step_s)
@@ -78,6 +63,7 @@ class Measured:
 class Bench:
     def __init__(self, arguments, folder):
         self.tenon = arguments.tenon
+        self.host_bench = arguments.tenon.with_name("host_bench")
         self.python = arguments.python
         self.threads = arguments.threads
         self.rounds = arguments.rounds
@@ -111,17 +97,21 @@ class Bench:
             for side in measured:
                 print(f"{name}: round {each + 1} of {self.rounds}, {side}", file=sys.stderr)
                 steps = CASES[name]["steps"]
+                case = CASES[name]
+                one_row = {**case, "batch": 1, "data": data_name(case)}
                 if side == "compiled" and each == 0:  # later ones find it compiled
-                    measured[side].first_step_s.append(self.run(side, name, 1)[1])
-                measured[side].runs.append(self.run(side, name, steps)[0])
+                    measured[side].first_step_s.append(self.run(side, case, 1)[1])
+                measured[side].runs.append(self.run(side, case, steps)[0])
                 if side in ("tenon", "peft"):
-                    measured[side].first_step_s.append(self.run(side, name, 1)[1])
+                    measured[side].first_step_s.append(self.run(side, case, 1)[1])
+                    one = self.run(side, one_row, min(steps, case["batch"]))[0]
+                    measured[side].one_row_peak_mb.append(one.peak_mb)
         self.check_same_work(name, measured)
         return measured
 
-    def run(self, side, name, steps):
-        return self.run_tenon(name, steps) if side == "tenon" else self.run_python(
-            side, name, steps)
+    def run(self, side, case, steps):
+        return self.run_tenon(case, steps) if side == "tenon" else self.run_python(
+            side, case, steps)
 
     def check_same_work(self, name, measured):
         """Both start from one adapter, so that equal losses show equal work."""
@@ -133,17 +123,16 @@ class Bench:
         if max(losses) - min(losses) > 0.01 * abs(losses[0]) + 1e-3:
             sys.exit(f"error: {name}: the last losses differ, so the work did too: {losses}")
 
-    def run_tenon(self, name, steps):
+    def run_tenon(self, case, steps):
         """For one step the time is that of the whole process, the adapter saved included."""
-        case = CASES[name]
         config = self.folder / "tenon.toml"
-        config.write_text(self.tenon_config(name, case, steps))
+        config.write_text(self.tenon_config(case, steps))
         output, seconds, peak_mb = self.run_process([self.tenon, "run", config, "--json"])
         report = json.loads(output)
         run = Run(report["step_ms"]["median"], peak_mb, report["losses"][-1])
         return run, seconds
 
-    def tenon_config(self, name, case, steps):
+    def tenon_config(self, case, steps):
         adapter = ADAPTERS[case["model"]]
         return "\n".join([
             "[model]",
@@ -169,9 +158,8 @@ class Bench:
             "force = true",
         ])
 
-    def run_python(self, side, name, steps):
+    def run_python(self, side, case, steps):
         """The time is that of the first step's end, as the process itself reports it."""
-        case = CASES[name]
         task = {
             "folder": str(self.folder),
             "model": case["model"],
@@ -218,10 +206,6 @@ class Bench:
         return [subprocess.check_output(command, text=True).strip() for command in commands]
 
 
-def data_name(case):
-    return f"{case['model']}-{case['batch']}x{case['length']}.safetensors"
-
-
 def processor():
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -234,6 +218,10 @@ def rows(measured):
         tenon, peft, floor = (sides[side] for side in SIDES)
         yield name, "step, ms", tenon.step_ms(), peft.step_ms(), floor.step_ms(), 2
         yield name, "peak memory, MB", tenon.peak_mb(), peft.peak_mb(), floor.peak_mb(), 0
+        rows = CASES[name]["batch"]
+        ours, theirs = tenon.activations_mb(rows), peft.activations_mb(rows)
+        if theirs > 20:  # else it is lost in the noise
+            yield name, "of it the batch's, MB", ours, theirs, None, 0
         yield name, "first step after, s", tenon.start_s(), peft.start_s(), None, 2
 
 
@@ -283,7 +271,9 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--tenon", type=Path, default=ROOT / "build" / "bin" / "tenon")
     parser.add_argument("--python", default=peers_python(), help="with the peers' packages")
-    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--part", choices=("training", "adapter", "interpreter"),
+                        help="one of the three; all where it is left out")
+    parser.add_argument("--only", default="", help="training cases whose name holds this")
     parser.add_argument("--compile", action="store_true", help="PEFT under torch.compile as well")
     parser.add_argument("--output", type=Path, help="a JSON file for all figures")
     arguments = parser.parse_args()
@@ -295,24 +285,36 @@ def parse_arguments():
     return arguments
 
 
+def measure_training(bench, arguments):
+    """Prints the tables and returns all figures."""
+    measured = {name: bench.measure(name) for name in bench.cases}
+    print("Training: AdamW, LoRA r = 8; Tenon's first step includes saving and leaving.\n")
+    print(*table(measured), sep="\n")
+    if arguments.compile:
+        print("", *compiled_table(measured), sep="\n")
+    lost = losses_to(measured)
+    print("\nTenon loses in: " + "; ".join(lost) if lost else "\nTenon loses in none of these.")
+    return {name: {side: asdict(values) for side, values in sides.items()}
+            for name, sides in measured.items()}
+
+
 def main():
     arguments = parse_arguments()
+    parts = (arguments.part,) if arguments.part else ("training", "adapter", "interpreter")
     with tempfile.TemporaryDirectory(prefix="tenon-bench-") as folder:
         bench = Bench(arguments, folder)
         load = os.getloadavg()[0]  # before our own: figures of a busy machine mislead
         bench.prepare()
-        measured = {name: bench.measure(name) for name in bench.cases}
         print(f"{processor()}, {bench.threads} threads, medians of {bench.rounds} rounds in turn.")
         print(*bench.versions(), f"load before {load:.1f}", sep="; ")
-        print("AdamW, LoRA r = 8; Tenon's first step includes saving and leaving.\n")
-        print(*table(measured), sep="\n")
-        if arguments.compile:
-            print("", *compiled_table(measured), sep="\n")
-        lost = losses_to(measured)
-        print("\nTenon loses in: " + "; ".join(lost) if lost else "\nTenon loses in none of these.")
+        figures = {}
+        if "training" in parts:
+            figures["training"] = measure_training(bench, arguments)
+        if "adapter" in parts:
+            figures["adapter"] = host_tables.measure_adapters(bench)
+        if "interpreter" in parts:
+            figures["interpreter"] = host_tables.measure_interpreter(bench)
         if arguments.output:
-            figures = {name: {side: asdict(values) for side, values in sides.items()}
-                       for name, sides in measured.items()}
             arguments.output.write_text(json.dumps(figures, indent=2) + "\n")
 
 

@@ -45,7 +45,8 @@ def batches(case):
         images = torch.rand(rows, 3, case["length"], case["length"])
         return {"x": images, "labels": torch.arange(rows) % 3}
     ids = torch.randint(0, 30522, (rows, case["length"]))
-    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids[:, 0] % 2}
+    labels = ids.clone() if case["model"] == "mistral" else ids[:, 0] % 2
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
 
 
 if __name__ == "__main__":

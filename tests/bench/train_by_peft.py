@@ -21,12 +21,18 @@ import torch.nn.functional as F  # noqa: E402
 from peft import LoraConfig, PeftModel  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
-LOSSES = {"nll": F.nll_loss, "cross_entropy": F.cross_entropy}
+def causal_lm(logits, labels):
+    """Each token judged by the one that follows it, as in transformers."""
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+
+
+LOSSES = {"nll": F.nll_loss, "cross_entropy": F.cross_entropy, "causal_lm": causal_lm}
+# Without dropout both sides compute the same.
+OPTIONS = {"minilm": {"dropout": 0.0}, "mistral": {"words": 32000}}
 
 
 def build(name):
-    """The model without dropout, so that both sides compute the same."""
-    return models.example(name, **({"dropout": 0.0} if name == "minilm" else {}))
+    return models.example(name, **OPTIONS.get(name, {}))
 
 
 def forward(built, model, batch):

@@ -173,12 +173,12 @@ def minilm(dropout=0.1, attention="sdpa"):
     return _token_example(model, longest=512)
 
 
-def mistral(tied=False):
+def mistral(tied=False, words=97):
     """Two layers of Mistral with random weights; with `tied` the head is the embedding."""
     from transformers import MistralConfig, MistralForCausalLM
 
     config = MistralConfig(
-        vocab_size=97,
+        vocab_size=words,
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=2,
