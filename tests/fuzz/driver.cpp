@@ -16,7 +16,7 @@
 #include "fuzz/targets.h"
 
 // No file of a few kilobytes may make a parser ask for half a gigabyte.
-extern "C" const char* __asan_default_options() {
+extern "C" const char* __asan_default_options() {  // NOLINT
   return "max_allocation_size_mb=512:detect_leaks=1:abort_on_error=0";
 }
 
