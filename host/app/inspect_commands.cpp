@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "adapter/option_json.h"
 #include "app/commands.h"
@@ -31,15 +33,15 @@ PluginsConfig plugins_config(const CommandLine& line) {
   return read_run_config(line.target, line.overrides, {}).plugins;
 }
 
-std::int64_t own_parameters(const ModelData& model, const std::string& path) {
-  std::int64_t count = 0;
+// By the path of the module that holds them itself.
+std::unordered_map<std::string, std::int64_t> own_parameters(const ModelData& model) {
+  std::unordered_map<std::string, std::int64_t> counts;
   for (const ModelTensor& tensor : model.tensors) {
     if (tensor.kind != ValueKind::kParameter) continue;
     const std::size_t dot = tensor.name.rfind('.');
-    const std::string owner = dot == std::string::npos ? "" : tensor.name.substr(0, dot);
-    if (owner == path) count += tensor.tensor.numel();
+    counts[dot == std::string::npos ? "" : tensor.name.substr(0, dot)] += tensor.tensor.numel();
   }
-  return count;
+  return counts;
 }
 
 Json plan_json(const AdaptedModel& model, const std::vector<std::string>& notes) {
@@ -50,25 +52,27 @@ Json plan_json(const AdaptedModel& model, const std::vector<std::string>& notes)
            {"all_params", count.all},
            {"layers", Json::array()},
            {"notes", notes}};
-  const auto add_once = [](Json& list, const std::string& name) {
-    if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
-  };
+  std::unordered_set<std::string> targeted;
+  std::unordered_set<std::string> saved;
   for (const std::string& name : model.adapter_names()) {
     const PlacedAdapter& adapter = model.adapter(name);
-    for (const std::string& path : adapter.saved) add_once(out["modules_to_save"], path);
+    for (const std::string& path : adapter.saved) {
+      if (saved.insert(path).second) out["modules_to_save"].push_back(path);
+    }
+    TensorsByModule tensors = tensors_by_module(adapter);
     for (const PlannedLayer& layer : adapter.layers) {
       const LayerFacts::Description& facts = layer.facts->description();
       // Rows of an embedding beside LoRA are no target of it.
-      if (layer.layer_type->method() == adapter.config.method) {
-        add_once(out["targeted_module_names"], facts.module_path);
+      if (layer.layer_type->method() == adapter.config.method &&
+          targeted.insert(facts.module_path).second) {
+        out["targeted_module_names"].push_back(facts.module_path);
       }
       Json parameters = Json::array();
-      for (const AddedTensor& added : adapter.tensors) {
-        if (added.module != facts.module_path) continue;
-        parameters.push_back({{"name", added.name},
-                              {"shape", added.tensor.sizes().vec()},
-                              {"dtype", dtype_text(added.tensor.scalar_type())},
-                              {"trainable", added.tensor.requires_grad()}});
+      for (const AddedTensor* added : tensors[facts.module_path]) {
+        parameters.push_back({{"name", added->name},
+                              {"shape", added->tensor.sizes().vec()},
+                              {"dtype", dtype_text(added->tensor.scalar_type())},
+                              {"trainable", added->tensor.requires_grad()}});
       }
       out["layers"].push_back({{"name", facts.module_path},
                                {"type", facts.type},
@@ -221,11 +225,12 @@ void plan_command(const CommandLine& line) {
 void tree_command(const CommandLine& line) {
   const ModelData model = model_of(line);
   Json out = Json::array();
+  auto parameters = own_parameters(model);
   for (const Module& module : model.tree.modules) {
     if (line.json) {
       out.push_back({{"name", module.path},
                      {"type", module.type.empty() ? Json(nullptr) : Json(module.type)},
-                     {"parameters", own_parameters(model, module.path)},
+                     {"parameters", parameters[module.path]},
                      {"runs", module.runs}});
     } else {
       std::cout << "('" << module.path << "', "

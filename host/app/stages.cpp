@@ -23,19 +23,24 @@ std::size_t depth_of(const std::string& path) {
 // What one adapter has at each module.
 struct Placed {
   explicit Placed(const PlacedAdapter& adapter)
-      : saved(adapter.saved.begin(), adapter.saved.end()) {
+      : tensors(tensors_by_module(adapter)), saved(adapter.saved.begin(), adapter.saved.end()) {
     for (const auto& layer : adapter.layers) {
       layers.emplace(layer.facts->description().module_path, layer.layer_type);
     }
-    for (const AddedTensor& added : adapter.tensors) tensors[added.module].push_back(&added);
   }
 
   std::unordered_map<std::string, const LayerType*> layers;
-  std::unordered_map<std::string, std::vector<const AddedTensor*>> tensors;
+  TensorsByModule tensors;
   std::unordered_set<std::string> saved;
 };
 
 }  // namespace
+
+TensorsByModule tensors_by_module(const PlacedAdapter& adapter) {
+  TensorsByModule tensors;
+  for (const AddedTensor& added : adapter.tensors) tensors[added.module].push_back(&added);
+  return tensors;
+}
 
 std::string adapted_tree(const AdaptedModel& model) {
   std::ostringstream text;

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "adapter/adapter_stages.h"
@@ -13,6 +14,10 @@
 
 // Steps that several verbs share, each a function from values to values.
 namespace tenon {
+
+// What an adapter adds, by the path of the layer.
+using TensorsByModule = std::unordered_map<std::string, std::vector<const AddedTensor*>>;
+TensorsByModule tensors_by_module(const PlacedAdapter& adapter);
 
 // "module types and shapes" of the adapted model: one line a module, adapted layers opened up.
 std::string adapted_tree(const AdaptedModel& model);

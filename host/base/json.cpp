@@ -1,7 +1,6 @@
 #include "base/json.h"
 
-#include <functional>
-#include <set>
+#include <unordered_set>
 #include <vector>
 
 namespace tenon {
@@ -15,29 +14,57 @@ constexpr std::size_t kMaxExcerpt = 80;
   throw Error(failure);
 }
 
-// What the parser reports as it goes; the keys of each open table are remembered.
+// Walks through the text before it is parsed: nesting and names are checked, nothing is kept. (The
+// library's parser with a callback would do both at once, but looks through a whole table at the
+// end of each value in it.)
 template <typename AnyJson>
-class StrictEvents {
+class Check : public nlohmann::json_sax<AnyJson> {
  public:
-  explicit StrictEvents(const Failure& context) : context_(context) {}
+  explicit Check(const Failure& context) : context_(context) {}
 
-  bool operator()(int depth, typename AnyJson::parse_event_t event, AnyJson& value) {
-    if (depth > kMaxDepth) {
-      fail(context_, "is nested deeper than " + std::to_string(kMaxDepth) + " levels");
-    }
-    if (event == AnyJson::parse_event_t::object_start) open_tables_.emplace_back();
-    if (event == AnyJson::parse_event_t::object_end) open_tables_.pop_back();
-    if (event == AnyJson::parse_event_t::key) note_key(value.template get<std::string>());
+  bool start_object(std::size_t /*size*/) override {
+    tables_.emplace_back();
+    return open();
+  }
+  bool end_object() override {
+    tables_.pop_back();
+    return close();
+  }
+  bool start_array(std::size_t /*size*/) override { return open(); }
+  bool end_array() override { return close(); }
+  bool key(std::string& key) override {
+    if (!tables_.back().insert(key).second) fail(context_, "gives `" + key + "` twice");
     return true;
   }
 
+  bool null() override { return true; }
+  bool boolean(bool /*value*/) override { return true; }
+  bool number_integer(std::int64_t /*value*/) override { return true; }
+  bool number_unsigned(std::uint64_t /*value*/) override { return true; }
+  bool number_float(double /*value*/, const std::string& /*text*/) override { return true; }
+  bool string(std::string& /*value*/) override { return true; }
+  bool binary(typename AnyJson::binary_t& /*value*/) override { return true; }
+  // Parsing tells it again.
+  bool parse_error(std::size_t /*place*/, const std::string& /*token*/,
+                   const nlohmann::detail::exception& /*error*/) override {
+    return false;
+  }
+
  private:
-  void note_key(const std::string& key) {
-    if (!open_tables_.back().insert(key).second) fail(context_, "gives `" + key + "` twice");
+  bool open() {
+    if (++depth_ > kMaxDepth) {
+      fail(context_, "is nested deeper than " + std::to_string(kMaxDepth) + " levels");
+    }
+    return true;
+  }
+  bool close() {
+    --depth_;
+    return true;
   }
 
   const Failure& context_;
-  std::vector<std::set<std::string>> open_tables_;
+  int depth_ = 0;
+  std::vector<std::unordered_set<std::string>> tables_;  // the keys of each open one
 };
 
 // "[json.exception.parse_error.101] parse error at line 1, ..." without the library's own tag.
@@ -48,9 +75,10 @@ std::string without_tag(const std::string& what) {
 
 template <typename AnyJson>
 AnyJson parse(std::string_view text, const Failure& context) {
-  StrictEvents<AnyJson> events(context);
+  Check<AnyJson> check(context);
+  AnyJson::sax_parse(text.begin(), text.end(), &check);
   try {
-    return AnyJson::parse(text.begin(), text.end(), std::ref(events));
+    return AnyJson::parse(text.begin(), text.end());
   } catch (const typename AnyJson::exception& error) {
     fail(context, "is not valid JSON: " + without_tag(error.what()));
   }

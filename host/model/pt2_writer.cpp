@@ -11,6 +11,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "base/error.h"
@@ -33,15 +34,18 @@ class TensorFolder {
   TensorFolder(const Pt2Archive& source, std::string folder, const std::string& table)
       : folder_(std::move(folder)), table_name_(folder_ + table) {
     const Pt2Entry* entry = source.find(table_name_);
-    if (entry != nullptr) table_ = Json::parse(text_of(*entry));
+    if (entry == nullptr) return;
+    table_ = Json::parse(text_of(*entry));
+    if (!table_.contains("config")) return;
+    for (const auto& [name, payload] : table_["config"].items()) payloads_.emplace(name, &payload);
   }
+  TensorFolder(const TensorFolder&) = delete;
+  TensorFolder& operator=(const TensorFolder&) = delete;
 
-  bool has(const std::string& name) const {
-    return table_.contains("config") && table_.at("config").contains(name);
-  }
+  bool has(const std::string& name) const { return payloads_.contains(name); }
 
   void change(const std::string& name, const at::Tensor& tensor) {
-    Json& payload = table_.at("config").at(name);
+    Json& payload = *payloads_.at(name);
     old_.insert(folder_ + payload.at("path_name").get<std::string>());
     payload["path_name"] = entry_of(tensor);
     Json strides = Json::array();
@@ -50,14 +54,14 @@ class TensorFolder {
     payload["tensor_meta"]["storage_offset"] = {{"as_int", 0}};
   }
 
-  // Whether an entry of the source goes over as it is.
-  bool keeps(const std::string& entry) const {
-    if (entry == table_name_) return false;
-    if (!old_.contains(entry)) return true;
-    const Json& config = table_.at("config");
-    return std::ranges::any_of(config, [&](const Json& payload) {
-      return folder_ + payload.at("path_name").get<std::string>() == entry;
-    });
+  // Entries of the source that no name needs any more.
+  std::set<std::string> dropped() const {
+    std::set<std::string> dropped = old_;
+    for (const auto& [name, payload] : payloads_) {
+      dropped.erase(folder_ + payload->at("path_name").get<std::string>());
+    }
+    if (!table_.is_null()) dropped.insert(table_name_);  // it is written anew
+    return dropped;
   }
 
   void write(caffe2::serialize::PyTorchStreamWriter& writer) const {
@@ -72,18 +76,21 @@ class TensorFolder {
  private:
   // Names that share a tensor share its entry.
   std::string entry_of(const at::Tensor& tensor) {
-    for (const auto& [entry, known] : added_) {
-      if (known.is_same(tensor)) return entry;
+    const auto [known, is_new] = entries_.try_emplace(tensor.unsafeGetTensorImpl());
+    if (is_new) {
+      known->second = "merged_" + std::to_string(added_.size());
+      added_.emplace_back(known->second, tensor);
     }
-    added_.emplace_back("merged_" + std::to_string(added_.size()), tensor);
-    return added_.back().first;
+    return known->second;
   }
 
   std::string folder_;
   std::string table_name_;
   Json table_;
+  std::unordered_map<std::string, Json*> payloads_;  // in the table
   std::set<std::string> old_;  // entries that a change may leave without a name
   std::vector<std::pair<std::string, at::Tensor>> added_;
+  std::unordered_map<const at::TensorImpl*, std::string> entries_;  // of the added tensors
 };
 
 }  // namespace
@@ -114,9 +121,11 @@ void write_changed(const Pt2Archive& source, const std::vector<TensorChange>& ch
       }
       return size;
     });
+    std::set<std::string> dropped = weights.dropped();
+    dropped.merge(constants.dropped());
     for (const Pt2Entry& entry : source.entries()) {
       const bool is_writers_own = entry.name == "version" || entry.name.starts_with(".data/");
-      if (is_writers_own || !weights.keeps(entry.name) || !constants.keeps(entry.name)) continue;
+      if (is_writers_own || dropped.contains(entry.name)) continue;
       const bool is_program = unties && entry.name == kProgram;
       const std::string_view text = is_program ? std::string_view(program) : text_of(entry);
       writer.writeRecord(entry.name, text.data(), text.size());

@@ -20,6 +20,14 @@ TEST(JsonTest, SameNameInDifferentTablesIsKept) {
   EXPECT_EQ(parse_json(R"({"a":{"x":1},"b":{"x":{"a":2}}})", kContext).size(), 2);
 }
 
+// Of a length that a reader which looks through a table for each value does not finish.
+TEST(JsonTest, ManyValuesInOneTableAreReadInTimeThatGrowsWithThem) {
+  std::string text = "{";
+  for (int i = 0; i < 200'000; ++i) text += "\"k" + std::to_string(i) + "\":{\"a\":[1]},";
+  text.back() = '}';
+  EXPECT_EQ(parse_json(text, kContext).size(), 200'000);
+}
+
 struct BadText {
   const char* name;
   std::string text;
