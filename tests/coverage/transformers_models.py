@@ -245,7 +245,7 @@ DECODERS = {
     "apertus": _text("ApertusForCausalLM"),
     "doge": _text("DogeForCausalLM"),
     "diffllama": _text("DiffLlamaForCausalLM"),
-    "llama4_text": _text("Llama4ForCausalLM"),
+    "llama4_text": _text("Llama4ForCausalLM", not_adapted="router"),  # a linear layer that gives two results
     "qwen3_next": _text("Qwen3NextForCausalLM", not_adapted=EXPERTS, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8, linear_value_head_dim=8, layer_types=["linear_attention", "full_attention"]),
 }
 
