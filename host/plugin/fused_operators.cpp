@@ -7,6 +7,7 @@
 #include <array>
 
 #include "plugin/dropout_mask.h"
+#include "plugin/lora_conv_function.h"
 #include "plugin/lora_linear_function.h"
 
 namespace tenon {
@@ -43,6 +44,18 @@ void lora_linear_group(torch::jit::Stack& stack) {
   stack.emplace_back(std::move(outputs));
 }
 
+void conv(torch::jit::Stack& stack) {
+  const LoraConv layer{
+      stack[1].toTensor(),    stack[2].isNone() ? at::Tensor() : stack[2].toTensor(),
+      stack[3].toTensor(),    stack[4].toTensor(),
+      stack[5].toIntVector(), stack[6].toIntVector(),
+      stack[7].toIntVector(), stack[8].toDouble(),
+      stack[9].toDouble()};
+  at::Tensor y = lora_conv(stack[0].toTensor(), layer);
+  stack.clear();
+  stack.emplace_back(std::move(y));
+}
+
 struct DropoutFunction : torch::autograd::Function<DropoutFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             double p) {
@@ -66,15 +79,19 @@ void dropout(torch::jit::Stack& stack) {
   stack.emplace_back(std::move(y));
 }
 
-const std::array<FusedOperator, 3>& fused_operators() {
+const std::array<FusedOperator, 4>& fused_operators() {
   using torch::jit::parseSchema;
-  static const std::array<FusedOperator, 3> operators{{
+  static const std::array<FusedOperator, 4> operators{{
       {parseSchema("tenon::lora_linear(Tensor x, Tensor weight, Tensor? bias, Tensor a, Tensor b, "
                    "float scaling, float dropout=0.) -> Tensor"),
        lora_linear},
       {parseSchema("tenon::lora_linears(Tensor x, Tensor[] weight, Tensor?[] bias, Tensor[] a, "
                    "Tensor[] b, float[] scaling, float dropout=0.) -> Tensor[]"),
        lora_linear_group},
+      {parseSchema("tenon::lora_conv(Tensor x, Tensor weight, Tensor? bias, Tensor a, Tensor b, "
+                   "int[] stride, int[] padding, int[] dilation, float scaling, float dropout=0.) "
+                   "-> Tensor"),
+       conv},
       {parseSchema("tenon::dropout(Tensor x, float p) -> Tensor"), dropout},
   }};
   return operators;

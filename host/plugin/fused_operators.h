@@ -24,6 +24,11 @@ struct FusedOperator {
 //                     float[] scaling, float dropout=0.) -> Tensor[]
 //   The same for layers that read one x, in fewer passes over x and its gradient; each drops out
 //   by a mask of its own.
+// tenon::lora_conv(Tensor x, Tensor weight, Tensor? bias, Tensor a, Tensor b, int[] stride,
+//                  int[] padding, int[] dilation, float scaling, float dropout=0.) -> Tensor
+//   y = conv(x, weight) + bias + scaling * b conv(drop(x), a), of one group, padded with zeros;
+//   x (batch, in, size...) or (in, size...); weight (out, in, kernel...); a (r, in, kernel...);
+//   b (out, r, 1...).
 // tenon::dropout(Tensor x, float p) -> Tensor
 //   aten::dropout in training, without storing its mask.
 const FusedOperator* find_fused_operator(std::string_view name);

@@ -1,12 +1,12 @@
 #include "plugin/lora_linear_function.h"
 
 #include <ATen/ATen.h>
-#include <ATen/autocast_mode.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 
+#include "plugin/autocast_operands.h"
 #include "plugin/dropout_mask.h"
 
 namespace tenon {
@@ -229,15 +229,7 @@ struct LoraLinearsFunction : torch::autograd::Function<LoraLinearsFunction> {
   }
 };
 
-// Under autocast all operands have its dtype, as those of PyTorch's linear; a cast trained tensor
-// is kept for the rest of the forward.
-at::Tensor as_autocast_wants(const at::Tensor& tensor, const at::Tensor& input) {
-  const c10::DeviceType device = input.device().type();
-  if (!tensor.defined() || !at::autocast::is_autocast_enabled(device)) return tensor;
-  return at::autocast::cached_cast(at::autocast::get_autocast_dtype(device), tensor, device);
-}
-
-LoraLinears as_autocast_wants(LoraLinears layers, const at::Tensor& input) {
+LoraLinears all_as_autocast_wants(LoraLinears layers, const at::Tensor& input) {
   for (auto* tensors : {&layers.weight, &layers.bias, &layers.a, &layers.b}) {
     for (at::Tensor& tensor : *tensors) tensor = as_autocast_wants(tensor, input);
   }
@@ -249,7 +241,7 @@ at::Tensor flat(const at::Tensor& x) { return x.dim() == 2 ? x : x.reshape({-1, 
 }  // namespace
 
 std::vector<at::Tensor> lora_linears(const at::Tensor& input, const LoraLinears& given) {
-  const LoraLinears layers = as_autocast_wants(given, input);
+  const LoraLinears layers = all_as_autocast_wants(given, input);
   const at::Tensor x = as_autocast_wants(input, input);
   Group group(layers);
   variable_list tensors = layers.weight;

@@ -27,13 +27,6 @@ inline void start_linear(const tenon::Setup& setup, tenon::Start& start, bool tr
                                             started.pair.b, start.scaling()));
 }
 
-inline bool all_plain(const tenon::Call& call) {
-  for (std::uint32_t i = 0; i < call.n_adapters(); ++i) {
-    if (!call.adapter(i).state<Variant>().is_plain()) return false;
-  }
-  return true;
-}
-
 // s B A x, or B's bias with it, of an input in A's precision.
 inline tenon::Tensor low_rank_term(const tenon::Adapter& adapter, const tenon::Tensor& x) {
   const tenon::Tensor term = linear(linear(x, adapter.parameter(kA)), adapter.parameter(kB));

@@ -27,6 +27,13 @@ struct Variant {
   bool is_plain() const { return !dora && !bias; }
 };
 
+inline bool all_plain(const tenon::Call& call) {
+  for (std::uint32_t i = 0; i < call.n_adapters(); ++i) {
+    if (!call.adapter(i).state<Variant>().is_plain()) return false;
+  }
+  return true;
+}
+
 inline Variant variant_of(const tenon::Setup& setup) {
   return {setup.option<bool>("use_dora"), setup.option<bool>("lora_bias")};
 }

@@ -3,6 +3,7 @@
 // (out, r / groups, 1...), of the base's groups. The convolution by A is the base itself run on A
 // for its weight, so that it has the base's stride, dilation and padding of whatever mode.
 #include <string>
+#include <string_view>
 
 #include <tenon/sdk.hpp>
 
@@ -88,9 +89,12 @@ struct LoraConv : tenon::Layer<LoraConv> {
   }
 
   static Outputs forward(Call& call) {
-    const Tensor base = call.base()[0];
+    const bool fuses = can_fuse(call);
+    const Tensor base = fuses ? fused(call) : call.base()[0];
     Tensor y = base;
-    for (const tenon::Adapter& adapter : call.adapters()) y = with_adapter(call, adapter, y, base);
+    for (std::uint32_t i = fuses ? 1 : 0; i < call.n_adapters(); ++i) {
+      y = with_adapter(call, call.adapter(i), y, base);
+    }
     return y;
   }
 
@@ -118,6 +122,40 @@ struct LoraConv : tenon::Layer<LoraConv> {
   }
 
  private:
+  // Whether the base is one convolution of one group that pads with zeros, and nothing else.
+  static bool can_fuse(const Call& call) {
+    const std::string_view name = call.base_info().operator_name();
+    const bool is_conv = name == "aten::conv1d" || name == "aten::conv2d" || name == "aten::conv3d";
+    return is_conv && call.base_info().attribute<std::int64_t>("groups") == 1 &&
+           pads_by_numbers(call) &&
+           call.adapter(0).parameter(lora::kA).dtype() == call.input().dtype() &&
+           lora::all_plain(call);
+  }
+
+  static bool pads_by_numbers(const Call& call) {
+    try {
+      return call.base_info().find_attribute<Shape>("padding").has_value();
+    } catch (const tenon::Failure&) {
+      return false;  // "same", which another overload of the operator takes
+    }
+  }
+
+  // Base and first adapter in one host operator.
+  static Tensor fused(const Call& call) {
+    static const tenon::Operator lora_conv("tenon::lora_conv");
+    const tenon::Adapter adapter = call.adapter(0);
+    const auto numbers = [&](const char* name) {
+      Shape all = call.base_info().attribute<Shape>(name);
+      all.resize(call.weight("weight").shape().size() - 2, all.front());
+      return all;
+    };
+    return lora_conv(call.input(), call.weight("weight"),
+                     call.base_info().find_weight("bias") ? call.weight("bias") : Tensor(),
+                     adapter.parameter(lora::kA), adapter.parameter(lora::kB), numbers("stride"),
+                     numbers("padding"), numbers("dilation"), adapter.scaling(),
+                     call.training() ? adapter.dropout() : 0.0);
+  }
+
   static Tensor with_adapter(const Call& call, const tenon::Adapter& adapter, const Tensor& y,
                              const Tensor& base) {
     const Tensor weight = call.weight("weight");
