@@ -52,6 +52,16 @@ void check_saved(const ModelData& model, const RegionFinder& finder, ModuleId id
                        "` in modules_to_save is never run by the model's forward, so training it "
                        "would do nothing");
   }
+  for (const auto& mutation : model.graph.mutations) {
+    const std::int32_t held = model.graph.values[static_cast<std::size_t>(mutation.first)].tensor;
+    const auto one = std::ranges::find(owned, held, &OwnedTensor::tensor);
+    if (one == owned.end()) continue;
+    problems.push_back("`" + path + "` in modules_to_save: the program writes its `" + one->name +
+                       "` at the end of each forward, outside the module, as run_decompositions() "
+                       "leaves it, so that a copy of the module would not be trained with it; "
+                       "export without run_decompositions()");
+    return;
+  }
 }
 
 }  // namespace

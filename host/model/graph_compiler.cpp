@@ -38,9 +38,12 @@ GraphCompiler::GraphCompiler(const Graph& graph, const std::vector<ModelTensor>&
   std::iota(written_.begin(), written_.end(), 0);
   places_.slots.assign(graph.values.size(), -1);
   places_.fixed.resize(graph.values.size());
+  // What a run ends with writing into is read from a slot: Program puts it there.
+  std::set<ValueId> mutated;
+  for (const auto& mutation : graph.mutations) mutated.insert(mutation.first);
   for (std::size_t id = 0; id < graph.values.size(); ++id) {
     const Value& value = graph.values[id];
-    if (value.tensor >= 0) {
+    if (value.tensor >= 0 && !mutated.contains(static_cast<ValueId>(id))) {
       places_.fixed[id] = tensors[static_cast<std::size_t>(value.tensor)].tensor;
     } else {
       places_.slots[id] = static_cast<std::int32_t>(id);

@@ -63,6 +63,7 @@ void run_all(const std::vector<std::unique_ptr<Instruction>>& instructions, Fram
 struct Program::Mutation {
   Operand target;
   Operand source;
+  std::int32_t slot = -1;  // from which the run reads the target, if that is a tensor of the model
 };
 
 Program::Program(const Graph& graph, const std::vector<ModelTensor>& tensors,
@@ -97,6 +98,12 @@ Program::Program(const Graph& graph, const std::vector<ModelTensor>& tensors,
   for (const auto& [target, source] : graph.mutations) {
     Mutation mutation{make_untyped_operand({target}, compiler.places()),
                       make_untyped_operand({source}, compiler.places())};
+    const Value& held = graph.values[static_cast<std::size_t>(target)];
+    if (held.tensor >= 0) {
+      mutation.slot = mutation.target.slot;
+      mutation.target.kind = Operand::Kind::kConstant;
+      mutation.target.constant = tensors[static_cast<std::size_t>(held.tensor)].tensor;
+    }
     for_each_slot(mutation.target, [&](Operand& operand) { kept[slot_index(operand)] = true; });
     for_each_slot(mutation.source, [&](Operand& operand) { kept[slot_index(operand)] = true; });
     mutations_.push_back(std::move(mutation));
@@ -132,6 +139,13 @@ std::vector<c10::IValue> Program::run(std::vector<c10::IValue> inputs, const Run
   Frame frame{std::vector<c10::IValue>(slot_count_), {}, mode, contexts};
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     frame.slots[static_cast<std::size_t>(input_slots_[i])] = std::move(inputs[i]);
+  }
+  for (const Mutation& mutation : mutations_) {
+    if (mutation.slot < 0) continue;
+    // Backward may need what the forward read: not what is written there at its end.
+    const at::Tensor& held = mutation.target.constant.toTensor();
+    frame.slots[static_cast<std::size_t>(mutation.slot)] =
+        at::GradMode::is_enabled() && !held.requires_grad() ? held.clone() : held;
   }
   run_all(instructions_, frame);
   for (const auto& mutation : mutations_) {
