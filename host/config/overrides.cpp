@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "config/toml_keys.h"
+
 namespace tenon {
 namespace {
 
@@ -47,6 +49,7 @@ std::string trimmed(std::string_view text) {
 // A one-line document; its line is the argument's number, so that places keep their order.
 std::optional<toml::table> parse_line(const Override& assignment, const std::string& key,
                                       const std::string& value) {
+  if (find_deep_key(key) || find_deep_key(value)) return std::nullopt;
   try {
     const std::string blank_lines(assignment.number - 1, '\n');
     return toml::parse(blank_lines + key + " = " + value, assignment.source());

@@ -1,9 +1,11 @@
 #include "config/toml_document.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/file.h"
 #include "config/overrides.h"
+#include "config/toml_keys.h"
 
 namespace tenon {
 namespace {
@@ -14,6 +16,12 @@ std::string position_text(const std::filesystem::path& file, const toml::source_
 
 toml::table parse_file(const std::filesystem::path& file) {
   const std::string text = read_text_file(file, Stage::kConfig);
+  if (const auto deep = find_deep_key(text)) {
+    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<long>(*deep), '\n');
+    throw Error{{.stage = Stage::kConfig,
+                 .message = "not valid here: a key of more than 256 parts",
+                 .location = file.string() + ":" + std::to_string(line)}};
+  }
   try {
     return toml::parse(text, file.string());
   } catch (const toml::parse_error& error) {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "inject/adapter_slot.h"
+#include "model/new_tensor.h"
 #include "model/parameter_init.h"
 
 namespace tenon {
@@ -28,7 +29,11 @@ at::ScalarType adapter_dtype(const ParameterSpec& spec, const PlannedLayer& plan
 
 at::Tensor make_parameter(const PlannedLayer& planned, const ParameterSpec& spec,
                           const at::Generator& generator) {
-  at::Tensor tensor = at::empty(spec.shape, adapter_dtype(spec, planned));
+  const std::string& path = planned.facts->description().module_path;
+  at::Tensor tensor = new_tensor(spec.shape, adapter_dtype(spec, planned),
+                                 {.stage = Stage::kInjection,
+                                  .message = "the adapter's `" + spec.name + "` at `" + path + "`",
+                                  .hint = "choose a smaller rank: r in [adapter]"});
   try {
     initialise(tensor, spec.init, spec.init_a, spec.init_b, generator);
   } catch (const std::invalid_argument& misfit) {

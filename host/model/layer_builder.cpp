@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "model/new_tensor.h"
 #include "model/parameter_init.h"
 
 namespace tenon {
@@ -29,7 +30,10 @@ Argument LayerBuilder::add_tensor(const std::string& name, ValueKind kind, at::T
 
 Argument LayerBuilder::parameter(const std::string& name, std::vector<std::int64_t> shape,
                                  const std::string& init, double init_a, double init_b) {
-  at::Tensor tensor = at::empty(shape, dtype_);
+  at::Tensor tensor = new_tensor(shape, dtype_,
+                                 {.stage = Stage::kModel,
+                                  .message = "the parameter `" + path_ + "." + name + "`",
+                                  .hint = "make the layer smaller: [[model.layers]]"});
   initialise(tensor, init, init_a, init_b, generator_);
   return add_tensor(name, ValueKind::kParameter, std::move(tensor));
 }

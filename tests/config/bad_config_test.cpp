@@ -28,6 +28,13 @@ const std::string kTrain =
     kAdapter + "[output]\ndirectory = \"o\"\n[data]\ntrain = \"d\"\n[train]\n";
 const std::string kFull = kModel + "[data]\ntrain = \"d\"\n[train]\nfull = true\n";  // 6 lines
 
+// ".a.a.a..." of so many parts that freeing their tables would take more stack than there is.
+const std::string kDottedKey = [] {
+  std::string key;
+  for (int part = 0; part < 100'000; ++part) key += ".a";
+  return key;
+}();
+
 void expect_problem(const BadConfig& bad, const ConfigScope& scope) {
   const TempDir dir;
   const auto file = dir.write("c.toml", bad.text);
@@ -45,6 +52,19 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"Toml", "[model]\npath = \n",
                   ":2:8: not valid TOML: Error while parsing key-value pair: expected value, "
                   "saw '\\n'"},
+        BadConfig{"DeepValue", "x = " + std::string(100'000, '[') + "\n",
+                  ":1:261: not valid TOML: Error while parsing value: exceeded maximum nested "
+                  "value depth of 256 (TOML_MAX_NESTED_VALUES)"},
+        BadConfig{"DeepHeading", kModel + "[a" + kDottedKey + "]\n",
+                  ":3: not valid here: a key of more than 256 parts"},
+        BadConfig{"DeepKeyInATable", kModel + "x = { \"#\"" + kDottedKey + " = 1 }\n",
+                  ":3: not valid here: a key of more than 256 parts"},
+        BadConfig{"WideNumber", kAdapter + "r = 99999999999999999999\n",
+                  ":5:25: not valid TOML: Error while parsing decimal integer: "
+                  "'99999999999999999999' is not representable in 64 bits"},
+        BadConfig{"ZeroByte", kAdapter + std::string("name = \"a\0b\"\n", 13),
+                  ":5:10: not valid TOML: Error while parsing string: unescaped control characters "
+                  "other than TAB (U+0009) are explicitly prohibited"},
         BadConfig{"NoModel", "[plugins]\n", ": [model] is missing: it names the model to work on"},
         BadConfig{"ModelIsNoTable", "model = 3\n", ":1:9: `model` must be a section: [model]"},
         BadConfig{"UnknownSection", kModel + "[adaptor]\n",
