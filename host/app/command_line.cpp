@@ -95,9 +95,10 @@ void add_convert(CLI::App& adapter, CommandLine& line) {
   add_common(*convert, line);
 }
 
-// `tenon adapter ...`: from adapters to adapters.
+// `tenon adapter ...`: from adapters to adapters, and what is on a model.
 void add_adapter_verbs(CLI::App& app, CommandLine& line) {
-  CLI::App* adapter = app.add_subcommand("adapter", "Combine, convert or compare adapters");
+  CLI::App* adapter =
+      app.add_subcommand("adapter", "Combine, convert or compare adapters, or show their status");
   adapter->require_subcommand(1);
   add_combine(*adapter, line);
   add_convert(*adapter, line);
@@ -107,6 +108,17 @@ void add_adapter_verbs(CLI::App& app, CommandLine& line) {
       ->expected(2)
       ->required();
   add_output_flags(*diff, line);
+  CLI::App* status = adapter->add_subcommand(
+      "status",
+      "Show which adapters are on each layer of a model, active, trainable, of what type");
+  status->add_option("target", line.target, "The config (.toml)")->option_text(" ")->required();
+  status
+      ->add_option("--adapter", line.adapters,
+                   "[NAME=]DIR, an adapter's folder, repeatable; without it, those of the config")
+      ->allow_extra_args(false);
+  status->add_option("--active", line.active, "The adapters that run, summed; default: all")
+      ->delimiter(',');
+  add_common(*status, line);
 }
 
 CLI::App* add_verb(CLI::App& app, CommandLine& line, const std::string& name,

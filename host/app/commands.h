@@ -19,6 +19,7 @@ void inspect_command(const CommandLine& line);
 void adapter_combine_command(const CommandLine& line);
 void adapter_convert_command(const CommandLine& line);
 void adapter_diff_command(const CommandLine& line);
+void adapter_status_command(const CommandLine& line);
 void doctor_command(const CommandLine& line);
 void plugin_new_command(const CommandLine& line);
 // Whether the plugin passes; if not, the exit status is 1.

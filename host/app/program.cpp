@@ -41,6 +41,7 @@ int run_verb(const CommandLine& line) {
   if (line.verb == "adapter combine") adapter_combine_command(line);
   if (line.verb == "adapter convert") adapter_convert_command(line);
   if (line.verb == "adapter diff") adapter_diff_command(line);
+  if (line.verb == "adapter status") adapter_status_command(line);
   if (line.verb == "doctor") doctor_command(line);
   if (line.verb == "plugin new") plugin_new_command(line);
   if (line.verb == "plugin check") return plugin_check_command(line) ? 0 : 1;

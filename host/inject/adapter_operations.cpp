@@ -92,7 +92,7 @@ void AdaptedModel::check_count(const std::vector<std::string>& names) const {
 void AdaptedModel::check_bias(const PlacedAdapter& adapter) const {
   if (adapter.config.bias == "none") return;
   for (const auto& other : adapters_) {
-    if (other->config.bias == "none") continue;
+    if (other->config.bias == "none" || other.get() == &adapter) continue;
     fail("only one adapter can have a bias: " + other->config.name + " has bias = \"" +
              other->config.bias + "\" and " + adapter.config.name + " has bias = \"" +
              adapter.config.bias + "\"",
@@ -158,15 +158,23 @@ std::unique_ptr<PlacedAdapter> AdaptedModel::swap_adapter(std::unique_ptr<Placed
     fail("the adapter " + name + " is merged, so it cannot be swapped", "unmerge it first");
   }
   check_sites(*adapter);
-  if (open_sites(*adapter)) build_program();
   std::unique_ptr<PlacedAdapter>& place = *find_adapter(name);
-  const bool trains =
-      std::ranges::any_of(place->tensors, [](const auto& t) { return t.tensor.requires_grad(); });
-  adapter->set_requires_grad(trains);
-  adapter->rescale(place->scale);
-  take_off(*place);
-  put(*adapter);
   std::swap(place, adapter);
+  try {
+    check_bias(*place);
+    check_saved(contains(active_, name) ? active_ : std::vector{name});
+    check_count(active_);
+    if (open_sites(*place)) build_program();
+  } catch (...) {
+    std::swap(place, adapter);
+    throw;
+  }
+  const bool trains =
+      std::ranges::any_of(adapter->tensors, [](const auto& t) { return t.tensor.requires_grad(); });
+  place->set_requires_grad(trains);
+  place->rescale(adapter->scale);
+  take_off(*adapter);
+  put(*place);
   activate(choose(active_));
   return adapter;
 }

@@ -148,6 +148,8 @@ std::vector<std::string> AdaptedModule::targeted_module_names() const {
   return names;
 }
 
+ModelStatus AdaptedModule::status() const { return status_of(state_->model); }
+
 std::string AdaptedModule::trainable_parameters() const {
   return trainable_line(count_parameters(state_->model));
 }

@@ -98,12 +98,29 @@ struct TrainableTokens : tenon::Layer<TrainableTokens> {
   static Tensor merged_weight(Call& call, const Weight& weight) {
     if (weight.name != "weight") return {};  // an output layer's bias
     static const tenon::Operator index_copy("aten::index_copy");
+    if (call.adapters().size() > 1) check_apart(call);
     Tensor merged = call.weight(weight);
     for (const tenon::Adapter& adapter : call.adapters()) {
       const Tensor rows = tenon::to_dtype(adapter.parameter(0), merged.dtype());
       merged = index_copy(merged, 0, index_of(adapter.state<State>().tokens), rows);
     }
     return merged;
+  }
+
+ private:
+  // Rows that are replaced have no sum.
+  static void check_apart(Call& call) {
+    std::vector<std::int64_t> all;
+    for (const tenon::Adapter& adapter : call.adapters()) {
+      const std::vector<std::int64_t>& tokens = adapter.state<State>().tokens;
+      all.insert(all.end(), tokens.begin(), tokens.end());
+    }
+    std::sort(all.begin(), all.end());
+    const auto twice = std::adjacent_find(all.begin(), all.end());
+    if (twice == all.end()) return;
+    throw tenon::Failure(TENON_UNSUPPORTED, "two of the active adapters replace the row of token " +
+                                                std::to_string(*twice) +
+                                                "; set one of them active at a time");
   }
 };
 

@@ -210,6 +210,7 @@ TOYS = {
         nn.Conv2d(16, 32, 3, padding=1, groups=2), (1, 2, 5), copies=16
     ),
     "conv3d": lambda: Convolved(nn.Conv3d(1, 10, (1, 2, 3)), (1, 1, 2, 5)),
+    "conv3d_1x1": lambda: Convolved(nn.Conv3d(1, 10, 1), (1, 1, 2, 5)),
     "attention": Attention,
     "matrices": Matrices,
 }

@@ -205,6 +205,26 @@ TEST(AdaptedModel, SwappingAnAdapterTakesAnotherRankAndGivesTheOldOneBack) {
   EXPECT_TRUE(same(made.run(), before));
 }
 
+TEST(AdaptedModel, WhatDoesNotFitBesideTheOthersIsNotSwappedInEither) {
+  AdapterConfig a = lora("a", {"seq.0"});
+  a.bias = "all";
+  a.modules_to_save = {"seq.4"};
+  LoraModel made({a, lora("b", {"seq.2"})});
+  made.model.set_active({"a", "b"});
+  const at::Tensor before = made.run();
+  AdapterConfig with_bias = lora("b", {"seq.2"});
+  with_bias.bias = "lora_only";
+  EXPECT_THAT(error_text([&] { made.model.swap_adapter(made.place(with_bias)); }),
+              HasSubstr("only one adapter can have a bias: a has bias"));
+  AdapterConfig saver = lora("b", {"seq.2"});
+  saver.modules_to_save = {"seq.4"};
+  EXPECT_THAT(error_text([&] { made.model.swap_adapter(made.place(saver)); }),
+              HasSubstr("Only one adapter can be set at a time for `seq.4`"));
+  EXPECT_TRUE(same(made.run(), before));
+  made.model.swap_adapter(made.place(a));  // the one that has the bias may be swapped itself
+  EXPECT_EQ(made.model.adapter("a").config.bias, "all");
+}
+
 TEST(AdaptedModel, EachAdapterHasItsOwnCopyOfAModuleToSave) {
   AdapterConfig a = lora("a", {"seq.0"});
   a.modules_to_save = {"seq.4"};

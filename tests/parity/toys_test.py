@@ -30,6 +30,7 @@ MLP_ROWS = [
     row("mlp", target_modules=["lin0"], lora_alpha=4, lora_dropout=0.1),
     row("mlp", target_modules=["lin0", "lin1"], use_rslora=True, alpha_pattern={"lin1": 3}),
     row("mlp", target_modules=["lin0"], lora_alpha=32, lora_bias=True),
+    row("mlp", target_modules=["lin0", "lin1"], lora_alpha=32, lora_bias=True),
     row("deep_mlp", target_modules=["lin0", "lin1"], rank_pattern={r"layers\.[0-5]\.lin0": 4}),
     row("mlp_layernorm", target_modules=["lin0"], modules_to_save=["layernorm1"]),
     row("mlp_gru", target_modules=["lin0"], modules_to_save=["gru"]),
@@ -44,11 +45,16 @@ DORA_ROWS = [
     row("emb_conv1d", target_modules=["conv1d"], use_dora=True),
     row("emb_conv1d", target_modules=["emb"], use_dora=True),
     row("emb_conv1d", target_modules=["emb", "conv1d"], use_dora=True),
+    row("conv1d", target_modules=["conv"], use_dora=True),
     row("conv1d_bigger", target_modules=["conv"], use_dora=True),
     row("conv2d", target_modules=["conv"], use_dora=True),
     row("conv2d", target_modules=["conv", "lin0"], use_dora=True),
     row("conv2d_1x1", target_modules=["conv"], use_dora=True),
+    row("conv2d_groups", target_modules=["conv"], use_dora=True),
+    row("conv2d_groups2", target_modules=["conv"], use_dora=True),
     row("conv3d", target_modules=["conv"], use_dora=True),
+    row("conv3d", target_modules=["conv", "lin0"], use_dora=True),
+    row("conv3d_1x1", target_modules=["conv"], use_dora=True),
 ]
 EMBEDDING_ROWS = [
     row("emb_conv1d", target_modules=["conv1d"]),
@@ -67,6 +73,7 @@ CONVOLUTION_ROWS = [
     row("conv2d_groups2", target_modules=["conv"]),
     row("conv3d", target_modules=["conv"]),
     row("conv3d", target_modules=["conv", "lin0"]),
+    row("conv3d_1x1", target_modules=["conv"]),
     row("conv2d", target_modules=["conv"], lora_alpha=32, lora_bias=True),
     row("conv3d", target_modules=["conv"], lora_alpha=32, lora_bias=True),
 ]
@@ -92,21 +99,23 @@ TOKEN_ROWS = [
 OTHER_ROWS = [
     row("attention", target_modules=["mha"]),
     row("attention", target_modules=["mha", "lin0"]),
+    row("matrices", target_parameters=["lin0.weight"]),
+    row("matrices", target_parameters=["lin0.weight", "lin1.weight"], rank_pattern={"lin1.weight": 3}),
+    row("mlp", target_modules=["lin0"], target_parameters=["lin1.weight"]),
 ]
 
 # Variants of PEFT's that Tenon does not have, and how it calls them.
 REFUSED = [
     ("KaSA", row("mlp", target_modules=["lin0"], kasa_config=KasaConfig())),
     ("MiCA", row("mlp", target_modules=["lin0"], init_lora_weights="mica", r=2)),
-    ("VeLoRA", row("mlp", target_modules=["lin0"], velora_config=VeloraConfig(num_groups=5))),
+    *(
+        ("VeLoRA", row("mlp", target_modules=["lin0"], velora_config=VeloraConfig(2, init_type=start)))
+        for start in ("random", "batch_average", "batch_average_once")
+    ),
     ("MonteCLoRA", row("mlp", target_modules=["lin0"], monteclora_config=MontecloraConfig())),
-    (
-        "BD-LoRA",
-        row(
-            "mlp",
-            target_modules=["lin0"],
-            use_bdlora=BdLoraConfig(target_modules_bd_b=["lin0"], nblocks=2),
-        ),
+    *(
+        ("BD-LoRA", row("mlp", target_modules=["lin0"], use_bdlora=BdLoraConfig(nblocks=2, **blocks)))
+        for blocks in ({"target_modules_bd_a": ["lin0"]}, {"target_modules_bd_b": ["lin0"]})
     ),
     ("aLoRA", row("mlp", target_modules=["lin0"], alora_invocation_tokens=[3, 4])),
 ]

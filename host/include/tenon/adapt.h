@@ -22,6 +22,7 @@
 
 #include "base/error.h"
 #include "config/adapter_config.h"
+#include "inject/adapter_status.h"
 
 namespace tenon {
 
@@ -74,6 +75,8 @@ class AdaptedModule {
   void unmerge_from_model();
 
   std::vector<std::string> targeted_module_names() const;
+  // What is on each layer: plugin, adapters, whether active, merged and trained, dtype, device.
+  ModelStatus status() const;
   // "trainable params: 52,162 || all params: ...", as PEFT prints it.
   std::string trainable_parameters() const;
   // What the user should know: sizes that are fixed, layers that were skipped.
