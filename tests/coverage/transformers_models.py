@@ -158,6 +158,8 @@ def _speech(class_name, **changes):
 # PEFT refuses these of Mamba; of a layer that it wrapped it hides `stride`, which some models ask for.
 MAMBA = r"out_proj|conv1d"
 ASKED = r"conv"
+# PEFT makes its own factors of the layer's class too, and these standardise them: no LoRA.
+STANDARDISED = r"conv"
 # A module list of experts that PEFT turns into target_parameters by itself.
 EXPERTS = r"shared_expert|mlp\.(gate_proj|up_proj|down_proj)"
 
@@ -319,7 +321,7 @@ VISION = {
     "mobilenet_v2": _image("MobileNetV2ForImageClassification", not_adapted=ASKED, depth_multiplier=0.25),
     "mobilevit": _image("MobileViTForImageClassification", large_pixels, hidden_sizes=[16, 24, 32], neck_hidden_sizes=[8, 8, 16, 16, 24, 32, 48], patch_size=2, image_size=64),
     "mobilevitv2": _image("MobileViTV2ForImageClassification", large_pixels, width_multiplier=0.25, patch_size=2, image_size=64),
-    "efficientnet": _image("EfficientNetForImageClassification", width_coefficient=0.25, depth_coefficient=0.2, hidden_dim=64),
+    "efficientnet": _image("EfficientNetForImageClassification", width_coefficient=0.25, depth_coefficient=0.2, hidden_dim=320),
     "poolformer": _image("PoolFormerForImageClassification", large_pixels, hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1], patch_size=16),
     "pvt": _image("PvtForImageClassification", hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1], num_attention_heads=[1, 2, 2, 4], num_hidden_layers=[1, 1, 1, 1], patch_sizes=[4, 2, 2, 2]),
     "pvt_v2": _image("PvtV2ForImageClassification", hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1], num_attention_heads=[1, 2, 2, 4], patch_sizes=[7, 3, 3, 3]),
@@ -327,7 +329,7 @@ VISION = {
     "focalnet": _image("FocalNetForImageClassification", embed_dim=16, depths=[1, 1], hidden_sizes=[16, 32], focal_levels=[2, 2], focal_windows=[3, 3], patch_size=4),
     "hiera": _image("HieraForImageClassification", embed_dim=8, depths=[1, 1], num_heads=[1, 2], num_layers=2, image_size=[32, 32], patch_stride=[4, 4], patch_size=[7, 7], patch_padding=[3, 3], query_stride=[2, 2], num_query_pool=1, masked_unit_size=[4, 4]),
     "vit_msn": _image("ViTMSNForImageClassification"),
-    "bit": _image("BitForImageClassification", embedding_size=8, hidden_sizes=[32, 64], depths=[1, 1], num_groups=4),
+    "bit": _image("BitForImageClassification", not_adapted=STANDARDISED, embedding_size=8, hidden_sizes=[32, 64], depths=[1, 1], num_groups=4),
     "ijepa": _image("IJepaForImageClassification"),
     "siglip": _image("SiglipVisionModel"),
     "clip_vision": _image("CLIPVisionModelWithProjection"),
