@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "base/error.h"
+#include "model/attention.h"
 #include "model/control_flow.h"
 #include "model/graph_walk.h"
 #include "model/mode_flags.h"
@@ -153,6 +154,11 @@ void GraphCompiler::add_operator(const Node& node) {
       continue;
     }
     add_problem("the operator " + full_name + " gives no list of results in this LibTorch");
+    return;
+  }
+  if (node.target == "aten::scaled_dot_product_attention") {
+    instructions_.push_back(std::make_unique<AttentionInstruction>(*handle, std::move(operands),
+                                                                   result_slots(node), false));
     return;
   }
   instructions_.push_back(std::make_unique<OperatorInstruction>(

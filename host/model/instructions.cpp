@@ -61,10 +61,18 @@ OperatorInstruction::OperatorInstruction(c10::OperatorHandle handle, std::vector
 
 void OperatorInstruction::run(Frame& frame) const {
   if (only_with_batch_norm_ && !(frame.mode.training && frame.mode.batch_norm_training)) return;
-  for (const Operand& operand : operands_) frame.stack.push_back(operand.read(frame));
-  handle_.callBoxed(&frame.stack);
-  store_results(frame.stack, results_, frame);
+  read_operands(frame);
+  call(frame);
+  store(frame);
 }
+
+void OperatorInstruction::read_operands(Frame& frame) const {
+  for (const Operand& operand : operands_) frame.stack.push_back(operand.read(frame));
+}
+
+void OperatorInstruction::call(Frame& frame) const { handle_.callBoxed(&frame.stack); }
+
+void OperatorInstruction::store(Frame& frame) const { store_results(frame.stack, results_, frame); }
 
 std::vector<Operand*> OperatorInstruction::operands() { return pointers(operands_); }
 std::vector<std::int32_t*> OperatorInstruction::results() { return pointers(results_); }

@@ -49,6 +49,12 @@ class OperatorInstruction : public Instruction {
   std::vector<Operand*> operands() override;
   std::vector<std::int32_t*> results() override;
 
+ protected:
+  // The parts of `run`: arguments to the stack, the operator on it, its results to their slots.
+  void read_operands(Frame& frame) const;
+  void call(Frame& frame) const;
+  void store(Frame& frame) const;
+
  private:
   c10::OperatorHandle handle_;
   std::vector<Operand> operands_;
