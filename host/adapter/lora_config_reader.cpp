@@ -126,13 +126,13 @@ class ConfigReader {
     if (const auto known = known_lora_init(name)) {
       config_.init_lora_weights = *known;
     } else if (name != "eva") {
-      const std::string_view start = foreign_start(name);
+      const auto start = foreign_lora_init(name);
       unsupported(key, value,
-                  start.empty() ? "an unknown start"
-                                : std::string(start) +
-                                      "; PEFT's save_pretrained converts adapters that began by "
-                                      "changing the base's weights, with "
-                                      "path_initial_model_for_weight_conversion");
+                  !start ? "an unknown start"
+                         : std::string(start->name) +
+                               "; PEFT's save_pretrained converts adapters that began by "
+                               "changing the base's weights, with "
+                               "path_initial_model_for_weight_conversion");
     }
   }
 

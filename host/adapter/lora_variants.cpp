@@ -22,21 +22,6 @@ constexpr std::array<Name, 10> kVariants{{
     {"enable_lora", "LoRA on parts of a merged Linear, as PEFT before 0.3 had it"},
 }};
 
-constexpr std::array<Name, 4> kStarts{{
-    {"corda", "CorDA"},
-    {"loftq", "LoftQ"},
-    {"lora_ga", "LoRA-GA"},
-    {"mica", "MiCA"},
-}};
-
-template <std::size_t kSize>
-std::string_view look_up(const std::array<Name, kSize>& table, std::string_view key) {
-  for (const auto& [known, name] : table) {
-    if (known == key) return name;
-  }
-  return "";
-}
-
 }  // namespace
 
 bool is_off(const OrderedJson& value) {
@@ -45,7 +30,11 @@ bool is_off(const OrderedJson& value) {
          (value.is_structured() && value.empty());
 }
 
-std::string_view foreign_variant(std::string_view key) { return look_up(kVariants, key); }
-std::string_view foreign_start(std::string_view init) { return look_up(kStarts, init); }
+std::string_view foreign_variant(std::string_view key) {
+  for (const auto& [known, name] : kVariants) {
+    if (known == key) return name;
+  }
+  return "";
+}
 
 }  // namespace tenon

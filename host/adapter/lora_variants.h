@@ -9,9 +9,8 @@ namespace tenon {
 // Whether a value in PEFT's config switches its key off: null, false, or nothing in it.
 bool is_off(const OrderedJson& value);
 
-// The name of the variant of LoRA that a key or start of PEFT's config asks for and Tenon does not
-// have: "KaSA" of kasa_config; "" for keys that are no such variant.
+// The name of the variant of LoRA that a key of PEFT's config asks for and Tenon does not have:
+// "KaSA" of kasa_config; "" for keys that are no such variant.
 std::string_view foreign_variant(std::string_view key);
-std::string_view foreign_start(std::string_view init_lora_weights);
 
 }  // namespace tenon

@@ -1,6 +1,7 @@
 #include "config/lora_init.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 namespace tenon {
@@ -25,6 +26,19 @@ const std::vector<std::string>& lora_init_names() {
   static const std::vector<std::string> names{"gaussian", "orthogonal", "pissa",
                                               "pissa_niter_[number]", "olora"};
   return names;
+}
+
+std::optional<ForeignInit> foreign_lora_init(std::string_view init) {
+  static constexpr std::array<ForeignInit, 5> kForeign{{
+      {"corda", "CorDA", "it needs the covariance of each layer's inputs over batches of data"},
+      {"eva", "EVA", "it needs the singular vectors of each layer's inputs over batches of data"},
+      {"loftq", "LoftQ", "it needs a quantised base"},
+      {"lora_ga", "LoRA-GA", "it needs gradients of the loss on batches of data"},
+      {"mica", "MiCA", "its lora_B stays frozen"},
+  }};
+  const auto found = std::find_if(kForeign.begin(), kForeign.end(),
+                                  [&](const ForeignInit& each) { return each.key == init; });
+  return found == kForeign.end() ? std::nullopt : std::optional(*found);
 }
 
 bool changes_base(std::string_view init) { return init.starts_with("pissa") || init == "olora"; }

@@ -15,6 +15,14 @@ std::optional<std::string> known_lora_init(std::string_view name);
 // For messages: "gaussian", ..., "pissa_niter_[number]".
 const std::vector<std::string>& lora_init_names();
 
+// A start of PEFT's that Tenon does not have, by name, and why not.
+struct ForeignInit {
+  std::string_view key;  // "eva"
+  std::string_view name;
+  std::string_view reason;
+};
+std::optional<ForeignInit> foreign_lora_init(std::string_view init);
+
 // Whether the base's weights are others under an adapter that started so: W - s B A.
 bool changes_base(std::string_view init);
 

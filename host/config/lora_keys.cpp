@@ -20,6 +20,12 @@ void read_init(SectionReader& section, std::string& init) {
       init = *known;
       return;
     }
+    if (const auto foreign = foreign_lora_init(*text)) {
+      value->fail("cannot be `" + *text + "`: Tenon has no " + std::string(foreign->name) + " (" +
+                  std::string(foreign->reason) +
+                  "); start the adapter with PEFT and go on from its folder (init_from)");
+      return;
+    }
     const std::string suggestion = did_you_mean(*text, lora_init_names());
     value->fail("must be true, false or one of " + join(lora_init_names()) + ", not `" + *text +
                 "`" + (suggestion.empty() ? "" : "; " + suggestion));

@@ -45,10 +45,11 @@ std::string peft_name(const std::string& name, const InjectionPlan& plan) {
   return name;
 }
 
-// "lora_only": the biases of what is wrapped.
+// "lora_only": the biases of what the method itself wraps, not of what has rows trained beside it.
 std::set<std::int32_t> biases_of_layers(const InjectionPlan& plan) {
   std::set<std::int32_t> biases;
   for (const PlannedLayer& layer : plan.layers) {
+    if (layer.layer_type->method() != plan.config.method) continue;
     const auto& weights = layer.facts->description().weights;
     for (std::size_t i = 0; i < weights.size(); ++i) {
       const std::string& name = weights[i].name;

@@ -146,6 +146,14 @@ INSTANTIATE_TEST_SUITE_P(
                   ":5:21: `adapter.init_lora_weights` must be true, false or one of "
                   "gaussian, orthogonal, pissa, pissa_niter_[number], olora, not `gausian`; did "
                   "you mean `gaussian`?"},
+        BadConfig{"InitOfEva", kAdapter + "init_lora_weights = \"eva\"\n",
+                  ":5:21: `adapter.init_lora_weights` cannot be `eva`: Tenon has no EVA (it needs "
+                  "the singular vectors of each layer's inputs over batches of data); start the "
+                  "adapter with PEFT and go on from its folder (init_from)"},
+        BadConfig{"InitOfCorda", kAdapter + "init_lora_weights = \"corda\"\n",
+                  ":5:21: `adapter.init_lora_weights` cannot be `corda`: Tenon has no CorDA (it "
+                  "needs the covariance of each layer's inputs over batches of data); start the "
+                  "adapter with PEFT and go on from its folder (init_from)"},
         BadConfig{"InitIsANumber", kAdapter + "init_lora_weights = 1\n",
                   ":5:21: `adapter.init_lora_weights` must be true, false or the name "
                   "of a start, not an integer"},
