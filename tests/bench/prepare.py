@@ -44,6 +44,8 @@ def batches(case):
     if case["model"] == "poolformer":
         images = torch.rand(rows, 3, case["length"], case["length"])
         return {"x": images, "labels": torch.arange(rows) % 3}
+    if case["model"] in ("large_lstm", "large_gru"):
+        return {"x": torch.randn(rows, case["length"], 128), "labels": torch.arange(rows) % 2}
     ids = torch.randint(0, 30522, (rows, case["length"]))
     labels = ids.clone() if case["model"] == "mistral" else ids[:, 0] % 2
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}

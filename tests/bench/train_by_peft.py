@@ -39,8 +39,10 @@ def forward(built, model, batch):
     return model(**batch)["logits"] if built.by_keyword else model(*batch.values())
 
 
-def frozen(model, target_modules):
+def frozen(model, config):
     """No parameter is trained; gradients are computed down to the first targeted layer."""
+    owners = [name.rpartition(".")[0] for name in config.target_parameters or []]
+    target_modules = config.target_modules or owners
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     def is_target(name):
@@ -65,7 +67,7 @@ def main():
     config = LoraConfig.from_pretrained(folder / f"{task['model']}-adapter")
     config.lora_dropout = task["lora_dropout"]
     if task["floor"]:
-        model = frozen(built.model.train(), config.target_modules)
+        model = frozen(built.model.train(), config)
     else:
         model = PeftModel.from_pretrained(
             built.model, folder / f"{task['model']}-adapter", is_trainable=True, config=config

@@ -61,6 +61,18 @@ class GruClassifier(nn.Module):
         return self.head(self.gru(self.embedding(ids))[1][-1])
 
 
+class Recurrent(nn.Module):
+    """A recurrent layer of a size at which its time counts, what it gives judged by a Linear."""
+
+    def __init__(self, layer, features=128):
+        super().__init__()
+        self.rnn = layer(features, features, num_layers=2, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(2 * features, 2)
+
+    def forward(self, x):
+        return self.head(self.rnn(x)[0].mean(1))
+
+
 class TextConv(nn.Module):
     """A convolution over embedded tokens, the largest value of each channel judged by a Linear."""
 
@@ -136,6 +148,14 @@ def gru_classifier():
     return Example(GruClassifier(), {"ids": torch.randint(0, 40, (3, 12))}, {"ids": {0: Dim("batch")}})
 
 
+def large_lstm():
+    return Example(Recurrent(nn.LSTM), {"x": torch.rand(3, 50, 128)}, {"x": {0: Dim("batch")}})
+
+
+def large_gru():
+    return Example(Recurrent(nn.GRU), {"x": torch.rand(3, 50, 128)}, {"x": {0: Dim("batch")}})
+
+
 def text_conv():
     shape = {0: Dim("batch"), 1: Dim("length")}
     return Example(TextConv(), {"ids": torch.randint(0, 40, (3, 12))}, {"ids": shape})
@@ -207,7 +227,7 @@ MODELS = {
     build.__name__: build
     for build in (
         *(mlp, minilm, mistral, mistral_tied, lstm, normed, my_scale, bypass, poolformer),
-        *(gru_classifier, text_conv),
+        *(gru_classifier, large_lstm, large_gru, text_conv),
     )
 }
 
