@@ -61,6 +61,21 @@ TEST(Adapt, TrainsTheGuidesMlpAndMergesItIntoTheUsersModel) {
   EXPECT_TRUE(at::equal(model(x), before)) << "unmerging is not exact";
 }
 
+TEST(Adapt, TellsWhatIsOnEachLayer) {
+  Mlp model(64);
+  const Tensor x = at::randn({8, 20});
+  auto adapted = adapt(model, {x}, guide_config({"first"}, {"last"}));
+  adapted.merge_into_model();
+  const ModelStatus status = adapted.status();
+  ASSERT_EQ(status.layers.size(), 2);
+  EXPECT_EQ(status.layers[0].name, "first");
+  EXPECT_EQ(status.layers[0].plugin, "tenon.lora-linear");
+  EXPECT_EQ(status.layers[0].trained.at("default"), Trained::kAll);
+  EXPECT_THAT(status.layers[1].merged, ElementsAre("default"));
+  adapted.unmerge_from_model();
+  EXPECT_TRUE(adapted.status().merged.empty());
+}
+
 TEST(Adapt, BothWaysOfWritingTheMlpGiveTheSameNumbers) {
   Mlp typed(64);
   torch::nn::Sequential sequential = sequential_mlp(64);
