@@ -28,7 +28,9 @@ struct Layout {
   std::vector<std::int64_t> sizes;
   std::vector<std::int64_t> strides;
   std::int64_t offset = 0;
-  auto operator<=>(const Layout&) const = default;
+  bool operator<(const Layout& other) const {
+    return std::tie(sizes, strides, offset) < std::tie(other.sizes, other.strides, other.offset);
+  }
 };
 
 std::optional<Layout> fixed_layout(const TensorMeta& meta) {
