@@ -81,7 +81,7 @@ class ErrorsTest(ParityTest):
         (folder / "cut.pt2").write_bytes(whole[: len(whole) * 3 // 4])
         (folder / "text.pt2").write_text("not a model")
         for name, fragment in {
-            "script.pt2": "this is a TorchScript model, not an exported program",
+            "script.pt2": "this is a TorchScript model (torch.jit.save), not an exported program",
             "checkpoint.pt2": "this is a torch.save checkpoint (pickled), not an exported program",
             "old.pt2": "this is a Python pickle (an old torch.save file), which is never read",
             "weights.pt2": "this is a safetensors file: weights only, not an exported program",
