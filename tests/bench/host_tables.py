@@ -9,7 +9,7 @@ from cases import data_name
 
 FOLDER = Path(__file__).resolve().parent
 
-# One case of each model is enough: (model, rows, tokens or pixels, what it is called).
+# The first training case of each of these models, and what it is called.
 MODELS = {"mlp": "MLP, batch 64", "minilm": "MiniLM 4x16", "poolformer": "PoolFormer m36"}
 # key of both sides' JSON -> what it is.
 WHATS = {
