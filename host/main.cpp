@@ -3,10 +3,8 @@
 #include <iostream>
 
 #include "app/program.h"
-#include "base/memory.h"
 
 int main(int argc, char** argv) {
-  tenon::keep_freed_memory();
   const int status = tenon::run_program(argc, argv);
   const bool written = std::cout.flush() && std::fflush(nullptr) == 0;
   if (!written) std::fputs("error: standard output could not be written\n", stderr);

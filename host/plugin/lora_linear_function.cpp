@@ -1,6 +1,7 @@
 #include "plugin/lora_linear_function.h"
 
 #include <ATen/ATen.h>
+#include <ATen/ScalarOps.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -126,8 +127,7 @@ class FastGradients {
       out[group_.a(i)] = !group_.drops()
                              ? stacked_da.narrow(0, first, columns_.first[i + 1] - first)
                              : at::mm(columns_.of(g_low, i).t(), group_.mask(i).apply(saved_[0]));
-      // With the long side of g as the product's rows the kernel would be slower by half or more.
-      out[group_.b(i)] = at::mm(columns_.of(low_, i).t(), g).mul_(group_.scaling(i)).t();
+      out[group_.b(i)] = gradient_of_b(g, i);
       if (needs(group_.weight(i))) out[group_.weight(i)] = at::mm(g.t(), saved_[0]);
       if (group_.has_bias(i) && needs(group_.bias(i))) out[group_.bias(i)] = g.sum(0);
     }
@@ -148,6 +148,15 @@ class FastGradients {
       }
     }
     return g_low;
+  }
+
+  // With the long side of g as the product's rows the kernel would be slower by half or more. Laid
+  // out as B is, so that autograd keeps it without a copy.
+  at::Tensor gradient_of_b(const at::Tensor& g, std::size_t i) const {
+    const at::Tensor product = at::mm(columns_.of(low_, i).t(), g);
+    at::Tensor db = at::empty({product.size(1), product.size(0)}, product.options());
+    at::mul_out(db, product.t(), c10::scalar_to_tensor(group_.scaling(i)));
+    return db;
   }
 
   at::Tensor gradient_of_x(const at::Tensor& g_low) const {
@@ -181,6 +190,7 @@ struct LoraLinearsFunction : torch::autograd::Function<LoraLinearsFunction> {
   // x (rows, in); `tensors` as in Group.
   static variable_list forward(AutogradContext* context, const at::Tensor& x,
                                const at::TensorList& tensors, const Group& group) {
+    const at::AutoDispatchBelowADInplaceOrView no_gradients;  // none of these is recorded
     variable_list arguments{x};
     arguments.insert(arguments.end(), tensors.begin(), tensors.end());
     const Columns columns(arguments, group);

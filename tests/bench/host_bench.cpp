@@ -18,7 +18,6 @@
 
 #include "adapter/adapter_stages.h"
 #include "base/error.h"
-#include "base/memory.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
@@ -151,7 +150,6 @@ Json time_adapter(const std::string& config_file, const std::string& folder) {
 }  // namespace tenon
 
 int main(int argc, char** argv) {
-  tenon::keep_freed_memory();  // as the program does
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   try {
     if (arguments.size() == 3 && arguments[0] == "forward") {
