@@ -90,7 +90,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
   const std::map<std::string_view, ModuleId> ids = ids_by_path(model.tree);
   for (const std::string& path : match.targeted) {
     const ModuleId id = ids.at(path);
-    if (config.lenient_keys.contains("target_modules") && is_run_by_attention(model, finder, id)) {
+    if (config.lenient_keys.contains("target_modules") && is_run_by_attention(model, id)) {
       plan.notes.push_back("the adapter's tensors for `" + path +
                            "` stay unused, as in PEFT: the torch.nn.MultiheadAttention around it "
                            "never runs it");

@@ -224,7 +224,7 @@ std::vector<Region> LayerPlanner::live_regions(const Module& module, ModuleId id
          "where a layer cannot be replaced");
   }
   erase_dead(regions);
-  if (regions.empty() && is_run_by_attention(model_, finder_, id)) {
+  if (is_run_by_attention(model_, id)) {
     fail(module,
          "is never run by itself: the torch.nn.MultiheadAttention around it uses its weight, and "
          "an adapter on that layer updates it too, so name that layer");

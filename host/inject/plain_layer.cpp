@@ -25,13 +25,11 @@ constexpr std::array<Plain, 13> kPlain = {{{"aten::bilinear", "torch.nn.Bilinear
                                            {"aten::linear", "torch.nn.Linear"},
                                            {"aten::rms_norm", "torch.nn.RMSNorm"}}};
 
-// The name inside the module of the tensor that is the operator's argument `weight`, or that a
-// linear layer in several operators transposes first.
-std::optional<std::string> weight_name(const ModelData& model, const Region& call) {
-  const Node& node = model.graph.nodes[static_cast<std::size_t>(call.nodes.front())];
-  const std::string_view wanted = call.nodes.size() == 1 ? "weight" : "self";
-  const auto is_weight = [&](const NamedArgument& argument) { return argument.name == wanted; };
-  const auto argument = std::find_if(node.arguments.begin(), node.arguments.end(), is_weight);
+// The name inside the module of the tensor that a node of its call takes as this argument.
+std::optional<std::string> tensor_name(const ModelData& model, const Region& call,
+                                       std::int32_t node_index, std::string_view wanted) {
+  const Node& node = model.graph.nodes[static_cast<std::size_t>(node_index)];
+  const auto argument = std::ranges::find(node.arguments, wanted, &NamedArgument::name);
   if (argument == node.arguments.end()) return std::nullopt;
   const auto* value = std::get_if<ValueId>(&argument->value.value);
   if (value == nullptr) return std::nullopt;
@@ -39,6 +37,11 @@ std::optional<std::string> weight_name(const ModelData& model, const Region& cal
   if (tensor < 0) return std::nullopt;
   const std::string& path = model.tree.modules[static_cast<std::size_t>(call.module)].path;
   return model.tensors[static_cast<std::size_t>(tensor)].name_in(path);
+}
+
+// That of the operator's weight; a linear layer in several operators transposes it first.
+std::optional<std::string> weight_name(const ModelData& model, const Region& call) {
+  return tensor_name(model, call, call.nodes.front(), call.nodes.size() == 1 ? "weight" : "self");
 }
 
 // "weight_hh_l0" of "weight_hh_l0_orig".
@@ -81,6 +84,15 @@ std::string plain_type(const ModelData& model, const std::vector<Region>& calls)
   return plain == kPlain.end() ? "" : plain->second;
 }
 
+bool multiplies_by_its_weight(const ModelData& model, const std::vector<Region>& calls) {
+  return std::ranges::any_of(calls, [&](const Region& call) {
+    return std::ranges::any_of(call.nodes, [&](std::int32_t node) {
+      return model.graph.nodes[static_cast<std::size_t>(node)].target == "aten::linear" &&
+             tensor_name(model, call, node, "weight") == "weight";
+    });
+  });
+}
+
 void refuse_computed_weight(const std::string& layer, const std::vector<std::string>& parameters) {
   const std::string computed = computed_weight(parameters);
   if (computed.empty()) return;
@@ -93,19 +105,19 @@ void refuse_computed_weight(const std::string& layer, const std::vector<std::str
                        computed + "\") or torch.nn.utils.remove_weight_norm(module)"});
 }
 
-bool is_run_by_attention(const ModelData& model, const RegionFinder& finder, ModuleId id) {
+bool is_run_by_attention(const ModelData& model, ModuleId id) {
   const std::string& path = model.tree.modules[static_cast<std::size_t>(id)].path;
+  if (path != "out_proj" && !path.ends_with(".out_proj")) return false;
   const std::size_t dot = path.rfind('.');
   const ModuleId around = model.tree.find(dot == std::string::npos ? "" : path.substr(0, dot));
-  return !path.empty() && around != kNoModule && finder.find(id).empty() &&
+  return around != kNoModule &&
          model.tree.modules[static_cast<std::size_t>(around)].type == "torch.nn.MultiheadAttention";
 }
 
 std::vector<std::string> run_by_attention(const ModelData& model) {
   std::vector<std::string> paths;
-  const RegionFinder finder(model);
   for (std::size_t i = 0; i < model.tree.modules.size(); ++i) {
-    if (!is_run_by_attention(model, finder, static_cast<ModuleId>(i))) continue;
+    if (!is_run_by_attention(model, static_cast<ModuleId>(i))) continue;
     paths.push_back(model.tree.modules[i].path);
   }
   return paths;

@@ -12,14 +12,17 @@ namespace tenon {
 // `weight` for its weight: a subclass that a plugin for the layer can adapt. "" otherwise.
 std::string plain_type(const ModelData& model, const std::vector<Region>& calls);
 
+// Whether a call runs aten::linear on the module's own `weight`, whatever else it does.
+bool multiplies_by_its_weight(const ModelData& model, const std::vector<Region>& calls);
+
 // Throws Error{kInjection} for `layer` ("acme.Normed at `head`") if it computes a weight anew in
 // each forward, from parameters of these names (weight_norm, spectral_norm, pruning,
 // torch.nn.utils.parametrize).
 void refuse_computed_weight(const std::string& layer, const std::vector<std::string>& parameters);
 
 // Whether the module is the out_proj of a MultiheadAttention, which uses its weight and never calls
-// it.
-bool is_run_by_attention(const ModelData& model, const RegionFinder& finder, ModuleId id);
+// it. (Captured from C++ the product with that weight is seen as the module's own.)
+bool is_run_by_attention(const ModelData& model, ModuleId id);
 
 // The paths of all those.
 std::vector<std::string> run_by_attention(const ModelData& model);

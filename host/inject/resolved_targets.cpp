@@ -32,6 +32,12 @@ bool is_linear(const ModelData& model, const RegionFinder& finder, ModuleId id) 
          plain_type(model, finder.find(id)) == "torch.nn.Linear";
 }
 
+// What PEFT may take for a linear layer, as a subclass, and no plugin for one may.
+bool is_more_than_linear(const ModelData& model, const RegionFinder& finder, ModuleId id) {
+  const std::string& type = model.tree.modules[static_cast<std::size_t>(id)].type;
+  return !type.starts_with("torch.nn.") && multiplies_by_its_weight(model, finder.find(id));
+}
+
 std::string rule_text(const ModuleRule& rule) {
   if (const auto* regex = std::get_if<Regex>(&rule)) return regex->pattern;
   return join(std::get<std::vector<std::string>>(rule));
@@ -43,7 +49,15 @@ void expand_all_linear(const ModelData& model, ResolvedTargets& resolved) {
   std::vector<std::string> names;
   for (std::size_t id = 0; id < model.tree.modules.size(); ++id) {
     const Module& module = model.tree.modules[id];
-    if (!is_linear(model, finder, static_cast<ModuleId>(id))) continue;
+    if (!is_linear(model, finder, static_cast<ModuleId>(id))) {
+      if (is_more_than_linear(model, finder, static_cast<ModuleId>(id))) {
+        resolved.notes.push_back("all-linear leaves out `" + module.path + "`: its class " +
+                                 module.type +
+                                 " runs more than the product with its weight; name the layer if a "
+                                 "plugin adapts that class");
+      }
+      continue;
+    }
     if (static_cast<ModuleId>(id) != output) {
       names.push_back(module.path);
     } else {

@@ -76,6 +76,10 @@ class UnusualLayersTest(ParityTest):
         done = self.plan(layers.Unusual, target_modules="all-linear")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("targeted modules: linear, written\n", done.stdout)
+        self.assertRegex(
+            done.stdout + done.stderr,
+            r"all-linear leaves out `doubled`: its class \S+DoubledLinear runs more than the product",
+        )
 
     def test_computed_weights_are_a_clear_error(self):
         for name in ("normed", "parametrized", "spectral", "lstm"):
