@@ -164,7 +164,7 @@ AdapterFiles combined_header(const std::vector<AdapterFiles>& adapters,
     config.target_modules = joined_targets(adapters);
   } else {
     config.target_modules = layer_names(adapters);
-    config.exclude_modules = std::monostate();
+    config.exclude_modules = {};
     config.layers_to_transform.clear();
     config.layers_pattern.clear();
   }

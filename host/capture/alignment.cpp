@@ -28,11 +28,12 @@ std::string text_of(const c10::IValue& value) {
 
 class Aligner {
  public:
-  Aligner(const Recording& one, const Recording& other, const std::vector<ModelTensor>& tensors)
-      : one_(one), other_(other), tensors_(tensors) {
+  Aligner(const Recording& one, const Recording& other, const std::vector<ModelTensor>& tensors,
+          bool contiguous_may_lack)
+      : one_(one), other_(other), tensors_(tensors), contiguous_may_lack_(contiguous_may_lack) {
     const std::size_t fixed = one.model_tensor_count + one.graph.inputs.size();
     for (std::size_t i = 0; i < fixed; ++i) {
-      partner_[static_cast<ValueId>(i)] = static_cast<ValueId>(i);
+      pair(static_cast<ValueId>(i), static_cast<ValueId>(i));
     }
   }
 
@@ -45,6 +46,7 @@ class Aligner {
       };
       const bool counted_too = counts_batches(one_.graph.nodes[i], one_.graph, tensors_);
       while (!counted_too && counts(j)) result_.counters.push_back(j++);
+      if (skip_contiguous(one_.graph.nodes[i], j)) continue;
       if (j >= other_.graph.nodes.size()) {
         part(i, "this run has " + operator_text(one_.graph.nodes[i]) + ", the other run ends");
         break;
@@ -60,7 +62,8 @@ class Aligner {
     if (!result_.parting && j < other_.graph.nodes.size()) {
       part(end, "this run ends, the other has " + operator_text(other_.graph.nodes[j]));
     }
-    if (!result_.parting && !same_arguments(one_.graph.outputs, other_.graph.outputs)) {
+    if (!result_.parting &&
+        !same_arguments({end, 0, -1}, one_.graph.outputs, other_.graph.outputs)) {
       part(end, "the outputs come from other operators");
     }
     return std::move(result_);
@@ -68,6 +71,20 @@ class Aligner {
 
  private:
   void part(std::size_t node, std::string what) { result_.parting = {node, std::move(what)}; }
+
+  // Takes the result of a first run's "aten::contiguous" for its input, if the other run has none.
+  bool skip_contiguous(const Node& node, std::size_t j) {
+    const auto& others = other_.graph.nodes;
+    if (!contiguous_may_lack_ || node.target != "aten::contiguous" ||
+        (j < others.size() && others[j].target == node.target)) {
+      return false;
+    }
+    const auto* input = std::get_if<ValueId>(&node.arguments[0].value.value);
+    const auto known = input == nullptr ? partner_.end() : partner_.find(*input);
+    if (known == partner_.end()) return false;
+    pair(node.results[0].values[0], known->second);
+    return true;
+  }
 
   void compare(std::size_t index, const Node& a, const Node& b) {
     if (a.target != b.target || a.overload != b.overload) {
@@ -104,7 +121,7 @@ class Aligner {
       }
       for (std::size_t v = 0; v < one.size(); ++v) {
         if ((one[v] == kNoValue) != (other[v] == kNoValue)) return part(index, "other results");
-        partner_[one[v]] = other[v];
+        pair(one[v], other[v]);
         compare_numbers(index, one[v], other[v]);
       }
     }
@@ -121,10 +138,18 @@ class Aligner {
                     text_of(b) + " in the other, and what the model does with it cannot be seen");
   }
 
-  bool same_arguments(const std::vector<Argument>& a, const std::vector<Argument>& b) {
+  // Of outputs, or of the items of one list.
+  bool same_arguments(ConstantPlace place, const std::vector<Argument>& a,
+                      const std::vector<Argument>& b) {
     if (a.size() != b.size()) return false;
+    const bool are_items = place.node < one_.graph.nodes.size();
     for (std::size_t i = 0; i < a.size(); ++i) {
-      if (!same_argument({}, a[i], b[i])) return false;
+      if (are_items) {
+        place.item = static_cast<std::int32_t>(i);
+      } else {
+        place.argument = i;
+      }
+      if (!same_argument(place, a[i], b[i])) return false;
     }
     return true;
   }
@@ -132,10 +157,10 @@ class Aligner {
   bool same_argument(const ConstantPlace& place, const Argument& a, const Argument& b) {
     if (a.value.index() != b.value.index()) return false;
     if (const auto* id = std::get_if<ValueId>(&a.value)) {
-      return same_value(*id, std::get<ValueId>(b.value));
+      return same_value(place, *id, std::get<ValueId>(b.value));
     }
     if (const auto* list = std::get_if<Argument::List>(&a.value)) {
-      return same_arguments(list->items, std::get<Argument::List>(b.value).items);
+      return same_arguments(place, list->items, std::get<Argument::List>(b.value).items);
     }
     if (const auto* constant = std::get_if<c10::IValue>(&a.value)) {
       return note_constants(place, *constant, std::get<c10::IValue>(b.value));
@@ -143,13 +168,33 @@ class Aligner {
     return true;
   }
 
-  bool same_value(ValueId a, ValueId b) {
+  void pair(ValueId a, ValueId b) {
+    partner_[a] = b;
+    if (b != kNoValue) back_[b] = a;
+  }
+
+  // The tensor that a value is itself.
+  static ValueId itself(const Recording& run, ValueId value) {
+    while (run.given_back[static_cast<std::size_t>(value)] != kNoValue) {
+      value = run.given_back[static_cast<std::size_t>(value)];
+    }
+    return value;
+  }
+
+  bool same_value(const ConstantPlace& place, ValueId a, ValueId b) {
     const auto known = partner_.find(a);
-    if (known != partner_.end()) return known->second == b;
+    if (known != partner_.end() && known->second == b) return true;
+    if (known != partner_.end()) {
+      if (itself(other_, known->second) == itself(other_, b)) return true;
+      const auto meant = back_.find(b);
+      if (meant == back_.end() || itself(one_, meant->second) != itself(one_, a)) return false;
+      result_.meant.emplace_back(place, meant->second);
+      return true;
+    }
     const std::int32_t one = one_.graph.values[static_cast<std::size_t>(a)].tensor;
     const std::int32_t other = other_.graph.values[static_cast<std::size_t>(b)].tensor;
     if (one < 0 || other < 0) return false;
-    partner_[a] = b;
+    pair(a, b);
     const Recording::Constant& x =
         one_.constants[static_cast<std::size_t>(one) - one_.model_tensor_count];
     const Recording::Constant& y =
@@ -191,7 +236,9 @@ class Aligner {
   const Recording& one_;
   const Recording& other_;
   const std::vector<ModelTensor>& tensors_;
-  std::unordered_map<ValueId, ValueId> partner_;
+  bool contiguous_may_lack_;
+  std::unordered_map<ValueId, ValueId> partner_;  // in the other run
+  std::unordered_map<ValueId, ValueId> back_;     // in the first
   Alignment result_;
 };
 
@@ -216,7 +263,12 @@ std::optional<std::string> module_read(const Graph& graph, const Node& node) {
 
 Alignment align(const Recording& one, const Recording& other,
                 const std::vector<ModelTensor>& tensors) {
-  return Aligner(one, other, tensors).run();
+  return Aligner(one, other, tensors, false).run();
+}
+
+std::optional<Parting> parting_of_one_row(const Recording& one, const Recording& other,
+                                          const std::vector<ModelTensor>& tensors) {
+  return Aligner(one, other, tensors, true).run().parting;
 }
 
 c10::IValue constant_at(const Graph& graph, const ConstantPlace& place) {

@@ -2,13 +2,15 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "capture/recording.h"
 
 namespace tenon {
 
-// A constant in a recording: an argument of a node, or one number of a list (`item` >= 0).
+// A place in a recording: an argument of a node, or one item of a list (`item` >= 0). The outputs
+// count as arguments of a node after the last.
 struct ConstantPlace {
   std::size_t node = 0;
   std::size_t argument = 0;
@@ -27,6 +29,9 @@ struct Alignment {
   std::optional<Parting> parting;
   // Constants that differ, in the first run; filled up to the parting.
   std::vector<ConstantPlace> differing;
+  // Arguments that the first run could not tell from another value, which the second shows to be
+  // meant: its own is that tensor itself (Recording::given_back).
+  std::vector<std::pair<ConstantPlace, ValueId>> meant;
   // The second run's node for each of the first's.
   std::vector<std::size_t> partners;
   // Nodes that count BatchNorm's batches: only a run in training mode has them. In the second run.
@@ -35,6 +40,11 @@ struct Alignment {
 
 Alignment align(const Recording& one, const Recording& other,
                 const std::vector<ModelTensor>& tensors);
+
+// Where a run on inputs with a size of one parts from `one`. There a tensor may be contiguous as it
+// is, for which LibTorch calls no operator: that is no other way.
+std::optional<Parting> parting_of_one_row(const Recording& one, const Recording& other,
+                                          const std::vector<ModelTensor>& tensors);
 
 // The constant at a place; what stands at the same place of the other run has the same kind.
 c10::IValue constant_at(const Graph& graph, const ConstantPlace& place);

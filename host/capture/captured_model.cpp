@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/suggest.h"
 #include "capture/attribution.h"
 #include "capture/generalise.h"
+#include "capture/model_runner.h"
 #include "capture/module_state.h"
 #include "capture/probe_sizes.h"
 #include "capture/proof.h"
@@ -16,23 +16,16 @@ namespace tenon {
 namespace {
 
 using Tensors = std::vector<at::Tensor>;
-using Sizes = std::vector<std::pair<SizeGroup, std::int64_t>>;
-
-std::string place_name(const std::pair<std::size_t, std::int64_t>& place, const ModelData& data) {
-  return "dimension " + std::to_string(place.second) + " of `" + data.inputs[place.first].name +
-         "`";
-}
-
-std::string places_text(const SizeGroup& group, const ModelData& data) {
-  std::vector<std::string> names;
-  for (const auto& place : group.places) names.push_back(place_name(place, data));
-  return join(names);
-}
 
 class Capture {
  public:
   Capture(const CallableModel& model, const CaptureOptions& options)
-      : model_(model), options_(options), walked_(walk_module(*model.module)), state_(walked_) {
+      : model_(model),
+        examples_(model.examples),
+        options_(options),
+        walked_(walk_module(*model.module)),
+        state_(walked_),
+        runner_(model, state_, result_.data.tensors) {
     result_.data.tree = walked_.tree;
     result_.data.tensors = walked_.tensors;
     result_.data.source = walked_.tree.modules.front().type;
@@ -41,12 +34,18 @@ class Capture {
   CapturedModel run() {
     describe_inputs();
     state_.set_training(false);
-    record_run(model_.examples);
+    runs_.push_back(runner_.record_example(examples_));
+    if (!options_.fixed_sizes) {
+      enlarge_ones();
+      runs_ = {runner_.record(examples_)};
+    }
+    add_run({}, other_data(examples_, acceptance()));
     if (!options_.fixed_sizes) find_sizes();
     General general = make_general();
     const bool has_training = record_training(general);
     adopt_constants();
     result_.data.graph = std::move(general.graph);
+    check_ones();
     fill_dimensions();
     prove(result_.data, model_, proof_inputs(), state_, has_training);
     attribute_nodes(result_.data);
@@ -68,84 +67,109 @@ class Capture {
     }
   }
 
-  // Inputs of a run are copies: the model may write into them.
-  static Tensors copies(const Tensors& inputs) {
-    Tensors result;
-    for (const at::Tensor& input : inputs) result.push_back(input.detach().clone());
-    return result;
-  }
-
-  void record_run(const Tensors& inputs) {
-    state_.reset();
-    runs_.push_back(record(model_.forward, copies(inputs), result_.data.tensors));
-  }
-
-  bool accepts(const Tensors& inputs) {
-    state_.reset();
-    try {
-      model_.forward(copies(inputs));
-      return true;
-    } catch (const std::exception&) {
-      return false;
+  // A size of one hides what the model does with others, unless that is something else.
+  void enlarge_ones() {
+    const bool has_one = std::ranges::any_of(examples_, [](const at::Tensor& example) {
+      return std::ranges::count(example.sizes(), 1) > 0;
+    });
+    if (!has_one) return;
+    for (const SizeGroup& group : probe_sizes(examples_, acceptance())) {
+      if (group.size != 1) continue;
+      const Recording one = runner_.record(examples_);
+      const Tensors larger = resized(examples_, {{group, group.others.front()}});
+      if (!runner_.accepts(larger)) continue;
+      if (!parting_of_one_row(runner_.record(larger), one, result_.data.tensors))
+        examples_ = larger;
     }
+  }
+
+  std::function<bool(const Tensors&)> acceptance() {
+    return [this](const Tensors& inputs) { return runner_.accepts(inputs); };
   }
 
   // Runs on other sizes, for each dimension that the model lets vary, and all of them at once.
   void find_sizes() {
-    groups_ = probe_sizes(model_.examples, [&](const Tensors& inputs) { return accepts(inputs); });
+    groups_ = probe_sizes(examples_, acceptance());
     std::erase_if(groups_, [&](const SizeGroup& group) { return parts_alone(group); });
     for (const SizeGroup& group : groups_) {
       for (std::size_t i = 0; i < std::min<std::size_t>(group.others.size(), 2); ++i) {
-        add_run({{group, group.others[i]}}, /*other_data=*/i == 1);
+        add_run({{group, group.others[i]}}, examples_);
       }
+      for (const std::int64_t size : group.far) add_run({{group, size}}, examples_);
     }
-    Sizes all;
+    GroupSizes all;
     for (const SizeGroup& group : groups_) all.emplace_back(group, group.others.front());
-    if (all.size() > 1 && accepts(resized(model_.examples, all))) add_run(all, false);
+    if (all.size() > 1 && runner_.accepts(resized(examples_, all))) add_run(all, examples_);
   }
 
-  void add_run(const Sizes& sizes, bool other_data) {
-    Tensors inputs = resized(model_.examples, sizes);
-    if (other_data) {
-      Tensors negated = inputs;
-      for (at::Tensor& input : negated) {
-        if (input.is_floating_point()) input = input.neg();
-      }
-      if (accepts(negated)) inputs = negated;
-    }
-    record_run(inputs);
+  void add_run(const GroupSizes& sizes, const Tensors& inputs) {
+    runs_.push_back(runner_.record(resized(inputs, sizes)));
     run_sizes_.push_back(sizes);
   }
 
   // Control flow that follows a dimension fixes it; if it follows the batch, that is refused.
   bool parts_alone(const SizeGroup& group) {
-    std::vector<Recording> two{runs_.front()};
-    state_.reset();
-    const Tensors inputs = resized(model_.examples, {{group, group.others.front()}});
-    two.push_back(record(model_.forward, copies(inputs), result_.data.tensors));
-    const Alignment alignment = align(two[0], two[1], result_.data.tensors);
-    if (!alignment.parting) return false;
-    const std::string where = place_text(two[0].graph, alignment.parting->node);
-    if (group.is_batch) {
-      refuse(alignment.parting->node, alignment.parting->what,
-             "with another size of " + places_text(group, result_.data));
+    const Recording other = runner_.record(resized(examples_, {{group, group.others.front()}}));
+    const auto parting = align(runs_.front(), other, result_.data.tensors).parting;
+    if (!parting) return false;
+    if (group.is_batch || is_enlarged(group)) {
+      refuse(place_and(parting->node, parting->what),
+             "with another size of " + places_text(group, result_.data.inputs));
     }
-    note_fixed(group, where + ": " + alignment.parting->what);
+    note_fixed(group, place_and(parting->node, parting->what));
     return true;
   }
 
+  // A size of one may be a case of its own for the model, and is then not taken. No run had one: it
+  // hides what other sizes do.
+  void check_ones() {
+    for (SizeGroup& group : groups_) {
+      const Tensors inputs = resized(examples_, {{group, 1}});
+      if (group.size == 1 || !runner_.accepts(inputs)) continue;
+      std::string why;
+      const Recording other = runner_.record(inputs);
+      if (const auto parting = parting_of_one_row(runs_.front(), other, result_.data.tensors)) {
+        why = place_and(parting->node, parting->what);
+      } else {
+        try {
+          prove(result_.data, model_, inputs, state_, /*with_training=*/false);
+          continue;
+        } catch (const Error& error) {
+          why = error.what();
+        }
+      }
+      if (is_enlarged(group)) {
+        refuse(why, "with more than one in " + places_text(group, result_.data.inputs));
+      }
+      group.smallest = 2;
+      result_.notes.push_back(
+          places_text(group, result_.data.inputs) +
+          " must be 2 or more, because with 1 the model goes another way: " + why);
+    }
+  }
+
+  // Then the model's own example has one there, at which it cannot be fixed any more.
+  bool is_enlarged(const SizeGroup& group) const {
+    const auto& [input, dimension] = group.places.front();
+    return model_.examples[input].size(dimension) != group.size;
+  }
+
   void note_fixed(const SizeGroup& group, const std::string& why) {
-    result_.notes.push_back(places_text(group, result_.data) + " is fixed to " +
+    result_.notes.push_back(places_text(group, result_.data.inputs) + " is fixed to " +
                             std::to_string(group.size) +
                             ", because the model's way follows it: " + why);
   }
 
-  [[noreturn]] void refuse(std::size_t node, const std::string& what, const std::string& when) {
+  [[noreturn]] static void refuse(const std::string& what, const std::string& when) {
     throw Error({.stage = Stage::kModel,
-                 .message = "the model's forward goes another way " + when + ": " +
-                            place_text(runs_.front().graph, node) + ": " + what,
+                 .message = "the model's forward goes another way " + when + ": " + what,
                  .hint = "control flow that follows the data or the batch cannot be captured; keep "
                          "it outside the module, or fix the sizes (fixed_sizes)"});
+  }
+
+  // Of the example's run.
+  std::string place_and(std::size_t node, const std::string& what) const {
+    return place_text(runs_.front().graph, node) + ": " + what;
   }
 
   General make_general() {
@@ -153,20 +177,13 @@ class Capture {
       std::vector<SizeSymbol> symbols;
       for (const SizeGroup& group : groups_) {
         SizeSymbol symbol{group.places[0].first, group.places[0].second, {group.size}};
-        for (const Sizes& sizes : run_sizes_) symbol.values.push_back(size_in(sizes, group));
+        for (const GroupSizes& sizes : run_sizes_) symbol.values.push_back(size_in(sizes, group));
         symbols.push_back(std::move(symbol));
       }
       auto outcome = generalise(runs_, symbols, result_.data.tensors);
       if (auto* general = std::get_if<General>(&outcome)) return std::move(*general);
       drop_cause(std::get<NotGeneral>(outcome));
     }
-  }
-
-  static std::int64_t size_in(const Sizes& sizes, const SizeGroup& group) {
-    for (const auto& [other, size] : sizes) {
-      if (other.places == group.places) return size;
-    }
-    return group.size;
   }
 
   // Fixes the last dimension, not the batch, whose change brought the problem; else refuses.
@@ -177,8 +194,8 @@ class Capture {
           std::any_of(problem.runs.begin(), problem.runs.end(), [&](std::size_t run) {
             return run > 0 && size_in(run_sizes_[run - 1], group) != group.size;
           });
-      if (!is_cause || group.is_batch) continue;
-      note_fixed(group, place_text(runs_.front().graph, problem.node) + ": " + problem.what);
+      if (!is_cause || group.is_batch || is_enlarged(group)) continue;
+      note_fixed(group, place_and(problem.node, problem.what));
       groups_.erase(groups_.begin() + static_cast<std::ptrdiff_t>(g));
       for (std::size_t run = run_sizes_.size(); run-- > 0;) {
         if (size_in(run_sizes_[run], group) == group.size) continue;
@@ -187,18 +204,20 @@ class Capture {
       }
       return;
     }
-    refuse(problem.node, problem.what, "with other data or another batch size");
+    constexpr std::size_t kOtherData = 1;  // the run on it
+    const bool is_data = std::ranges::count(problem.runs, kOtherData) > 0;
+    refuse(place_and(problem.node, problem.what),
+           is_data ? "with other data" : "with another batch size");
   }
 
   // What training does beside evaluation. A model that cannot run in training here (BatchNorm on
   // one row) is captured for evaluation, with flags that follow the mode.
   bool record_training(General& general) {
     state_.set_training(true);
-    state_.reset();
     std::optional<Recording> training;
     std::string why;
     try {
-      training = record(model_.forward, copies(model_.examples), result_.data.tensors);
+      training = runner_.record(examples_);
     } catch (const Error&) {
       throw;
     } catch (const std::exception& failure) {
@@ -213,7 +232,7 @@ class Capture {
       return false;
     }
     const auto parting = add_training(general, runs_.front(), *training, result_.data.tensors);
-    if (parting) refuse(parting->node, parting->what, "in training than in evaluation");
+    if (parting) refuse(place_and(parting->node, parting->what), "in training than in evaluation");
     return true;
   }
 
@@ -235,31 +254,33 @@ class Capture {
       for (const auto& [input, dimension] : groups_[g].places) {
         DimensionSpec& spec =
             result_.data.inputs[input].dimensions[static_cast<std::size_t>(dimension)];
-        spec = {-1, "s" + std::to_string(g), 1, -1, nullptr};
+        spec = {-1, "s" + std::to_string(g), groups_[g].smallest, -1, nullptr};
       }
     }
   }
 
   // Sizes that no run had, where the model takes such.
   Tensors proof_inputs() {
-    Sizes sizes;
+    GroupSizes sizes;
     for (const SizeGroup& group : groups_) sizes.emplace_back(group, group.others.back());
-    Tensors inputs = resized(model_.examples, sizes);
-    if (accepts(inputs)) return inputs;
+    Tensors inputs = resized(examples_, sizes);
+    if (runner_.accepts(inputs)) return inputs;
     if (!groups_.empty() && groups_.front().is_batch) {
-      return resized(model_.examples, {{groups_.front(), groups_.front().others.back()}});
+      return resized(examples_, {{groups_.front(), groups_.front().others.back()}});
     }
-    return model_.examples;
+    return examples_;
   }
 
   const CallableModel& model_;
+  Tensors examples_;  // the model's, or more rows of it
   CaptureOptions options_;
   WalkedModule walked_;
   ModuleState state_;
   CapturedModel result_;
+  ModelRunner runner_;
   std::vector<SizeGroup> groups_;
-  std::vector<Recording> runs_;   // the example's first
-  std::vector<Sizes> run_sizes_;  // of the others
+  std::vector<Recording> runs_;        // the example's first
+  std::vector<GroupSizes> run_sizes_;  // of the others
 };
 
 }  // namespace

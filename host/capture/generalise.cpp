@@ -17,12 +17,14 @@ std::vector<std::int64_t> integers_at(const std::vector<Recording>& runs,
   return values;
 }
 
-std::vector<std::size_t> runs_that_differ(const std::vector<std::int64_t>& values) {
-  std::vector<std::size_t> runs;
-  for (std::size_t i = 1; i < values.size(); ++i) {
-    if (values[i] != values[0]) runs.push_back(i);
+std::vector<std::size_t> runs_that_differ(const std::vector<Recording>& runs,
+                                          const ConstantPlace& place) {
+  const c10::IValue first = constant_at(runs.front().graph, place);
+  std::vector<std::size_t> others;
+  for (std::size_t i = 1; i < runs.size(); ++i) {
+    if (constant_at(runs[i].graph, place) != first) others.push_back(i);
   }
-  return runs;
+  return others;
 }
 
 // An argument that takes an integer of the graph instead of the constant.
@@ -94,10 +96,9 @@ std::variant<General, NotGeneral> generalise(const std::vector<Recording>& runs,
     NamedArgument& argument = nodes[place.node].arguments[place.argument];
     const c10::IValue constant = constant_at(base.graph, place);
     if (!constant.isInt()) {
-      return NotGeneral{
-          place.node,
-          "argument `" + argument.name + "`, which is no whole number, follows a size",
-          {}};
+      return NotGeneral{place.node,
+                        "argument `" + argument.name + "`, which is no whole number, differs",
+                        runs_that_differ(runs, place)};
     }
     const std::vector<std::int64_t> values = integers_at(runs, place);
     const auto number = expressions.find(values, place.node);
@@ -105,7 +106,7 @@ std::variant<General, NotGeneral> generalise(const std::vector<Recording>& runs,
       return NotGeneral{place.node,
                         "argument `" + argument.name + "` was " + values_text(values) +
                             ", which is no function of the sizes that Tenon finds",
-                        runs_that_differ(values)};
+                        runs_that_differ(runs, place)};
     }
     replace_constant(argument.value, place.item, *number);
   }
@@ -126,6 +127,19 @@ std::optional<Parting> add_training(General& general, const Recording& evaluatio
                                     const std::vector<ModelTensor>& tensors) {
   const Alignment alignment = align(evaluation, training, tensors);
   if (alignment.parting) return alignment.parting;
+  for (const auto& [place, value] : alignment.meant) {
+    const bool is_output = place.node == evaluation.graph.nodes.size();
+    Argument& argument =
+        is_output
+            ? general.graph.outputs[place.argument]
+            : general.graph.nodes[general.positions[place.node]].arguments[place.argument].value;
+    if (place.item < 0) {
+      argument = {value};
+    } else {
+      std::get<Argument::List>(argument.value).items[static_cast<std::size_t>(place.item)] = {
+          value};
+    }
+  }
   std::map<std::size_t, bool> follows;  // by node of the evaluation run
   for (const ConstantPlace& place : alignment.differing) {
     const Node& node = evaluation.graph.nodes[place.node];

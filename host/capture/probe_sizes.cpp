@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "base/suggest.h"
+
 namespace tenon {
 namespace {
 
@@ -17,7 +19,7 @@ std::vector<SizeGroup> candidates(const std::vector<at::Tensor>& inputs) {
         return;
       }
     }
-    groups.push_back({{{input, dimension}}, size, {}, false});
+    groups.push_back({{{input, dimension}}, size, {}, {}, 1, false});
   };
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].dim() > 0) join(i, 0, 0);
@@ -47,10 +49,46 @@ std::vector<std::int64_t> accepted_sizes(
   return sizes;
 }
 
+std::int64_t numbers_in(const std::vector<at::Tensor>& inputs) {
+  std::int64_t numbers = 0;
+  for (const at::Tensor& input : inputs) numbers += input.numel();
+  return numbers;
+}
+
+// Two, and the largest that costs little.
+std::vector<std::int64_t> far_sizes(
+    const std::vector<at::Tensor>& inputs, const SizeGroup& group,
+    const std::function<bool(const std::vector<at::Tensor>&)>& accepts) {
+  constexpr std::int64_t kMostNumbers = std::int64_t{1} << 17;  // in all inputs
+  std::vector<std::int64_t> sizes;
+  if (group.size > 2 && accepts(resized(inputs, {{group, 2}}))) sizes.push_back(2);
+  for (const std::int64_t size : {131, 67, 33}) {
+    if (size <= 4 * group.size || numbers_in(inputs) / group.size * size > kMostNumbers) continue;
+    if (!accepts(resized(inputs, {{group, size}}))) continue;
+    sizes.push_back(size);
+    break;
+  }
+  return sizes;
+}
+
 }  // namespace
 
-std::vector<at::Tensor> resized(const std::vector<at::Tensor>& inputs,
-                                const std::vector<std::pair<SizeGroup, std::int64_t>>& sizes) {
+std::string places_text(const SizeGroup& group, const std::vector<InputSpec>& inputs) {
+  std::vector<std::string> names;
+  for (const auto& [input, dimension] : group.places) {
+    names.push_back("dimension " + std::to_string(dimension) + " of `" + inputs[input].name + "`");
+  }
+  return join(names);
+}
+
+std::int64_t size_in(const GroupSizes& sizes, const SizeGroup& group) {
+  for (const auto& [other, size] : sizes) {
+    if (other.places == group.places) return size;
+  }
+  return group.size;
+}
+
+std::vector<at::Tensor> resized(const std::vector<at::Tensor>& inputs, const GroupSizes& sizes) {
   std::vector<at::Tensor> result = inputs;
   for (const auto& [group, size] : sizes) {
     const at::Tensor rows = at::arange(size, at::kLong).remainder(group.size);
@@ -67,17 +105,34 @@ std::vector<SizeGroup> probe_sizes(
   std::vector<SizeGroup> groups;
   const auto take = [&](SizeGroup group) {
     group.others = accepted_sizes(inputs, group, accepts);
-    if (!group.others.empty()) groups.push_back(group);
+    if (!group.others.empty()) {
+      group.far = far_sizes(inputs, group, accepts);
+      groups.push_back(group);
+    }
     return !group.others.empty();
   };
   for (const SizeGroup& group : candidates(inputs)) {
     if (take(group) || group.places.size() == 1) continue;
     for (const auto& place : group.places) {
       const bool is_batch = group.is_batch && place == group.places.front();
-      take({{place}, group.size, {}, is_batch});
+      take({{place}, group.size, {}, {}, 1, is_batch});
     }
   }
   return groups;
+}
+
+std::vector<at::Tensor> other_data(
+    const std::vector<at::Tensor>& inputs,
+    const std::function<bool(const std::vector<at::Tensor>&)>& accepts) {
+  for (const bool flips : {true, false}) {
+    std::vector<at::Tensor> turned;
+    for (const at::Tensor& input : inputs) {
+      const at::Tensor other = input.is_floating_point() ? input.neg() : input;
+      turned.push_back(flips && other.dim() > 0 ? other.flip(0) : other);
+    }
+    if (accepts(turned)) return turned;
+  }
+  return inputs;
 }
 
 }  // namespace tenon

@@ -19,6 +19,9 @@ struct Recording {
   // By value, as far as it is known: its sizes when it was made, and a number's own value.
   std::vector<std::vector<std::int64_t>> sizes;
   std::vector<std::optional<c10::IValue>> numbers;
+  // By value: the operator gave this tensor of its arguments itself (dropout in evaluation does),
+  // so that whoever reads it later may mean either; kNoValue for all others.
+  std::vector<ValueId> given_back;
   // Tensors that no operator made: Value::tensor counts on from the model's own.
   struct Constant {
     at::Tensor tensor;

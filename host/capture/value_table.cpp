@@ -33,6 +33,8 @@ ValueTable::ValueTable(Recording& recording, const std::vector<ModelTensor>& ten
 }
 
 ValueId ValueTable::add(Value value, const at::Tensor& tensor) {
+  const auto object = by_object_.find(tensor.unsafeGetTensorImpl());
+  recording_.given_back.push_back(object == by_object_.end() ? kNoValue : object->second);
   const auto id = static_cast<ValueId>(recording_.graph.values.size());
   recording_.graph.values.push_back(std::move(value));
   recording_.sizes.push_back(tensor.sizes().vec());
@@ -57,6 +59,7 @@ ValueId ValueTable::add_number(c10::IValue number) {
   recording_.graph.values.push_back({"n" + std::to_string(id), ValueKind::kIntermediate, -1, true});
   recording_.sizes.emplace_back();
   recording_.numbers.emplace_back(std::move(number));
+  recording_.given_back.push_back(kNoValue);
   requires_grad_.push_back(false);
   has_custom_history_.push_back(false);
   return id;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <set>
@@ -33,7 +34,16 @@ struct Regex {
   std::string pattern;
   bool operator==(const Regex&) const = default;
 };
-using ModuleRule = std::variant<std::monostate, Regex, std::vector<std::string>>;
+class ModuleRule : public std::variant<std::monostate, Regex, std::vector<std::string>> {
+ public:
+  ModuleRule() = default;
+  ModuleRule(Regex rule) : variant(std::move(rule)) {}                       // NOLINT
+  ModuleRule(std::vector<std::string> names) : variant(std::move(names)) {}  // NOLINT
+  ModuleRule(std::initializer_list<std::string> names) : variant(std::vector(names)) {}
+  // As in PEFT, one string is an expression, and "all-linear" a word.
+  ModuleRule(const char* pattern) : variant(Regex{pattern}) {}             // NOLINT
+  ModuleRule(std::string pattern) : variant(Regex{std::move(pattern)}) {}  // NOLINT
+};
 
 // Rows of an embedding that are trained as they are (PEFT: trainable_token_indices).
 struct TokenRows {
@@ -48,12 +58,12 @@ struct AdapterConfig {
   std::string method = "lora";  // "" while only peft_type is known
   std::string peft_type = {};   // PEFT's name of the method; "" until the method is known
 
-  ModuleRule target_modules;
-  ModuleRule exclude_modules;
-  std::vector<std::string> target_parameters;  // full names or dotted suffixes of parameters
-  std::vector<std::string> modules_to_save;
-  std::vector<std::int64_t> layers_to_transform;
-  std::vector<std::string> layers_pattern;
+  ModuleRule target_modules = {};
+  ModuleRule exclude_modules = {};
+  std::vector<std::string> target_parameters = {};  // full names or dotted suffixes of parameters
+  std::vector<std::string> modules_to_save = {};
+  std::vector<std::int64_t> layers_to_transform = {};
+  std::vector<std::string> layers_pattern = {};
 
   std::int64_t r = 8;
   double lora_alpha = 8;
@@ -61,32 +71,32 @@ struct AdapterConfig {
   bool use_rslora = false;
   bool use_dora = false;
   bool lora_bias = false;
-  bool fan_in_fan_out = false;                // on disk only: what PEFT says of its Conv1D
-  std::string init_lora_weights = "default";  // see lora_init.h
-  std::string bias = "none";                  // "all", "lora_only": biases of the base to train
-  std::vector<TokenRows> trainable_tokens;    // trainable_token_indices
+  bool fan_in_fan_out = false;                   // on disk only: what PEFT says of its Conv1D
+  std::string init_lora_weights = "default";     // see lora_init.h
+  std::string bias = "none";                     // "all", "lora_only": biases of the base to train
+  std::vector<TokenRows> trainable_tokens = {};  // trainable_token_indices
   bool ensure_weight_tying = false;
   bool autocast_adapter_dtype = true;  // adapters of a half-precision base are kept in float32
   // Regular expressions on module paths; the first that matches wins, in the order of the file.
-  std::vector<std::pair<std::string, std::int64_t>> rank_pattern;
-  std::vector<std::pair<std::string, double>> alpha_pattern;
+  std::vector<std::pair<std::string, std::int64_t>> rank_pattern = {};
+  std::vector<std::pair<std::string, double>> alpha_pattern = {};
 
-  OptionTable method_keys;                     // what a plugin's method declares, by key
-  bool writes_exclude = false;                 // PEFT's config of that method has exclude_modules
-  OptionTable options;                         // a layer type's own
-  std::map<std::string, Place> key_places;     // where a config has each of method_keys
-  std::map<std::string, Place> option_places;  // and each of options
+  OptionTable method_keys = {};                  // what a plugin's method declares, by key
+  bool writes_exclude = false;                   // PEFT's config of that method has exclude_modules
+  OptionTable options = {};                      // a layer type's own
+  std::map<std::string, Place> key_places = {};  // where a config has each of method_keys
+  std::map<std::string, Place> option_places = {};  // and each of options
   bool allow_unmatched = false;  // a list entry that matches nothing is then only a warning
   // Keys read from a saved adapter: what they name need not all be there, since the tensors tell
   // what was adapted. PEFT lists both "classifier" and "score" for sequence classification.
-  std::set<std::string> lenient_keys;
+  std::set<std::string> lenient_keys = {};
   bool skip_unsupported = false;  // layers that no plugin supports are left out and listed
-  std::optional<std::filesystem::path> init_from;  // an adapter folder to start from
+  std::optional<std::filesystem::path> init_from = {};  // an adapter folder to start from
   bool active = true;     // of several: whether it runs, summed with the others
   bool trainable = true;  // of several: whether it is trained
 
-  std::set<std::string> given;  // keys that the file had, to tell a default from a wish
-  std::string location;         // "mlp.toml:12:1" or the json file, for messages
+  std::set<std::string> given = {};  // keys that the file had, to tell a default from a wish
+  std::string location = {};         // "mlp.toml:12:1" or the json file, for messages
 };
 
 }  // namespace tenon

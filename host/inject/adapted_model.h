@@ -96,6 +96,9 @@ class AdaptedModel {
   void unmerge();
   const std::vector<std::string>& merged() const { return merged_; }
   std::vector<MergedTensor> merged_tensors() const;
+  // Of these, which one operator or more reads as it was: "`embedding.weight`, which aten::t reads
+  // too".
+  std::vector<std::string> merged_but_shared() const;
 
   std::vector<const AdaptedLayer*> layers() const;  // in model order
 

@@ -10,16 +10,20 @@ bool owns(const ModelTensor& tensor, const std::string& name) {
   return tensor.name == name || std::ranges::count(tensor.aliases, name) > 0;
 }
 
+bool reads(const Graph& graph, std::int32_t node, std::int32_t tensor) {
+  bool reads = false;
+  for_each_read(graph.nodes[static_cast<std::size_t>(node)], [&](ValueId id) {
+    reads = reads || graph.values[static_cast<std::size_t>(id)].tensor == tensor;
+  });
+  return reads;
+}
+
 std::vector<std::int32_t> readers_of(const Graph& graph, const std::vector<Region>& regions,
                                      std::int32_t tensor) {
   std::vector<std::int32_t> readers;
   for (const Region& region : regions) {
     for (const std::int32_t number : region.nodes) {
-      bool reads = false;
-      for_each_read(graph.nodes[static_cast<std::size_t>(number)], [&](ValueId id) {
-        reads = reads || graph.values[static_cast<std::size_t>(id)].tensor == tensor;
-      });
-      if (reads) readers.push_back(number);
+      if (reads(graph, number, tensor)) readers.push_back(number);
     }
   }
   return readers;
@@ -53,6 +57,22 @@ std::vector<MergedTensor> AdaptedModel::merged_tensors() const {
     }
   }
   return tensors;
+}
+
+std::vector<std::string> AdaptedModel::merged_but_shared() const {
+  std::vector<std::string> shared;
+  for (const MergedTensor& merged : merged_tensors()) {
+    if (merged.readers.empty()) continue;
+    for (std::size_t i = 0; i < model_.graph.nodes.size(); ++i) {
+      const auto number = static_cast<std::int32_t>(i);
+      if (std::ranges::count(merged.readers, number) > 0) continue;
+      if (!reads(model_.graph, number, merged.tensor)) continue;
+      shared.push_back("`" + merged.name + "`, which " + model_.graph.nodes[i].target +
+                       " reads too");
+      break;
+    }
+  }
+  return shared;
 }
 
 }  // namespace tenon

@@ -2,6 +2,7 @@
 #include <tenon/adapt.h>
 
 #include "adapter/adapter_stages.h"
+#include "base/suggest.h"
 #include "capture/captured_model.h"
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
@@ -114,6 +115,14 @@ void AdaptedModule::merge_into_model() {
   if (!state_->originals.empty()) return;
   AdaptedModel& model = state_->model;
   model.merge(model.active());
+  if (const std::vector<std::string> shared = model.merged_but_shared(); !shared.empty()) {
+    model.unmerge();
+    throw Error({.stage = Stage::kInjection,
+                 .message = "merging into the model would change what more than the adapted layer "
+                            "reads: " +
+                            join(shared),
+                 .hint = "leave the adapter unmerged, or give the other use a weight of its own"});
+  }
   std::vector<std::pair<const ModelTensor*, at::Tensor>> changes;
   for (const MergedTensor& merged : model.merged_tensors()) {
     changes.emplace_back(&model.base_tensors()[static_cast<std::size_t>(merged.tensor)],

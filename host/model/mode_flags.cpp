@@ -51,6 +51,10 @@ std::optional<Operand::Kind> mode_flag(const Node& node, const std::string& argu
       return Operand::Kind::kBatchNormTraining;
     }
   }
+  if (argument == "use_input_stats" && node.target == "aten::instance_norm" &&
+      has_statistics(node)) {
+    return Operand::Kind::kBatchNormTraining;
+  }
   if (argument == "dropout_p" && node.target == "aten::scaled_dot_product_attention") {
     return Operand::Kind::kDropoutProbability;
   }

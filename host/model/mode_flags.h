@@ -10,9 +10,9 @@
 // Train and eval from one export: which arguments of the graph follow the mode of the run.
 namespace tenon {
 
-// The flag of dropout, batch_norm and the recurrent operators; the probability of attention's
-// dropout. nullopt for every other argument. Normalisation by the input's own statistics
-// (instance_norm) has no such flag.
+// The flag of dropout, batch_norm, instance_norm and the recurrent operators; the probability of
+// attention's dropout. nullopt for every other argument. A norm that keeps no statistics has no
+// such flag: it goes by its input's own in both modes.
 std::optional<Operand::Kind> mode_flag(const Node& node, const std::string& argument);
 
 // BatchNorm's `num_batches_tracked += 1`, which a train() export carries as a node of its own.

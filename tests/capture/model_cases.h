@@ -8,6 +8,7 @@
 #include "capture/larger_models.h"
 #include "capture/mlp_model.h"
 #include "capture/models.h"
+#include "capture/unusual_models.h"
 
 // The models of models.h and mlp_model.h with example inputs, for tests that go through all.
 namespace tenon {
@@ -19,6 +20,7 @@ struct ModelCase {
   std::vector<std::string> adaptable = {};    // by LoRA
   std::vector<std::string> unadaptable = {};  // run too, but no plugin takes their type
   std::string note = {};                      // that the capture gives
+  std::string merge_refusal = {};             // why the adapted layers cannot be merged
 };
 
 inline void PrintTo(const ModelCase& model, std::ostream* out) { *out << model.name; }
@@ -45,7 +47,9 @@ inline std::vector<ModelCase> model_cases() {
        with<ConvNetImpl>({at::randn({2, 3, 8, 8})}),
        0,
        {"conv", "depthwise", "head"},
-       {"norm"}},
+       {"norm"},
+       {},
+       "lora_A sees all input channels, a kernel of 8 groups only those of its group"},
       {"conv1d_net", with<Conv1dNetImpl>({at::randn({2, 4, 9})}), 0, {"down", "up"}, {"norm"}},
       {"conv3d_net",
        with<Conv3dNetImpl>({at::randn({2, 2, 4, 4, 4})}),
@@ -57,14 +61,11 @@ inline std::vector<ModelCase> model_cases() {
       {"gru_net", with<GruNetImpl>({at::randn({3, 4, 3})}), 0, {"gru", "head"}},
       {"rnn_net", with<RnnNetImpl>({at::randn({3, 4, 3})}), 0, {"rnn"}},
       {"cells", with<CellsImpl>({at::randn({3, 3})}), 0, {"rnn", "gru", "lstm"}},
-      {"self_attention",
-       with<SelfAttentionImpl>({at::randn({5, 3, 8})}),
-       1,
-       {"attention", "attention.out_proj"}},
+      {"self_attention", with<SelfAttentionImpl>({at::randn({5, 3, 8})}), 1, {"attention"}},
       {"cross_attention",
        with<CrossAttentionImpl>({at::randn({4, 3, 8}), at::randn({6, 3, 8})}),
        1,
-       {"attention", "attention.out_proj"},
+       {"attention"},
        {"norm"}},
       {"transformer_net",
        with<TransformerNetImpl>({at::randn({5, 3, 8})}),
@@ -82,7 +83,13 @@ inline std::vector<ModelCase> model_cases() {
        {"blocks.0.fc", "blocks.2.fc", "head"},
        {"blocks.2.norm"}},
       {"shared_layer", with<SharedLayerImpl>({at::randn({3, 4})}), 0, {"fc"}},
-      {"tied", with<TiedImpl>({ids(7, {3, 4})}), 0, {"embedding"}},
+      {"tied",
+       with<TiedImpl>({ids(7, {3, 4})}),
+       0,
+       {"embedding"},
+       {},
+       {},
+       "`embedding.weight`, which aten::"},
       {"many_ways",
        with<ManyWaysImpl>({at::randn({3, 3}), at::randn({3, 4})}),
        0,
@@ -93,7 +100,9 @@ inline std::vector<ModelCase> model_cases() {
        with<GptImpl>({ids(13, {2, 5})}),
        0,
        {"tokens", "positions", "blocks.0.qkv", "blocks.1.out", "blocks.1.mlp.0", "blocks.0.mlp.2"},
-       {"blocks.0.norm1"}},
+       {"blocks.0.norm1"},
+       {},
+       "`tokens.weight`, which aten::t reads too"},
       {"res_net",
        with<ResNetImpl>({at::randn({2, 3, 8, 8})}),
        0,
@@ -131,6 +140,42 @@ inline std::vector<ModelCase> model_cases() {
       {"moving_mean", with<MovingMeanImpl>({at::randn({3, 3})}), 0, {"frozen", "fc"}},
       {"masked", with<MaskedImpl>({at::randn({3, 3})}), 0, {"fc", "last"}},
       {"double", with<DoubleImpl>({at::randn({3, 4})}), 0, {"fc"}, {"norm"}},
+      {"padded_u_net",
+       with<PaddedUNetImpl>({at::randn({2, 2, 6, 6})}),
+       0,
+       {"down", "up", "exact", "leave"}},
+      {"norms", with<NormsImpl>({at::randn({2, 2, 6, 6})}), 0, {"conv", "fc"}, {"group", "leaky"}},
+      {"weighted_bag",
+       with<WeightedBagImpl>({ids(9, {3, 4}), at::randn({3, 4})}),
+       0,
+       {"bag", "head"}},
+      {"padded_attention",
+       with<PaddedAttentionImpl>({at::randn({3, 4, 8}), at::randn({3, 5, 6}), at::randn({3, 5})}),
+       0,
+       {},
+       {"attention"}},
+      {"rotary", with<RotaryImpl>({at::randn({2, 5, 8})}), 0, {"query", "key", "value", "out"}},
+      {"tied_head", with<TiedHeadImpl>({ids(7, {3, 4})}), 0, {"fc"}},
+      {"stateful_lstm",
+       with<StatefulLstmImpl>({at::randn({3, 4, 3}), at::randn({3, 2}), at::randn({3, 5})}),
+       0,
+       {"lstm"}},
+      {"patches",
+       with<PatchesImpl>({at::randn({2, 3, 8, 8})}),
+       0,
+       {"embed", "mix", "head"},
+       {},
+       {},
+       "a kernel of 2 groups only those of its group"},
+      {"dropouts", with<DropoutsImpl>({at::randn({3, 2, 5, 5})}), 0, {"conv", "fc"}},
+      {"signals", with<SignalsImpl>({at::randn({3, 6})}), 0, {"fc", "last"}},
+      {"halved", with<HalvedImpl>({at::randn({3, 8})}), 0, {"fc", "last"}},
+      {"arithmetic",
+       with<ArithmeticImpl>({at::randn({4, 5, 4})}),
+       0,
+       {"fc"},
+       {},
+       "dimension 1 of `input` is fixed to 5"},
   };
 }
 

@@ -79,7 +79,7 @@ struct RnnNetImpl : nn::Module {
 
 struct CellsImpl : nn::Module {
   Tensor forward(const Tensor& x) {
-    Tensor h = rnn(x);
+    Tensor h = rnn(x, at::ones({x.size(0), 4}));
     h = gru(x, h);
     auto [hidden, cell] = lstm(x, std::make_tuple(h, at::zeros({x.size(0), 4})));
     return at::cat({hidden, cell}, 1);

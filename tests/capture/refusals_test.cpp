@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/nn/modules/activation.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/modules/rnn.h>
@@ -124,6 +125,77 @@ TEST(CaptureModel, LoopOverTheSequenceFixesItsLengthAndSaysSo) {
   EXPECT_THAT(captured.notes, ElementsAre(HasSubstr("dimension 1 of `input` is fixed to 4")));
   EXPECT_THROW(check_inputs(captured.data.inputs, {at::randn({2, 5, 3})}), Error);
   EXPECT_NO_THROW(check_inputs(captured.data.inputs, {at::randn({7, 4, 3})}));
+}
+
+TEST(CaptureModel, ThresholdFarAboveTheExampleIsSeen) {
+  const auto model = std::make_shared<Small>();
+  const auto forward = [&](const std::vector<Tensor>& x) -> std::vector<Tensor> {
+    const Tensor y = model->fc(x[0]);
+    return {x[0].size(0) > 64 ? at::relu(y) : y};
+  };
+  EXPECT_THAT(refusal(forward, model), AllOf(HasSubstr("with another batch size"),
+                                             HasSubstr("this run ends, the other has aten::relu")));
+}
+
+TEST(CaptureModel, BranchOnDataReadThroughAPointerIsSeen) {
+  const auto model = std::make_shared<Small>();
+  const auto forward = [&](const std::vector<Tensor>& x) -> std::vector<Tensor> {
+    const Tensor y = model->fc(x[0]);
+    return {*x[0].const_data_ptr<float>() > 0 ? at::relu(y) : y};
+  };
+  EXPECT_THAT(refusal(forward, model, {at::ones({3, 4})}),
+              AllOf(HasSubstr("with other data"), HasSubstr("aten::relu")));
+}
+
+TEST(CaptureModel, NumberOfItsOwnForOneRowIsNotTakenAndSaid) {
+  const auto model = std::make_shared<Small>();
+  const TensorFunction forward = [&](const std::vector<Tensor>& x) -> std::vector<Tensor> {
+    return {model->fc(x[0]) * (x[0].size(0) == 1 ? 2.0 : 3.0)};
+  };
+  const CapturedModel captured = capture_model({model, forward, {at::randn({3, 4})}});
+  EXPECT_THAT(captured.notes,
+              ElementsAre(AllOf(HasSubstr("dimension 0 of `input` must be 2 or more"),
+                                HasSubstr("output 0 differs"))));
+  EXPECT_THROW(check_inputs(captured.data.inputs, {at::randn({1, 4})}), Error);
+  EXPECT_NO_THROW(check_inputs(captured.data.inputs, {at::randn({2, 4})}));
+}
+
+TEST(CaptureModel, ExampleOfOneRowThatGoesItsOwnWayIsRefused) {
+  const auto model = std::make_shared<Small>();
+  const auto forward = [&](const std::vector<Tensor>& x) -> std::vector<Tensor> {
+    const Tensor y = model->fc(x[0]);
+    return {x[0].size(0) == 1 ? at::relu(y) : y};
+  };
+  EXPECT_THAT(refusal(forward, model, {at::randn({1, 4})}),
+              HasSubstr("with another size of dimension 0 of `input`"));
+}
+
+TEST(CaptureModel, AttentionOfOneSequenceAsExampleTakesSeveral) {
+  struct Attention : nn::Module {
+    Tensor forward(const Tensor& x) { return std::get<0>(attention(x, x, x)); }
+    nn::MultiheadAttention attention = register_module("attention", nn::MultiheadAttention(8, 2));
+  };
+  const auto model = std::make_shared<Attention>();
+  model->eval();
+  const CapturedModel captured = capture_model(callable_model(model, {at::randn({4, 1, 8})}));
+  EXPECT_THAT(captured.notes, ElementsAre());
+  const Program program(captured.data.graph, captured.data.tensors);
+  for (const std::int64_t rows : {1, 2, 5}) {
+    const Tensor x = at::randn({3, rows, 8});
+    check_inputs(captured.data.inputs, {x});
+    EXPECT_TRUE(at::equal(program.run({x}, {})[0].toTensor(), model->forward(x))) << rows;
+  }
+}
+
+TEST(CaptureModel, ForwardThatFailsOnTheExampleIsToldWithItsReason) {
+  const auto model = std::make_shared<Small>();
+  const auto forward = [&](const std::vector<Tensor>& x) -> std::vector<Tensor> {
+    return {model->fc(x[0])};
+  };
+  EXPECT_THAT(refusal(forward, model, {at::randn({3, 5})}),
+              AllOf(HasSubstr("the model's own forward fails on the example inputs: "),
+                    HasSubstr("mat1 and mat2 shapes cannot be multiplied"),
+                    HasSubstr("give examples that the model itself takes")));
 }
 
 TEST(CaptureModel, BranchThatWasTheSameInAllRunsIsCheckedInEachForward) {

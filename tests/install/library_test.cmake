@@ -12,7 +12,8 @@ run("${BUILD}" ${CMAKE_COMMAND} --install "${BUILD}" --prefix "${PREFIX}")
 
 # The installed tree alone, found by find_package(tenon); its header is the first that is included.
 run("${PREFIX}/elsewhere" ${CMAKE_COMMAND} -S "${EXAMPLE}" -B build
-  -D "CMAKE_PREFIX_PATH=${PREFIX}" -D "CMAKE_CXX_COMPILER=${COMPILER}" -D CMAKE_BUILD_TYPE=Debug)
+  -D "CMAKE_PREFIX_PATH=${PREFIX}" -D "CMAKE_CXX_COMPILER=${COMPILER}" -D CMAKE_BUILD_TYPE=Debug
+  -D "CMAKE_CXX_FLAGS=-Wall -Wextra -Werror")
 run("${PREFIX}/elsewhere" ${CMAKE_COMMAND} --build build)
 run("${PREFIX}/elsewhere" "${PREFIX}/elsewhere/build/example")
 foreach(text "trainable params: 5,362 || all params: 50,164 || trainable%: 10.6889"
@@ -24,6 +25,32 @@ foreach(text "trainable params: 5,362 || all params: 50,164 || trainable%: 10.68
 endforeach()
 if(NOT EXISTS "${PREFIX}/elsewhere/adapter/adapter_model.safetensors")
   message(FATAL_ERROR "the example saved no adapter")
+endif()
+
+# A model plugin as `plugin new` writes it, from the first command of its README to an adapter that is
+# loaded again.
+set(tenon "${PREFIX}/bin/tenon")
+set(project "${PREFIX}/elsewhere/model")
+run("${PREFIX}/elsewhere" ${tenon} plugin new model --model acme.net)
+run("${project}" ${CMAKE_COMMAND} -S . -B build -D "CMAKE_PREFIX_PATH=${PREFIX}"
+  -D "CMAKE_CXX_COMPILER=${COMPILER}" -D "CMAKE_CXX_FLAGS=-Wall -Wextra -Werror")
+run("${project}" ${CMAKE_COMMAND} --build build)
+run("${project}" ${tenon} plugins --plugin-dir build)
+if(NOT output MATCHES "acme\\.net")
+  message(FATAL_ERROR "`tenon plugins` does not list acme.net:\n${output}")
+endif()
+run("${project}" ${tenon} tree try.toml --plugin-dir build)
+foreach(layer first second last)
+  if(NOT output MATCHES "${layer} +torch\\.nn\\.Linear")
+    message(FATAL_ERROR "`tenon tree` does not list ${layer}:\n${output}")
+  endif()
+endforeach()
+run("${project}" ${tenon} plan try.toml --plugin-dir build)
+run("${project}" ${tenon} run try.toml --plugin-dir build)
+run("${project}" ${tenon} predict try.toml --plugin-dir build --adapter adapter
+  --inputs train.safetensors --outputs out.safetensors)
+if(NOT EXISTS "${project}/out.safetensors")
+  message(FATAL_ERROR "the model plugin's adapter was not loaded again")
 endif()
 
 # Nothing but Tenon's own names leaves the library.

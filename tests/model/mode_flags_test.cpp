@@ -23,5 +23,14 @@ TEST(ModeFlag, BatchNormWithoutStatisticsNormalisesByTheBatchInEveryMode) {
   EXPECT_EQ(mode_flag(batch_norm(false), "training"), std::nullopt);
 }
 
+TEST(ModeFlag, InstanceNormThatKeepsStatisticsFollowsTheModeOfTheRun) {
+  Node node = batch_norm(true);
+  node.target = "aten::instance_norm";
+  node.arguments.back().name = "use_input_stats";
+  EXPECT_EQ(mode_flag(node, "use_input_stats"), Operand::Kind::kBatchNormTraining);
+  node.arguments[1].value = {Argument::None{}};
+  EXPECT_EQ(mode_flag(node, "use_input_stats"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace tenon

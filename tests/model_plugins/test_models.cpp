@@ -48,4 +48,9 @@ TENON_MODEL_PLUGIN(
     {"test.bilinear_net", from_cases<"bilinear_net">},
     {"test.residual_net", from_cases<"residual_net">},
     {"test.shared_layer", from_cases<"shared_layer">}, {"test.tied", from_cases<"tied">},
-    {"test.many_ways", from_cases<"many_ways">}, {"test.own_types", from_cases<"own_types">})
+    {"test.many_ways", from_cases<"many_ways">}, {"test.own_types", from_cases<"own_types">},
+    {"test.gpt", from_cases<"gpt">}, {"test.res_net", from_cases<"res_net">},
+    {"test.u_net", from_cases<"u_net">}, {"test.siamese", from_cases<"siamese">},
+    {"test.experts", from_cases<"experts">}, {"test.squeeze", from_cases<"squeeze">},
+    {"test.seq2seq", from_cases<"seq2seq">}, {"test.translator", from_cases<"translator">},
+    {"test.rotary", from_cases<"rotary">}, {"test.patches", from_cases<"patches">})

@@ -23,7 +23,6 @@ def flat(output):
     return [tensor for part in output for tensor in flat(part)]
 
 
-
 class CaptureTest(support.ParityTest):
     def model(self, name, module):
         weights = self.workspace.write_tensors(module.state_dict())
@@ -44,6 +43,17 @@ class CaptureTest(support.ParityTest):
         tensors = load_file(outputs)
         return [tensors[f"output_{i}"] for i in range(len(tensors))]
 
+    def merged(self, model, adapter, inputs):
+        """All outputs of the model with the adapter merged into its weights."""
+        weights = self.workspace.new_path(".safetensors")
+        self.workspace.tenon_ok(
+            "merge",
+            self.workspace.write_config({"model": model}),
+            *("--plugin-dir", PLUGINS),
+            *("--adapter", adapter, "--output", weights),
+        )
+        return self.predict({**model, "weights": weights}, inputs)
+
     def assert_same_outputs(self, actual, module, inputs):
         with torch.no_grad():
             expected = flat(module(*inputs))
@@ -63,12 +73,16 @@ class CaptureTest(support.ParityTest):
     def test_adapter_of_peft_gives_pefts_output(self):
         torch.manual_seed(0)
         for name, case in CASES.items():
-            if not case.targets:
+            if not case.targets + case.parameters:
                 continue
             module = case.build().eval()
             model = self.model(name, module)
             config = LoraConfig(
-                r=8, lora_alpha=16, target_modules=list(case.targets), init_lora_weights=False
+                r=8,
+                lora_alpha=16,
+                target_modules=list(case.targets),
+                target_parameters=list(case.parameters) or None,
+                init_lora_weights=False,
             )
             peft = get_peft_model(module, config).eval()
             folder = self.workspace.new_path()
@@ -77,6 +91,8 @@ class CaptureTest(support.ParityTest):
             with self.subTest(model=name):
                 actual = self.predict(model, inputs, folder)
                 self.assert_same_outputs(actual, peft, inputs)
+                if case.merges:
+                    self.assert_same_outputs(self.merged(model, folder, inputs), peft, inputs)
 
     def test_training_gives_an_adapter_that_peft_loads(self):
         torch.manual_seed(0)

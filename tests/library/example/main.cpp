@@ -22,7 +22,7 @@ int main() try {
   const at::Tensor labels = (x.sum(1) > 10).to(at::kLong);
 
   tenon::AdapterConfig config;
-  config.target_modules = std::vector<std::string>{"first", "second"};
+  config.target_modules = {"first", "second"};
   config.modules_to_save = {"last"};
   auto adapted = tenon::adapt(model, {x}, config);
   std::cout << adapted.trainable_parameters() << "\n";
