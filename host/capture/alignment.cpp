@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <bit>
 #include <cstring>
 #include <unordered_map>
 
@@ -225,9 +226,8 @@ class Aligner {
     if (a.tagKind() != b.tagKind()) return false;
     if (a.isTensor()) return a.is(b);
     if (a.isDouble()) {
-      const double one = a.toDouble();
-      const double other = b.toDouble();
-      return std::memcmp(&one, &other, sizeof one) == 0;
+      return std::bit_cast<std::uint64_t>(a.toDouble()) ==
+             std::bit_cast<std::uint64_t>(b.toDouble());
     }
     if (a.isGenerator()) return a.toGenerator() == b.toGenerator();
     return a == b;

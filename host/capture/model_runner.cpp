@@ -9,6 +9,7 @@ namespace {
 
 std::vector<at::Tensor> copies(const std::vector<at::Tensor>& inputs) {
   std::vector<at::Tensor> result;
+  result.reserve(inputs.size());
   for (const at::Tensor& input : inputs) result.push_back(input.detach().clone());
   return result;
 }

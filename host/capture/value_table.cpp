@@ -20,7 +20,7 @@ bool same_view(const at::Tensor& one, const at::Tensor& other) {
 
 bool made_by_custom_function(const at::Tensor& tensor) {
   if (!tensor.requires_grad()) return false;
-  const auto made_by = tensor.grad_fn();
+  const auto& made_by = tensor.grad_fn();
   return made_by != nullptr && made_by->name().find("CppNode<") != std::string::npos;
 }
 

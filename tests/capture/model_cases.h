@@ -30,7 +30,7 @@ std::function<CallableModel()> with(std::vector<Tensor> examples) {
   return [examples] { return callable_model(std::make_shared<Model>(), examples); };
 }
 
-inline Tensor ids(std::int64_t count, std::vector<std::int64_t> shape) {
+inline Tensor ids(std::int64_t count, const std::vector<std::int64_t>& shape) {
   return at::randint(count, shape, at::kLong);
 }
 

@@ -218,6 +218,7 @@ Tensor output_of(const CallableModel& model, const TensorFunction& forward) {
   at::manual_seed(7);
   const std::vector<Tensor> buffers = model.module->buffers();
   std::vector<Tensor> before;
+  before.reserve(buffers.size());
   for (const Tensor& buffer : buffers) before.push_back(buffer.clone());
   std::vector<Tensor> parts;
   for (const Tensor& output : forward(model.examples)) {

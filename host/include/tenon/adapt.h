@@ -41,7 +41,7 @@ class Config {
 
 struct AdaptOptions {
   std::vector<std::filesystem::path> plugin_directories = {};  // before all other places
-  std::uint64_t seed = 0;                                 // starts the adapter's parameters
+  std::uint64_t seed = 0;                                      // starts the adapter's parameters
   bool fixed_sizes = false;  // of a C++ model: only for inputs of the example's sizes
 };
 

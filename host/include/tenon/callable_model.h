@@ -105,6 +105,7 @@ void visit_tensors(std::map<Key, T, Rest...>& output, const Visit& visit) {
 template <typename Key, typename T, typename... Rest, typename Visit>
 void visit_tensors(std::unordered_map<Key, T, Rest...>& output, const Visit& visit) {
   std::vector<Key> keys;
+  keys.reserve(output.size());
   for (const auto& [key, item] : output) keys.push_back(key);
   std::sort(keys.begin(), keys.end());
   for (const Key& key : keys) visit_tensors(output.at(key), visit);
