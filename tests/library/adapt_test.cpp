@@ -167,6 +167,7 @@ TEST(Adapt, CallersModeDoesNotMatter) {
 }
 
 TEST(Adapt, ExportedProgramIsTrainedMergedAndSavedLikeAModel) {
+  at::manual_seed(1);
   const testing::TempDir folder;
   const std::filesystem::path program = testing::test_data("mlp.pt2");
   AdapterConfig config;

@@ -38,6 +38,16 @@ ROWS = {
         {"target_parameters": ["lin0.weight"]},
     ),
     "on a convolution": ("conv2d", {"target_modules": ["conv"]}, {"target_modules": ["lin0"]}),
+    "both on a convolution": (
+        "conv3d",
+        {"target_modules": ["conv"], "r": 4},
+        {"target_modules": ["conv", "lin0"], "use_rslora": True},
+    ),
+    "both on a recurrent layer": (
+        "mlp_gru",
+        {"target_parameters": ["gru.weight_ih_l0", "gru.weight_hh_l0"]},
+        {"target_parameters": ["gru.weight_ih_l0", "gru.weight_hh_l0"]},
+    ),
     "on an embedding": (
         "emb_conv1d",
         {"target_modules": ["emb", "conv1d"]},
