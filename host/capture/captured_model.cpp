@@ -286,6 +286,11 @@ class Capture {
 }  // namespace
 
 CapturedModel capture_model(const CallableModel& model, const CaptureOptions& options) {
+  if (model.module == nullptr) {
+    throw Error({.stage = Stage::kModel,
+                 .message = "there is no model: the pointer to the module is null",
+                 .hint = "make it first (std::make_shared, or a module holder that is not empty)"});
+  }
   // Whatever the caller's own mode is.
   const c10::InferenceMode normal(false);
   return Capture(model, options).run();

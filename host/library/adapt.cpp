@@ -4,6 +4,7 @@
 #include "adapter/adapter_stages.h"
 #include "base/suggest.h"
 #include "capture/captured_model.h"
+#include "config/checked_config.h"
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
 #include "inject/parameter_count.h"
@@ -33,7 +34,7 @@ RunConfig read(const Config& config) {
     return read_run_config(*file, {}, {.model = false, .adapter = true, .training = false});
   }
   RunConfig run;
-  run.adapters = {std::get<AdapterConfig>(config.source())};
+  run.adapters = {checked_config(std::get<AdapterConfig>(config.source()))};
   return run;
 }
 

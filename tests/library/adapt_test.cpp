@@ -195,6 +195,38 @@ TEST(Adapt, ExportedProgramIsTrainedMergedAndSavedLikeAModel) {
   EXPECT_TRUE(at::equal(adapt_program(program, config).forward({x})[0], after));
 }
 
+TEST(Adapt, WrongNumbersInTheConfigAreToldAllAtOnce) {
+  AdapterConfig config;
+  config.target_modules = {"first"};
+  config.r = 0;
+  config.lora_dropout = 1.5;
+  config.bias = "some";
+  config.init_lora_weights = "zeros";
+  try {
+    adapt(Mlp(), {at::randn({2, 20})}, config);
+    FAIL() << "adapted";
+  } catch (const Error& error) {
+    EXPECT_THAT(
+        error.what(),
+        ::testing::AllOf(HasSubstr("AdapterConfig has 4 problems"),
+                         HasSubstr("`r` must be at least 1, not 0"),
+                         HasSubstr("`lora_dropout` must be at least 0 and below 1, not 1.5"),
+                         HasSubstr("`bias` must be none, all or lora_only, not `some`"),
+                         HasSubstr("not `zeros`")));
+  }
+}
+
+TEST(Adapt, ModelThatIsNotThereIsToldBeforeItIsRun) {
+  AdapterConfig config;
+  config.target_modules = {"first"};
+  try {
+    adapt(std::shared_ptr<MlpImpl>(), {at::randn({2, 20})}, config);
+    FAIL() << "adapted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("the pointer to the module is null"));
+  }
+}
+
 TEST(Adapt, WrongTargetIsToldWithTheNearestName) {
   Mlp model;
   try {
