@@ -25,6 +25,10 @@ EXPRESSIONS = [
 PATTERNS = ["q_proj", "^head", r"layers\.[01]\..*", "fc1", r".*\.2\.mlp\.fc2", "zz", "^q_proj"]
 SAVED = ["head", "norm", "mlp", "model.norm", "fc2", "nope", "orm"]
 TOKENS = [{"embed": [1, 5, 7]}, {"embed": [100]}, {"fc1": [2, 0]}, {"head": [1], "embed": [3]}]
+PARAMETERS = [
+    *("q_proj.weight", "fc2.weight", "layers.1.attn.v_proj.weight", "embed.weight", "fc1.bias"),
+    *("norm.weight", "nope.weight", "weight"),
+]
 STARTS = [False, "gaussian", "orthogonal", "olora", "pissa", "pissa_niter_4"]
 
 count = 40
@@ -60,6 +64,8 @@ def draw(source):
         lora["bias"] = source.choice(["all", "lora_only"])
     if source.random() < 0.15:
         lora["trainable_token_indices"] = source.choice(TOKENS)
+    if source.random() < 0.15:
+        lora["target_parameters"] = source.sample(PARAMETERS, source.randint(1, 2))
     if source.random() < 0.1:
         lora["lora_bias"] = True
     if source.random() < 0.2:
@@ -141,10 +147,11 @@ class RandomConfigsTest(ParityTest):
         try:
             peft_model = get_peft_model(toys.toy("tower"), LoraConfig(**lora))
         except (ValueError, TypeError, IndexError, re.error) as error:
-            if lora["target_modules"] == "all-linear" and "head" in lora.get(
-                "trainable_token_indices", {}
+            if (
+                lora["target_modules"] == "all-linear"
+                and "head" in lora.get("trainable_token_indices", {})
+                and "cannot be applied to modules of type" in str(error)
             ):
-                self.assertIn("cannot be applied to modules of type", str(error))
                 return False  # the output layer is left out on purpose, so nothing is wrong with it
             self.assertEqual(done.returncode, 2, f"PEFT: {error}")
             return False
@@ -158,7 +165,9 @@ class RandomConfigsTest(ParityTest):
             # The output layer is left out on purpose.
             self.assertEqual(plan["targeted_module_names"], [t for t in targeted if t != "head"])
             return False
-        self.assertEqual(plan["targeted_module_names"], targeted)
+        # PEFT lists the modules of target_parameters apart.
+        owners = [name.rpartition(".")[0] for name in peft_model.targeted_parameter_names]
+        self.assertEqual(plan["targeted_module_names"], targeted + owners)
         trainable, all_params = peft_model.get_nb_trainable_parameters()
         self.assertEqual(plan["trainable_params"], trainable)
         self.assertEqual(plan["all_params"], all_params)
