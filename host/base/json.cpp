@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <sstream>
 #include <unordered_set>
 #include <vector>
 
@@ -67,10 +68,21 @@ class Check : public nlohmann::json_sax<AnyJson> {
   std::vector<std::unordered_set<std::string>> tables_;  // the keys of each open one
 };
 
-// "[json.exception.parse_error.101] parse error at line 1, ..." without the library's own tag.
-std::string without_tag(const std::string& what) {
+// "[json.exception.parse_error.101] parse error at line 1, ..." without the library's own tag. It
+// quotes the file, which need not be UTF-8: a message must be.
+std::string readable(const std::string& what) {
   const std::size_t end = what.find("] ");
-  return end == std::string::npos ? what : what.substr(end + 2);
+  std::ostringstream text;
+  text << std::hex;
+  for (const char c : end == std::string::npos ? what : what.substr(end + 2)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80) {
+      text << c;
+    } else {
+      text << "\\x" << static_cast<int>(byte);
+    }
+  }
+  return text.str();
 }
 
 template <typename AnyJson>
@@ -80,7 +92,7 @@ AnyJson parse(std::string_view text, const Failure& context) {
   try {
     return AnyJson::parse(text.begin(), text.end());
   } catch (const typename AnyJson::exception& error) {
-    fail(context, "is not valid JSON: " + without_tag(error.what()));
+    fail(context, "is not valid JSON: " + readable(error.what()));
   }
 }
 

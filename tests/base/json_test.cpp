@@ -50,6 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadText{"CutShort", R"({"a":)", "its header is not valid JSON: parse error"},
         BadText{"TrailingText", "{} x", "its header is not valid JSON: parse error"},
         BadText{"NotUtf8", "{\"a\":\"\xff\"}", "its header is not valid JSON: parse error"},
+        BadText{"NotUtf8AtItsStart", "\xff{}", "invalid literal; last read: '\\xff'"},
         BadText{"NumberTooLarge", R"({"a":1e999})",
                 "its header is not valid JSON: number overflow"},
         BadText{"TwiceInOneTable", R"({"a":{"x":1,"y":2,"x":3}})", "its header gives `x` twice"},

@@ -19,7 +19,7 @@ class VersionsTest(ParityTest):
         program = self.workspace.new_path(".pt2")
         torch.export.save(torch.export.export(model, (x,)), program)
         versions = sorted(folder.name for folder in DATA.iterdir() if folder.name[0].isdigit())
-        self.assertGreaterEqual(len(versions), 10)
+        self.assertEqual(len(versions), 12)
         for version in versions:
             for name in make_adapters.adapters():
                 with self.subTest(version=version, adapter=name):

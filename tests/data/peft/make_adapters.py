@@ -3,7 +3,9 @@
     pip install --no-deps --target OLD/0.10.0 peft==0.10.0        (and the others)
     python make_adapters.py OLD/0.10.0 OLD/0.12.0 ...
 
-Each version runs in a process of its own, with the torch and transformers of this Python.
+Each version runs in a process of its own, with the torch and transformers of this Python. 0.16 and 0.17
+need an older one beside them: `pip install --target OLD/deps "transformers==4.49.0"` and
+PYTHONPATH=OLD/deps.
 """
 
 import subprocess
