@@ -233,12 +233,11 @@ std::vector<Region> LayerPlanner::live_regions(const Module& module, ModuleId id
     fail(module, "is never run by the model's forward, so an adapter on it would do nothing");
   }
   check_trainable(module, regions);
-  const auto differs = [&](const Region& region) {
-    return region.inputs.size() != regions[0].inputs.size() ||
-           region.outputs.size() != regions[0].outputs.size();
-  };
-  if (std::any_of(regions.begin(), regions.end(), differs)) {
-    fail(module, "is called in different ways, with other numbers of inputs or outputs");
+  if (std::ranges::any_of(regions, [&](const Region& region) {
+        return region.inputs.size() != regions[0].inputs.size() ||
+               region.outputs.size() != regions[0].outputs.size();
+      })) {
+    fail(module, "is called in different ways; name its weights in target_parameters instead");
   }
   return regions;
 }

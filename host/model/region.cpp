@@ -8,6 +8,7 @@
 #include "model/contexts.h"
 #include "model/graph_walk.h"
 #include "model/linear_region.h"
+#include "model/region_calls.h"
 
 namespace tenon {
 namespace {
@@ -106,6 +107,7 @@ std::vector<Region> RegionFinder::find(ModuleId module) const {
     leave_out_sizes(region.nodes);
     find_borders(region);
   }
+  give_same_borders(graph_, regions);
   return regions;
 }
 

@@ -121,6 +121,20 @@ struct StatefulLstmImpl : nn::Module {
   nn::LSTM lstm = register_module("lstm", nn::LSTM(nn::LSTMOptions(3, 5).proj_size(2)));
 };
 
+// A cell over time whose two states start as one tensor, and of which the last leaves one unused.
+struct CellLoopImpl : nn::Module {
+  Tensor forward(const Tensor& x) {
+    Tensor hidden = at::zeros({x.size(0), 6});
+    Tensor memory = hidden;
+    for (const Tensor& step : x.unbind(1)) {
+      std::tie(hidden, memory) = cell(step, std::make_tuple(hidden, memory));
+    }
+    return out(hidden);
+  }
+  nn::LSTMCell cell = register_module("cell", nn::LSTMCell(3, 6));
+  nn::Linear out = register_module("out", nn::Linear(6, 2));
+};
+
 // Patches of an image as tokens, a class token before them, positions learned.
 struct PatchesImpl : nn::Module {
   Tensor forward(const Tensor& x) {

@@ -241,3 +241,21 @@ class Computed(nn.Module):
     def forward(self, x, ids):
         x = x + ids[..., None]
         return self.lstm(self.spectral(self.parametrized(self.normed(x))))[0]
+
+
+class CellLoop(nn.Module):
+    """A cell over time whose two states start as one tensor, and of which the last leaves one unused."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.LSTMCell(6, 5)
+        self.late = nn.GRUCell(6, 5)
+        self.head = nn.Linear(5, 2)
+
+    def forward(self, x, ids):
+        hidden = memory = torch.zeros(x.shape[0], 5)
+        last = None
+        for step in x.unbind(1):
+            hidden, memory = self.cell(step, (hidden, memory))
+            last = self.late(step, last)
+        return self.head(hidden + last) + ids.sum(1, keepdim=True)

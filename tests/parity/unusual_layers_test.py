@@ -14,7 +14,7 @@ class UnusualLayersTest(ParityTest):
     def setUpClass(cls):
         super().setUpClass()
         warnings.simplefilter("ignore")
-        cls.paths = {make: cls.export(make) for make in (layers.Unusual, layers.Computed)}
+        cls.paths = {make: cls.export(make) for make in (layers.Unusual, layers.Computed, layers.CellLoop)}
 
     @classmethod
     def export(cls, make):
@@ -37,11 +37,11 @@ class UnusualLayersTest(ParityTest):
         config = {"model": {"path": self.paths[make]}, "adapter": {"method": "lora", **adapter}}
         return self.workspace.tenon("plan", self.workspace.write_config(config))
 
-    def assert_exchanged(self, targets):
+    def assert_exchanged(self, make=layers.Unusual, **keys):
         """Tenon gives what PEFT gives on a random adapter of PEFT's; returns tenon's log."""
-        model = self.build(layers.Unusual)
+        model = self.build(make)
         torch.manual_seed(1)
-        config = LoraConfig(target_modules=targets, init_lora_weights=False, lora_dropout=0.1)
+        config = LoraConfig(init_lora_weights=False, **keys)
         adapted = get_peft_model(model, config).eval()
         folder = self.workspace.new_path()
         adapted.save_pretrained(folder)
@@ -49,16 +49,16 @@ class UnusualLayersTest(ParityTest):
         with torch.no_grad():
             expected = adapted(*inputs.values())
         outputs = self.workspace.new_path(".safetensors")
-        config = self.workspace.write_config({"model": {"path": self.paths[layers.Unusual]}})
+        config = self.workspace.write_config({"model": {"path": self.paths[make]}})
         files = ("--inputs", self.workspace.write_tensors(inputs), "--outputs", outputs)
         done = self.workspace.tenon_ok("predict", config, "--adapter", folder, *files)
-        actual = self.workspace.predict({"path": self.paths[layers.Unusual]}, inputs, folder)
+        actual = self.workspace.predict({"path": self.paths[make]}, inputs, folder)
         self.assert_within(actual, expected, 1e-5)
         return done.stdout + done.stderr
 
     def test_a_subclass_that_is_one_plain_operator_is_adapted_as_what_it_is(self):
         targets = ["linear", "written", "conv", "embedding"]
-        self.assert_exchanged(targets)
+        self.assert_exchanged(target_modules=targets, lora_dropout=0.1)
         done = self.plan(layers.Unusual, target_modules=targets)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(
@@ -96,8 +96,24 @@ class UnusualLayersTest(ParityTest):
         self.assertIn("`attention.out_proj` is never run by itself", done.stderr)
 
     def test_tensors_of_a_projection_that_peft_never_runs_stay_unused(self):
-        log = self.assert_exchanged(["attention.out_proj", "linear"])
+        log = self.assert_exchanged(
+            target_modules=["attention.out_proj", "linear"], lora_dropout=0.1
+        )
         self.assertIn("tensors for `attention.out_proj` stay unused, as in PEFT", log)
+
+    def test_cells_over_time_are_one_layer(self):
+        weights = [f"{cell}.weight_{kind}" for cell in ("cell", "late") for kind in ("ih", "hh")]
+        self.assert_exchanged(layers.CellLoop, target_modules=[], target_parameters=weights)
+        done = self.plan(layers.CellLoop, target_modules=["cell"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        # Its first call makes a state, the others are given one.
+        done = self.plan(layers.CellLoop, target_modules=["late"])
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(
+            "torch.nn.GRUCell at `late` is called in different ways; name its weights in "
+            "target_parameters instead",
+            done.stderr,
+        )
 
     def test_dropout_that_has_no_effect_is_told(self):
         for name in ("attention", "embedding"):
