@@ -28,7 +28,10 @@ std::string nested(const std::string& table, const std::string& key) {
   return std::string(table).append(".").append(key);
 }
 
-// Reads one PEFT config, key by key; null leaves the default.
+// Numbers that scale the adapter's term: PEFT fails on null, so no default can be meant by it.
+constexpr std::array<std::string_view, 3> kNeverNull = {"r", "lora_alpha", "lora_dropout"};
+
+// Reads one PEFT config, key by key; null leaves the default of all but kNeverNull.
 class ConfigReader {
  public:
   explicit ConfigReader(const OrderedJson& json) : json_(json) {}
@@ -57,7 +60,8 @@ class ConfigReader {
         std::find_if(kReaders.begin(), kReaders.end(), [&](const auto& r) { return r.key == key; });
     if (reader != kReaders.end()) {
       config_.given.insert(key);
-      if (!value.is_null()) (this->*reader->read)(key, value);
+      const bool is_read = !value.is_null() || std::ranges::count(kNeverNull, key) > 0;
+      if (is_read) (this->*reader->read)(key, value);
       return;
     }
     const bool ignored =

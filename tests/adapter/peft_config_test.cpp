@@ -273,6 +273,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadKey{"Rank", R"("rank_pattern":{"q":0})",
                "`rank_pattern.q` must be a whole number from 1 up, it is 0"},
         BadKey{"RankPattern", R"("rank_pattern":7)", "`rank_pattern` must be a table, it is 7"},
+        BadKey{"DropoutOfNull", R"("lora_dropout":null)",
+               "`lora_dropout` must be a number from 0 to 1, it is null"},
         BadKey{"Dropout", R"("lora_dropout":1.5)",
                "`lora_dropout` must be a number from 0 to 1, it is 1.5"},
         BadKey{"Dora", R"("use_dora":1)", "`use_dora` must be true or false, it is 1"},
@@ -296,6 +298,13 @@ INSTANTIATE_TEST_SUITE_P(
         BadKey{"LayersPattern", R"("layers_pattern":3)",
                "`layers_pattern` must be a name or a list of names, it is 3"}),
     [](const auto& test) { return test.param.name; });
+
+TEST(PeftConfigTest, NullIsNotTheDefaultOfANumber) {
+  const std::string text =
+      error_text([] { read(R"({"peft_type":"LORA","r":null,"lora_alpha":null})"); });
+  EXPECT_THAT(text, HasSubstr("`r` must be a whole number from 1 up, it is null"));
+  EXPECT_THAT(text, HasSubstr("`lora_alpha` must be a number, it is null"));
+}
 
 TEST(PeftConfigTest, AllProblemsAreReportedAtOnce) {
   const std::string text =
