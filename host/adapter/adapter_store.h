@@ -49,7 +49,8 @@ AdapterConfig load_adapter_config(const std::filesystem::path& folder);
 std::vector<RecordedLayer> load_layer_records(const std::filesystem::path& folder);
 
 // Copies every tensor of `files` into `parameters` of the same key. Missing, unexpected and
-// mis-shaped ones are all listed in one Error{Stage::kAdapter}; nothing is copied then.
+// mis-shaped ones are all listed in one Error{Stage::kAdapter}; nothing is copied then. Warns of
+// NaNs and infinities.
 void assign_adapter(const AdapterFiles& files, const std::vector<AdapterTensor>& parameters,
                     const std::filesystem::path& folder);
 

@@ -6,6 +6,7 @@
 
 #include "adapter/adapter_folder.h"
 #include "adapter/adapter_store.h"
+#include "adapter/broken_tensors.h"
 #include "model/tensor_file.h"
 
 namespace tenon {
@@ -87,6 +88,7 @@ void assign_adapter(const AdapterFiles& files, const std::vector<AdapterTensor>&
                          "`rank_pattern`, `target_modules` and `modules_to_save` the adapter's?",
                  .location = (folder / kTensorFile).string()});
   }
+  warn_of_broken_tensors(files, folder);
   const at::NoGradGuard no_grad;
   for (const auto& [from, to] : fit.copies) to.copy_(from);
 }

@@ -3,6 +3,7 @@
 
 #include "adapter/adapter_difference.h"
 #include "adapter/adapter_store.h"
+#include "adapter/broken_tensors.h"
 #include "adapter/combine_adapters.h"
 #include "app/commands.h"
 #include "base/error.h"
@@ -16,6 +17,7 @@ using Json = nlohmann::ordered_json;
 // Messages call an adapter by its folder.
 AdapterFiles load_named(const std::filesystem::path& folder) {
   AdapterFiles files = load_adapter(folder);
+  warn_of_broken_tensors(files, folder);
   files.config.name = folder.string();
   return files;
 }

@@ -1,5 +1,3 @@
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <iostream>
 #include <map>
@@ -7,6 +5,7 @@
 
 #include "adapter/adapter_folder.h"
 #include "adapter/adapter_store.h"
+#include "adapter/broken_tensors.h"
 #include "adapter/lora_layers.h"
 #include "adapter/peft_config.h"
 #include "app/commands.h"
@@ -81,12 +80,7 @@ std::vector<std::string> find_notes(const AdapterFiles& files) {
         "no tenon.json: which plugins made its layers, and on which base it was "
         "trained, is not known");
   }
-  std::vector<std::string> broken;
-  for (const AdapterTensor& tensor : files.tensors) {
-    if (tensor.tensor.is_floating_point() && !at::isfinite(tensor.tensor).all().item<bool>()) {
-      broken.push_back(tensor.key);
-    }
-  }
+  const std::vector<std::string> broken = broken_tensors(files);
   if (!broken.empty()) notes.push_back("NaNs or infinities in " + join(broken));
   return notes;
 }

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <limits>
+
 #include "support/error_matchers.h"
 
 namespace tenon {
@@ -32,6 +34,35 @@ TEST(AssignAdapterTest, FloatsOfAnotherWidthAreConverted) {
   assign_adapter(files_with({{"w", at::full({2}, 1.5, at::kBFloat16)}}), {{"w", weight}},
                  "adapter");
   EXPECT_TRUE(at::equal(weight, at::full({2}, 1.5)));
+}
+
+// What is logged while tensors of these values are assigned, each under its number.
+std::string logged_for(const std::vector<at::Tensor>& values) {
+  std::vector<AdapterTensor> tensors;
+  std::vector<AdapterTensor> parameters;
+  for (const at::Tensor& value : values) {
+    const std::string key = std::to_string(tensors.size());
+    tensors.push_back({key, value});
+    parameters.push_back({key, at::zeros_like(value)});
+  }
+  ::testing::internal::CaptureStderr();
+  assign_adapter(files_with(tensors), parameters, "adapter");
+  return ::testing::internal::GetCapturedStderr();
+}
+
+TEST(AssignAdapterTest, TensorsThatAreNotFiniteAreToldWithTheFirstNames) {
+  const at::Tensor sound = at::ones({2, 2});
+  at::Tensor broken = at::zeros({3, 2});
+  broken[2][0] = std::numeric_limits<double>::quiet_NaN();
+  at::Tensor infinite = at::ones({4}, at::kBFloat16);
+  infinite[1] = -std::numeric_limits<double>::infinity();
+  EXPECT_EQ(logged_for({sound, at::empty({0, 2}), at::ones({1}, at::kLong), sound}), "");
+  EXPECT_EQ(logged_for({sound, infinite, broken}),
+            "warning: the adapter in adapter holds NaNs or infinities in 2 of its 3 tensors: 1, 2; "
+            "its training diverged or its file is damaged: take an earlier one\n");
+  EXPECT_THAT(logged_for({broken, broken, broken.to(at::kHalf), broken, broken}),
+              HasSubstr("in 5 of its 5 tensors: 0, 1, 2 and 2 more;"));
+  EXPECT_THAT(logged_for({broken.to(at::kFloat8_e5m2)}), HasSubstr("in 1 of its 1 tensors: 0;"));
 }
 
 TEST(AssignAdapterTest, EveryMismatchIsListedAndNothingIsCopied) {
