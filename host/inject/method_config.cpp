@@ -1,6 +1,8 @@
 #include "inject/method_config.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/suggest.h"
@@ -20,13 +22,25 @@ bool is_from_folder(const AdapterConfig& config) { return config.location.ends_w
                .location = config.location});
 }
 
+// PEFT's types whose layers its conversion to LoRA takes (supports_lora_conversion).
+constexpr std::array<std::string_view, 14> kConvertedByPeft = {
+    "C3A",   "DELORA",   "FOURIERFT", "GRALORA", "LOHA",   "LOKR", "MISS",
+    "PSOFT", "RANDLORA", "TINYLORA",  "UNILORA", "VBLORA", "VERA", "WAVEFT"};
+
+std::string way_out(const std::string& peft_type) {
+  if (std::ranges::count(kConvertedByPeft, peft_type) > 0) {
+    return "make LoRA of it in PEFT: peft.save_as_lora(folder, model, rank); ";
+  }
+  return "merge it into the model where PEFT can (merge_and_unload) and export that model; ";
+}
+
 const Method& find_method(const AdapterConfig& config, const MethodTable& methods) {
   const std::string here = "methods here: " + join(methods.names());
   if (config.method.empty()) {
     const Method* found = methods.find_peft_type(config.peft_type);
     if (found != nullptr) return *found;
     fail(config, "`peft_type` \"" + config.peft_type + "\" is no method of a plugin that is here",
-         here);
+         way_out(config.peft_type) + here);
   }
   const Method* found = methods.find(config.method);
   if (found == nullptr) {
@@ -38,7 +52,9 @@ const Method& find_method(const AdapterConfig& config, const MethodTable& method
     fail(config,
          "the adapter is of type " + config.peft_type + ", which method " + config.method +
              " cannot load",
-         "");
+         methods.find_peft_type(config.peft_type) == nullptr
+             ? way_out(config.peft_type) + here
+             : "leave `method` out to take the adapter's own");
   }
   return *found;
 }

@@ -205,6 +205,7 @@ class MethodTest(BoundaryTest):
         )
         self.assertEqual(done.returncode, 1)
         self.assertIn('`peft_type` "OFT" is no method of a plugin that is here', done.stderr)
+        self.assertIn("merge it into the model where PEFT can (merge_and_unload)", done.stderr)
 
 
 class SharedParameterTest(BoundaryTest):

@@ -4,8 +4,16 @@ import json
 from copy import deepcopy
 
 import torch
-from peft import IA3Config, LoraConfig, PeftModel, get_peft_model
-from peft.tuners.lora.conversion import save_as_lora
+from peft import (
+    IA3Config,
+    LoHaConfig,
+    LoKrConfig,
+    LoraConfig,
+    OFTConfig,
+    PeftModel,
+    get_peft_model,
+    save_as_lora,
+)
 from safetensors.torch import load_file
 from support import ParityTest, main
 from torch import nn
@@ -167,6 +175,28 @@ class ConvertTest(ParityTest):
             scale = 2 if each == folder else 1  # lora_alpha 8, r 4
             products.append(tensors[name.format("B")] @ tensors[name.format("A")] * scale)
         self.assert_within(products[1], products[0], 1e-5)
+
+    def test_types_that_tenon_does_not_have_name_pefts_way_to_lora(self):
+        targets = ["first", "second"]
+        for config, way in (
+            (LoHaConfig(target_modules=targets, init_weights=False), "peft.save_as_lora("),
+            (LoKrConfig(target_modules=targets, init_weights=False), "peft.save_as_lora("),
+            (OFTConfig(target_modules=targets, oft_block_size=2), "merge_and_unload"),
+        ):
+            with self.subTest(type=config.peft_type.value):
+                peft_model, folder = self.adapter(config)
+                for keys in ({}, {"method": "lora"}):
+                    table = {"model": {"path": self.path}, "adapter": {"init_from": folder, **keys}}
+                    done = self.workspace.tenon("plan", self.workspace.write_config(table))
+                    self.assertNotEqual(done.returncode, 0)
+                    self.assertIn(config.peft_type.value, done.stderr)
+                    self.assertIn(way, done.stderr)
+                    self.assertIn("methods here: ia3, ln_tuning, lora", done.stderr)
+                if way == "peft.save_as_lora(":
+                    output = self.workspace.new_path()
+                    save_as_lora(output, peft_model, 1.0)
+                    expected = peft_model(self.x).detach()
+                    self.assert_within(self.output_of(output), expected, 1e-4)
 
     def test_what_cannot_be_converted_is_refused(self):
         _, folder = self.adapter(LoraConfig(r=2, target_modules=["first"]))
