@@ -136,6 +136,10 @@ INSTANTIATE_TEST_SUITE_P(
             "PatternWithoutLayers", kAdapter + "layers_pattern = [\"h\"]\n",
             ":5:18: `adapter.layers_pattern` needs `adapter.layers_to_transform`, the numbers "
             "of the layers"},
+        BadConfig{"RankOfZero", kAdapter + "r = 0\n",
+                  ":5:5: `adapter.r` must be at least 1, not 0"},
+        BadConfig{"BiasOfNoKind", kAdapter + "bias = \"x\"\n",
+                  ":5:8: `adapter.bias` must be none, all or lora_only, not `x`"},
         BadConfig{"RankIsAFloat", kAdapter + "r = 8.0\n",
                   ":5:5: `adapter.r` must be an integer, not a float"},
         BadConfig{"DropoutOfOne", kAdapter + "lora_dropout = 1\n",
