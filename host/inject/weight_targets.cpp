@@ -27,11 +27,12 @@ const WeightFacts* weight_of(const LayerFacts& facts, const std::string& paramet
   return nullptr;
 }
 
-// A regular expression that fits the whole of `text` only.
+// A regular expression that fits the whole of `text` only. Letters outside ASCII stand for
+// themselves.
 std::string exactly(const std::string& text) {
   std::string pattern = "^";
   for (const char c : text) {
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_') pattern += '\\';
+    if (std::ispunct(static_cast<unsigned char>(c)) != 0 && c != '_') pattern += '\\';
     pattern += c;
   }
   return pattern;
@@ -111,6 +112,8 @@ AdapterConfig config_in_file(const AdapterConfig& config, const std::vector<Plan
   std::vector<std::pair<std::string, std::int64_t>> ranks;
   std::vector<std::pair<std::string, double>> alphas;
   for (const PlannedLayer& layer : layers) {
+    // Rows of an embedding have a key of their own.
+    if (layer.layer_type->method() != config.method) continue;
     const std::string& path = layer.facts->description().module_path;
     const std::vector<std::string> weights = adapted_weights(*layer.facts, layer.parameters);
     if (weights.empty()) modules.push_back(path);

@@ -152,7 +152,8 @@ def _is_nested(value):
 
 
 def _key(key):
-    return key if key.replace("_", "").isalnum() else json.dumps(key)
+    is_bare = key.isascii() and key.replace("_", "").isalnum()
+    return key if is_bare else json.dumps(key, ensure_ascii=False)
 
 
 def _value(value):
