@@ -62,8 +62,8 @@ TEST(MixedRows, ModulesToSaveFollowTheirAdapter) {
   EXPECT_TRUE(at::allclose(mixed, expected, 1e-5, 1e-6));
 }
 
-TEST(MixedRows, EachAdapterTrainsOnItsOwnRows) {
-  LoraModel made({lora("a", {"seq.0", "seq.2"}), lora("b", {"seq.0", "seq.2"})});
+// The gradients of each adapter in a training forward of mixed rows are those of its rows alone.
+void expect_rows_train_alone(LoraModel& made) {
   const std::vector<std::string> adapters{"a", "b", "a", "__base__"};
   const auto gradients = [&](const std::string& name) {
     std::vector<at::Tensor> all;
@@ -89,10 +89,40 @@ TEST(MixedRows, EachAdapterTrainsOnItsOwnRows) {
   };
   const std::vector<at::Tensor> only_a = alone("a", {0, 2});
   const std::vector<at::Tensor> only_b = alone("b", {1});
-  for (std::size_t i = 0; i < only_a.size(); ++i) {
-    EXPECT_TRUE(at::allclose(mixed_a[i], only_a[i], 1e-4, 1e-6)) << i;
-    EXPECT_TRUE(at::allclose(mixed_b[i], only_b[i], 1e-4, 1e-6)) << i;
+  for (const auto& [mixed, only] : {std::pair(mixed_a, only_a), std::pair(mixed_b, only_b)}) {
+    ASSERT_EQ(mixed.size(), only.size());
+    for (std::size_t i = 0; i < only.size(); ++i) {
+      EXPECT_TRUE(at::allclose(mixed[i], only[i], 1e-4, 1e-6)) << i;
+      EXPECT_GT(only[i].abs().max().item<double>(), 0) << i;
+    }
   }
+}
+
+TEST(MixedRows, EachAdapterTrainsOnItsOwnRows) {
+  LoraModel made({lora("a", {"seq.0", "seq.2"}), lora("b", {"seq.0", "seq.2"})});
+  expect_rows_train_alone(made);
+}
+
+TEST(MixedRows, VariantsAndModulesToSaveTrainOnTheirOwnRows) {
+  AdapterConfig dora = lora("a", {"seq.0", "seq.2"});
+  dora.use_dora = true;
+  AdapterConfig saving = lora("b", {"seq.0"});
+  saving.modules_to_save = {"seq.4"};
+  saving.bias = "lora_only";
+  LoraModel made({dora, saving});
+  expect_rows_train_alone(made);
+}
+
+TEST(MixedRows, ASwappedAdapterRunsForItsRows) {
+  LoraModel made({lora("a", {"seq.0", "seq.2"}), lora("b", {"seq.2"})});
+  const std::vector<std::string> adapters{"b", "__base__", "a", "b"};
+  made.model.forward_rows({made.input}, adapters, {});
+  AdapterConfig other = lora("b", {"seq.4"});
+  other.r = 3;
+  made.model.swap_adapter(made.place(other));
+  const at::Tensor expected = row_by_row(made, adapters);
+  const at::Tensor mixed = made.model.forward_rows({made.input}, adapters, {})[0];
+  EXPECT_TRUE(at::allclose(mixed, expected, 1e-5, 1e-6));
 }
 
 TEST(MixedRows, OneAdapterForAllRowsIsThatAdapterActive) {

@@ -149,6 +149,46 @@ class ActiveAdaptersTest(ParityTest):
         for part in ("emb", "two of the active adapters replace the row of token 4"):
             self.assertIn(part, done.stderr)
 
+    def test_names_that_lie_in_one_another_are_told_apart(self):
+        warnings.simplefilter("ignore")
+        names = ("default", "default2", "other_default", "foodefault_bar", "efaul")
+        torch.manual_seed(3)
+        config = LoraConfig(target_modules=["lin0", "lin1"], r=2, init_lora_weights=False)
+        peft_model = get_peft_model(toys.toy("mlp"), config).eval()
+        for name in names[1:]:
+            peft_model.add_adapter(name, copy(config))
+        folder = self.workspace.new_path()
+        peft_model.save_pretrained(folder)
+        places = {name: folder if name == "default" else folder / name for name in names}
+        table = self.table("mlp")
+        arguments = [f"--adapter={name}={place}" for name, place in places.items()]
+        for name in names:
+            expected = self.expected("mlp", peft_model, [name])
+            self.assert_close(self.predict(table, *arguments, "--active", name), expected)
+        # Named like a module or a part of a parameter's name, of which PEFT saves less than all.
+        places |= {"lin0": folder, "weight": places["efaul"], "lora_A": places["default2"]}
+        self.assert_saved_apart(table, places)
+
+    def assert_saved_apart(self, table, starts):
+        """Trained by next to nothing, each adapter's folder holds what it started from."""
+        output = self.workspace.new_path()
+        inputs = {"x": toys.example_input(), "labels": torch.arange(toys.ROWS) % 2}
+        config = {
+            "model": table,
+            "adapter": [{"name": name, "init_from": start} for name, start in starts.items()],
+            "data": {"train": self.workspace.write_tensors(inputs)},
+            "train": {"loss": "nll", "steps": 1, "batch_size": toys.ROWS, "learning_rate": 1e-30},
+            "output": {"directory": output},
+        }
+        self.workspace.tenon_ok("run", self.workspace.write_config(config))
+        for name, start in starts.items():
+            folder = output if name == "default" else output / name
+            saved = load_file(folder / "adapter_model.safetensors")
+            wanted = load_file(start / "adapter_model.safetensors")
+            self.assertEqual(saved.keys(), wanted.keys())
+            for key, tensor in wanted.items():
+                self.assertTrue(torch.equal(saved[key], tensor), f"{name}: {key}")
+
     def assert_merged(self, table, folders, expected):
         merged = self.workspace.new_path(".pt2")
         config = self.workspace.write_config({"model": table})
