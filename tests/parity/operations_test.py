@@ -157,6 +157,16 @@ class OperationsTest(ParityTest):
             output = self.combine(folders, [1, 1], kind, *rank)
             self.assert_within(self.output_of(output), expected, 1e-4)
 
+    def test_biases_of_lora_b_are_summed_too(self):
+        # PEFT leaves the combined adapter's at their start.
+        lora = {"r": 4, "lora_alpha": 6, "lora_bias": True, "target_modules": ["first", "point"]}
+        peft_model, folders = self.adapters(lora, {**lora, "lora_alpha": 2})
+        peft_model.base_model.set_adapter(["a", "b"])
+        expected = peft_model(*self.inputs).detach()
+        for kind, options in (("cat", ()), ("svd", ("--svd-rank", 8))):
+            output = self.combine(folders, [1, 1], kind, *options)
+            self.assert_within(self.output_of(output), expected, 1e-4)
+
     def test_a_single_adapter_is_scaled(self):
         lora = {"r": 4, "lora_alpha": 6, "target_modules": BOTH}
         peft_model, folders = self.adapters(lora, lora)
