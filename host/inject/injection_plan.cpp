@@ -11,6 +11,7 @@
 #include "inject/layer_options.h"
 #include "inject/layer_planner.h"
 #include "inject/method_config.h"
+#include "inject/module_aliases.h"
 #include "inject/plain_layer.h"
 #include "inject/resolved_targets.h"
 #include "inject/shared_parameters.h"
@@ -134,6 +135,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
   }
   plan_token_rows(model, planner, plugins, plan, problems);
   check_tied_layers(model, plan, problems);
+  for (std::string& note : alias_notes(model, plan)) plan.notes.push_back(std::move(note));
   for (PlannedLayer& layer : plan.layers) layer.in_base_dtype = !config.autocast_adapter_dtype;
   for (const RefusedPlugin& refused : plugins.refused()) {
     if (!problems.empty()) {

@@ -5,9 +5,10 @@ import warnings
 from copy import deepcopy
 
 import torch
+from layers_test import ZOOS
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
-from support import ParityTest, main
+from support import ParityTest, main, models
 from torch import nn
 
 BATCH = 5
@@ -182,6 +183,22 @@ class MixedRowsTest(ParityTest):
                 folders,
                 ["b", "a", "__base__", "a", "b"],
             )
+
+    def test_layers_that_peft_does_not_mix_are_mixed_too(self):
+        """Two adapters on every layer of a kind."""
+        for zoo in (zoo for zoo in ZOOS if zoo.name in ("conv1d", "attentions", "recurrents")):
+            with self.subTest(layers=zoo.name):
+                _, folders = self.adapters_of(
+                    zoo.build(),
+                    a=LoraConfig(**zoo.config()),
+                    b=LoraConfig(**zoo.config(r=4, use_rslora=True)),
+                )
+                inputs = zoo.data(BATCH)
+                path = self.workspace.new_path(".pt2")
+                batch = {name: {0: torch.export.Dim("batch")} for name in inputs}
+                models.export_to(path, models.Example(zoo.build(), zoo.data(3), batch))
+                names = ["a", "b", "__base__", "b", "a"]
+                self.assert_rows_alone({"path": path}, inputs, folders, names)
 
     def test_a_layer_that_sees_no_rows_is_refused(self):
         torch.manual_seed(4)

@@ -115,6 +115,27 @@ class UnusualLayersTest(ParityTest):
             done.stderr,
         )
 
+    def test_a_module_of_two_names_is_told(self):
+        class Twice(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.one = torch.nn.Linear(6, 6)
+                self.other = self.one
+
+            def forward(self, x):
+                return self.other(torch.tanh(self.one(x)))
+
+        for strict in (False, True):
+            path = self.workspace.new_path(".pt2")
+            torch.export.save(torch.export.export(Twice(), (torch.rand(2, 6),), strict=strict), path)
+            config = {"model": {"path": path}, "adapter": {"target_modules": ["one"]}}
+            done = self.workspace.tenon_ok("plan", self.workspace.write_config(config))
+            self.assertIn(
+                "`one` is `other` too: its adapter runs by whichever name it is called, PEFT's by "
+                "the first alone",
+                done.stdout,
+            )
+
     def test_dropout_that_has_no_effect_is_told(self):
         for name in ("attention", "embedding"):
             with self.subTest(layer=name):
