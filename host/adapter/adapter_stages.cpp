@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "adapter/fingerprint.h"
+#include "adapter/plain_lora.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/suggest.h"
@@ -47,7 +48,37 @@ void leave_out_unused(const ModelData& model, AdapterFiles& files) {
   }
 }
 
+// The adapter of a plan that needs data to start, planned anew by what they say.
+std::unique_ptr<PlacedAdapter> place_from_data(const ModelData& model, const InjectionPlan& plan,
+                                               const PluginRegistry& plugins,
+                                               const AddOptions& options, std::uint64_t seed,
+                                               std::vector<std::string>& notes) {
+  const AdapterConfig& config = plan.config;
+  if (!options.load_tensors) {
+    notes.push_back("init_lora_weights = \"" + config.init_lora_weights +
+                    "\": how the adapter starts is worked out from the data by `tenon run`" +
+                    (config.init_lora_weights == "eva" ? ", each layer's rank included" : ""));
+    return place_adapter(model, plan, seed);
+  }
+  if (!options.data) {
+    throw Error(
+        {.stage = Stage::kConfig,
+         .message = "init_lora_weights = \"" + config.init_lora_weights +
+                    "\" needs batches of the training data, and there are none here",
+         .hint = "start the adapter with `tenon run`, and go on from its folder (init_from)",
+         .location = config.location});
+  }
+  DataStart start = start_from_data(model, plan, *options.data);
+  notes.insert(notes.end(), start.notes.begin(), start.notes.end());
+  return place_adapter(model, plan_injection(model, start.config, plugins), seed,
+                       std::move(start.given));
+}
+
 }  // namespace
+
+bool needs_data(const AdapterConfig& config) {
+  return starts_from_data(config.init_lora_weights) && !config.init_from;
+}
 
 AdapterConfig effective_adapter_config(const AdapterConfig& config) {
   if (!config.init_from) return config;
@@ -118,7 +149,10 @@ std::vector<std::string> add_adapters(AdaptedModel& model,
     }
     const InjectionPlan plan = plan_injection(model.model(), config, plugins, start.layers);
     notes.insert(notes.end(), plan.notes.begin(), plan.notes.end());
-    auto placed = place_adapter(model.model(), plan, seed++);
+    auto placed = needs_data(config)
+                      ? place_from_data(model.model(), plan, plugins, options, seed, notes)
+                      : place_adapter(model.model(), plan, seed);
+    ++seed;
     if (config.init_from && options.load_tensors) {
       base.warn(start, *config.init_from);
       leave_out_unused(model.model(), start);
@@ -156,7 +190,9 @@ AdapterFiles adapter_files(const AdaptedModel& model, const PlacedAdapter& adapt
     files.layers.push_back({facts.module_path, facts.type, plugin.id, plugin.version, plugin.sha256,
                             layer.own_options});
   }
-  return files;
+  // What data changed of the base cannot be worked out again, so it goes into the file.
+  const auto starts = starts_beside_the_base(adapter.given);
+  return starts.empty() ? files : as_plain_lora(std::move(files), starts);
 }
 
 void save_adapters(const AdaptedModel& model, const std::filesystem::path& folder, bool force) {

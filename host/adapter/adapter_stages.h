@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +10,7 @@
 #include "config/adapter_config.h"
 #include "inject/adapted_model.h"
 #include "plugin/plugin_registry.h"
+#include "start/data_start.h"
 
 // The steps between an adapted model and the folders of its adapters, for every front end of the
 // host.
@@ -21,14 +24,20 @@ constexpr const char* kDefaultAdapter = "default";
 AdapterConfig effective_adapter_config(const AdapterConfig& config);
 
 // Puts the adapters of a config on the model and makes them active and trainable as it says.
-// Returns what the plans noted. Without `load_tensors`, of init_from only the plan is taken.
+// Returns what the plans noted. Without `load_tensors`, of init_from only the plan is taken, and
+// what starts from data starts as if from none; else such an adapter without `data` throws
+// Error{kConfig}.
 struct AddOptions {
   std::uint64_t seed = 0;
   bool load_tensors = true;
+  std::optional<StartData> data = {};
 };
 std::vector<std::string> add_adapters(AdaptedModel& model,
                                       const std::vector<AdapterConfig>& adapters,
                                       const PluginRegistry& plugins, const AddOptions& options);
+
+// Whether an adapter's start needs data: init_lora_weights = "eva" or "corda", and no init_from.
+bool needs_data(const AdapterConfig& config);
 
 // The tensors of an adapter as its file holds them, by key.
 std::vector<AdapterTensor> adapter_tensors(const PlacedAdapter& adapter);

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/suggest.h"
 #include "config/lora_init.h"
+#include "inject/name_patterns.h"
 #include "model/parameter_init.h"
 
 namespace tenon {

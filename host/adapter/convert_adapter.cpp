@@ -3,14 +3,16 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 
 #include "adapter/adapter_stages.h"
 #include "adapter/fingerprint.h"
 #include "adapter/lora_layers.h"
+#include "adapter/plain_lora.h"
 #include "base/error.h"
 #include "base/suggest.h"
+#include "inject/linear_layer.h"
+#include "inject/name_patterns.h"
 
 namespace tenon {
 namespace {
@@ -34,11 +36,8 @@ std::string read_layer(const PlannedLayer& planned, const std::vector<at::Tensor
   const LayerFacts::Description& facts = planned.facts->description();
   layer.path = facts.module_path;
   layer.is_embedding = facts.type == "torch.nn.Embedding";
-  const bool is_transposed = facts.type == "transformers.pytorch_utils.Conv1D";
-  const bool is_linear =
-      facts.type == "torch.nn.Linear" || facts.type.ends_with(".NonDynamicallyQuantizableLinear");
   const std::string place = "`" + layer.path + "`, a " + facts.type + ", ";
-  if (!is_linear && !is_transposed && !layer.is_embedding) {
+  if (!is_linear(facts.type) && !layer.is_embedding) {
     return place + "is no Linear and no Embedding";
   }
   for (std::size_t i = 0; i < deltas.size(); ++i) {
@@ -47,7 +46,7 @@ std::string read_layer(const PlannedLayer& planned, const std::vector<at::Tensor
     if (name == "bias") {
       layer.bias = deltas[i];
     } else if (name == "weight") {
-      layer.delta = is_transposed || layer.is_embedding ? deltas[i].t() : deltas[i];
+      layer.delta = layer.is_embedding ? deltas[i].t() : turn_matrix(facts.type, deltas[i]);
     } else {
       return place + "has a changed " + name;
     }
@@ -166,30 +165,8 @@ AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& file
 
 AdapterFiles plain_lora(const ModelData& model, const AdapterFiles& files,
                         const PluginRegistry& plugins) {
-  const auto starts = lora_pairs(started_files(model, files, plugins));
-  AdapterFiles result = files;
+  AdapterFiles result = as_plain_lora(files, lora_pairs(started_files(model, files, plugins)));
   if (result.base_fingerprint.empty()) result.base_fingerprint = base_fingerprint(model.tensors);
-  for (AdapterTensor& tensor : result.tensors) {
-    const std::size_t dot = tensor.key.rfind(".lora_");
-    const auto start =
-        dot == std::string::npos ? starts.end() : starts.find(tensor.key.substr(0, dot));
-    if (start == starts.end()) continue;
-    const std::string name = tensor.key.substr(dot + 1);
-    const at::ScalarType type = tensor.tensor.scalar_type();
-    if (name == factor_name(start->second, 'A')) {
-      tensor.tensor = at::cat({tensor.tensor, start->second.a.to(type)}, 0);
-    } else if (name == factor_name(start->second, 'B')) {
-      tensor.tensor = at::cat({tensor.tensor, -start->second.b.to(type)}, 1);
-    }
-  }
-  AdapterConfig& config = result.config;
-  config.init_lora_weights = "default";
-  config.r *= 2;
-  // Keeps alpha / r, or with rslora alpha / sqrt(r).
-  const double factor = config.use_rslora ? std::sqrt(2.0) : 2;
-  config.lora_alpha *= factor;
-  for (auto& [pattern, rank] : config.rank_pattern) rank *= 2;
-  for (auto& [pattern, alpha] : config.alpha_pattern) alpha *= factor;
   return result;
 }
 

@@ -22,9 +22,8 @@ struct ConvertRank {
 AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& files,
                              const ConvertRank& rank);
 
-// A LoRA adapter whose start changed the base (PiSSA, OLoRA) as one for the base as it was, with
-// twice the rank and exactly: W + s (B A - B0 A0), B0 and A0 made again from the base (PEFT:
-// save_pretrained with path_initial_model_for_weight_conversion).
+// A LoRA adapter whose start changed the base (PiSSA, OLoRA) as one for the base as it was (see
+// plain_lora.h), the start made again from the base.
 AdapterFiles plain_lora(const ModelData& model, const AdapterFiles& files,
                         const PluginRegistry& plugins);
 

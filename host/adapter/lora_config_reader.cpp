@@ -118,8 +118,8 @@ class ConfigReader {
     config_.bias = value.get<std::string>();
   }
 
-  // How the tensors started no longer matters, unless the start changed the base's weights too, and
-  // the change cannot be made again.
+  // How the tensors started no longer matters, unless the start changed the base's weights too.
+  // From data that change cannot be made again.
   void read_init(const std::string& key, const OrderedJson& value) {
     if (value.is_boolean()) {
       config_.init_lora_weights = value.get<bool>() ? "default" : "random";
@@ -127,17 +127,20 @@ class ConfigReader {
     }
     if (!value.is_string()) return problems_.wrong_type(key, "true, false or a string", value);
     const std::string name = value.get<std::string>();
-    if (const auto known = known_lora_init(name)) {
+    const std::optional<std::string> known = known_lora_init(name);
+    if (known == "eva") return;
+    if (known && known != "corda") {
       config_.init_lora_weights = *known;
-    } else if (name != "eva") {
-      const auto start = foreign_lora_init(name);
-      unsupported(key, value,
-                  !start ? "an unknown start"
-                         : std::string(start->name) +
-                               "; PEFT's save_pretrained converts adapters that began by "
-                               "changing the base's weights, with "
-                               "path_initial_model_for_weight_conversion");
+      return;
     }
+    const auto foreign = foreign_lora_init(name);
+    const std::string start = known ? "CorDA" : foreign ? std::string(foreign->name) : "";
+    unsupported(key, value,
+                start.empty() ? "an unknown start"
+                              : start +
+                                    "; PEFT's save_pretrained converts adapters that began by "
+                                    "changing the base's weights, with "
+                                    "path_initial_model_for_weight_conversion");
   }
 
   std::vector<std::int64_t> read_tokens(const std::string& key, const OrderedJson& value) {

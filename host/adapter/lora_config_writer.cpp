@@ -46,6 +46,17 @@ OrderedJson init_to_json(const std::string& init) {
   return init;
 }
 
+OrderedJson eva_to_json(const AdapterConfig& config) {
+  if (config.init_lora_weights != "eva") return nullptr;
+  const EvaConfig& eva = config.eva_config;
+  return {{"adjust_scaling_factors", eva.adjust_scaling_factors},
+          {"label_mask_value", eva.label_mask_value},
+          {"rho", eva.rho},
+          {"tau", eva.tau},
+          {"use_label_mask", eva.use_label_mask},
+          {"whiten", eva.whiten}};
+}
+
 // A list is for the input embedding, a table names embeddings.
 OrderedJson tokens_to_json(const std::vector<TokenRows>& rules) {
   if (rules.empty()) return nullptr;
@@ -69,7 +80,7 @@ OrderedJson write_lora_config(const AdapterConfig& config, const OrderedJson& au
       {"bias", config.bias},
       {"corda_config", off},
       {"ensure_weight_tying", config.ensure_weight_tying},
-      {"eva_config", off},
+      {"eva_config", eva_to_json(config)},
       {"exclude_modules", rule_to_json(config.exclude_modules)},
       {"fan_in_fan_out", config.fan_in_fan_out},
       {"inference_mode", true},

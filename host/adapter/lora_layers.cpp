@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <vector>
 
@@ -106,16 +105,6 @@ std::string factor_name(const LoraPair& pair, char factor) {
 
 std::string pattern_path(const std::string& module) {
   return module.substr(0, module.find(".base_layer"));
-}
-
-std::string exact_pattern(std::string_view path) {
-  std::string pattern = "^";
-  for (const char c : path) {
-    const bool is_plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
-    if (!is_plain) pattern += '\\';
-    pattern += c;
-  }
-  return pattern;
 }
 
 }  // namespace tenon

@@ -48,7 +48,4 @@ std::string factor_name(const LoraPair& pair, char factor);
 // The path that rank_pattern and its kin know a pair by: "mha" of "mha.base_layer.out_proj".
 std::string pattern_path(const std::string& module);
 
-// An expression of rank_pattern or alpha_pattern that means one path and no other.
-std::string exact_pattern(std::string_view path);
-
 }  // namespace tenon

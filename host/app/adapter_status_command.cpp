@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// The adapters of the command line, or else those of the config as `run` would start them.
+// The adapters of the command line, or else those of the config, of whose tensors nothing is read.
 AdaptedModel adapted_model(const CommandLine& line, const RunConfig& config,
                            const PluginRegistry& plugins) {
   ModelData data = load_model(config.model, plugins);
@@ -31,7 +31,8 @@ AdaptedModel adapted_model(const CommandLine& line, const RunConfig& config,
                    .location = line.target.string()});
     }
     AdaptedModel model(std::move(data));
-    for (const std::string& note : add_adapters(model, config.adapters, plugins, {})) {
+    for (const std::string& note :
+         add_adapters(model, config.adapters, plugins, {.load_tensors = false})) {
       log::warning(note);
     }
     if (!line.active.empty()) model.set_active(line.active);

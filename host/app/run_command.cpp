@@ -119,11 +119,15 @@ std::map<std::string, std::string> layer_titles(const AdaptedModel& model) {
   return titles;
 }
 
+Dataset training_data(const RunConfig& config, const AdaptedModel& model) {
+  return read_dataset(config.data->train, *config.data, config.train->loss, model.model().inputs);
+}
+
 Outcome train_and_evaluate(const CommandLine& line, const RunConfig& config,
-                           const AdaptedModel& model, const std::atomic<bool>& stop) {
+                           const AdaptedModel& model, const Dataset& data,
+                           const std::atomic<bool>& stop) {
   const TrainConfig& settings = *config.train;
   const TrainingTask task = training_task(model, settings);
-  const Dataset data = read_dataset(config.data->train, *config.data, settings.loss, task.inputs);
   std::optional<Dataset> held_out;
   if (config.data->eval) {
     held_out = read_dataset(*config.data->eval, *config.data, settings.loss, task.inputs);
@@ -211,7 +215,8 @@ void run_full(const CommandLine& line, const RunConfig& config, ModelData data,
   model.train_base();
   model.checkpoint(config.train->checkpoint);
   print(line, trainable_line(count_parameters(model)));
-  const Outcome outcome = train_and_evaluate(line, config, model, stop);
+  const Dataset rows = training_data(config, model);
+  const Outcome outcome = train_and_evaluate(line, config, model, rows, stop);
   save_base(model, *config.output.model);
   finish(line, model, outcome, config.output.model->string());
 }
@@ -231,13 +236,19 @@ void run_command(const CommandLine& line, const std::atomic<bool>& stop) {
   const bool force = line.force || config.output.force;
   check_output_folder(*config.output.directory, force);
   AdaptedModel model(std::move(data));
-  const std::vector<std::string> notes = add_adapters(
-      model, config.adapters, plugins, {.seed = config.train->seed, .load_tensors = true});
+  std::optional<Dataset> rows;
+  AddOptions options{.seed = config.train->seed};
+  if (std::ranges::any_of(config.adapters, needs_data)) {
+    rows = training_data(config, model);
+    options.data.emplace(StartData{*rows, *config.train});
+  }
+  const std::vector<std::string> notes = add_adapters(model, config.adapters, plugins, options);
   model.checkpoint(config.train->checkpoint);
   if (config.train->optimizer == "lorafa") freeze_lora_a(model);
   print_adapters(line, model, notes);
   print(line, trainable_line(count_parameters(model)));
-  const Outcome outcome = train_and_evaluate(line, config, model, stop);
+  if (!rows) rows = training_data(config, model);
+  const Outcome outcome = train_and_evaluate(line, config, model, *rows, stop);
   save_adapters(model, *config.output.directory, force);
   finish(line, model, outcome, config.output.directory->string());
 }

@@ -52,6 +52,23 @@ struct TokenRows {
   bool operator==(const TokenRows&) const = default;
 };
 
+// How init_lora_weights = "eva" starts an adapter (PEFT: EvaConfig).
+struct EvaConfig {
+  double rho = 2;     // a layer's rank is at most rho times what the config gives it
+  double tau = 0.99;  // singular vectors whose cosine to the last batch's is this have settled
+  bool use_label_mask = true;  // leave out positions whose label is label_mask_value
+  std::int64_t label_mask_value = -100;
+  bool whiten = false;
+  bool adjust_scaling_factors = true;  // lora_alpha changes with the rank
+  bool operator==(const EvaConfig&) const = default;
+};
+
+// How init_lora_weights = "corda" starts an adapter (PEFT: CordaConfig).
+struct CordaConfig {
+  std::string corda_method = "ipm";  // "ipm": the largest components; "kpm": the smallest
+  bool operator==(const CordaConfig&) const = default;
+};
+
 // One adapter, in PEFT's own names; read from TOML ([adapter]) and from adapter_config.json.
 struct AdapterConfig {
   std::string name = "default";
@@ -73,6 +90,8 @@ struct AdapterConfig {
   bool lora_bias = false;
   bool fan_in_fan_out = false;                   // on disk only: what PEFT says of its Conv1D
   std::string init_lora_weights = "default";     // see lora_init.h
+  EvaConfig eva_config = {};                     // read for "eva" only
+  CordaConfig corda_config = {};                 // for "corda" only
   std::string bias = "none";                     // "all", "lora_only": biases of the base to train
   std::vector<TokenRows> trainable_tokens = {};  // trainable_token_indices
   bool ensure_weight_tying = false;

@@ -39,6 +39,26 @@ void check_init(std::string& init, bool lora_bias, std::vector<std::string>& pro
                      join(lora_init_names()) + ", not `" + init + "`");
 }
 
+void check_start(const AdapterConfig& config, std::vector<std::string>& problems) {
+  const EvaConfig& eva = config.eva_config;
+  if (!(eva.rho >= 1) || !std::isfinite(eva.rho)) {
+    problems.push_back("`eva_config.rho` must be at least 1, not " + text_of(eva.rho));
+  }
+  if (!(eva.tau >= 0 && eva.tau <= 1)) {
+    problems.push_back("`eva_config.tau` must be at least 0 and at most 1, not " +
+                       text_of(eva.tau));
+  }
+  if (eva != EvaConfig() && config.init_lora_weights != "eva") {
+    problems.emplace_back("`eva_config` has a meaning only where `init_lora_weights` is eva");
+  }
+  const std::string& method = config.corda_config.corda_method;
+  if (method != "ipm" && method != "kpm") {
+    problems.push_back("`corda_config.corda_method` must be ipm or kpm, not `" + method + "`");
+  } else if (method != "ipm" && config.init_lora_weights != "corda") {
+    problems.emplace_back("`corda_config` has a meaning only where `init_lora_weights` is corda");
+  }
+}
+
 }  // namespace
 
 AdapterConfig checked_config(AdapterConfig config) {
@@ -70,6 +90,7 @@ AdapterConfig checked_config(AdapterConfig config) {
     problems.emplace_back("`lora_bias` cannot be true together with `use_dora`");
   }
   check_init(config.init_lora_weights, config.lora_bias, problems);
+  check_start(config, problems);
   if (problems.empty()) return config;
   throw Error({.stage = Stage::kConfig,
                .message = problems.size() == 1

@@ -66,18 +66,21 @@ std::optional<OptionValue> plain_list(const toml::array& array) {
 }  // namespace
 
 bool Bounds::hold(double value) const {
-  return std::isfinite(value) && (low_included ? value >= low : value > low) && value < high;
+  return std::isfinite(value) && (low_included ? value >= low : value > low) &&
+         (high_included ? value <= high : value < high);
 }
 
 std::string Bounds::text() const {
   if (std::isinf(low)) return "a finite number";
   const std::string from = (low_included ? "at least " : "greater than ") + number_text(low);
-  return std::isinf(high) ? from : from + " and less than " + number_text(high);
+  if (std::isinf(high)) return from;
+  return from + (high_included ? " and at most " : " and less than ") + number_text(high);
 }
 
 Bounds at_least(double low) { return {.low = low}; }
 Bounds above(double low) { return {.low = low, .low_included = false}; }
 Bounds half_open(double low, double high) { return {.low = low, .high = high}; }
+Bounds closed(double low, double high) { return {.low = low, .high = high, .high_included = true}; }
 
 ConfigValue::ConfigValue(const ReadContext& context, const toml::node& node, std::string key,
                          std::string name)

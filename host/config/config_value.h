@@ -19,6 +19,7 @@ struct Bounds {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
   bool low_included = true;
+  bool high_included = false;
 
   bool hold(double value) const;
   std::string text() const;  // "at least 0 and less than 1"
@@ -26,6 +27,7 @@ struct Bounds {
 Bounds at_least(double low);
 Bounds above(double low);
 Bounds half_open(double low, double high);  // low <= value < high
+Bounds closed(double low, double high);     // low <= value <= high
 
 // What reading a config needs everywhere; outlives the values and sections that refer to it.
 struct ReadContext {

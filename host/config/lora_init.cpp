@@ -23,15 +23,13 @@ std::optional<std::string> known_lora_init(std::string_view name) {
 }
 
 const std::vector<std::string>& lora_init_names() {
-  static const std::vector<std::string> names{"gaussian", "orthogonal", "pissa",
-                                              "pissa_niter_[number]", "olora"};
+  static const std::vector<std::string> names{
+      "gaussian", "orthogonal", "pissa", "pissa_niter_[number]", "olora", "eva", "corda"};
   return names;
 }
 
 std::optional<ForeignInit> foreign_lora_init(std::string_view init) {
-  static constexpr std::array<ForeignInit, 5> kForeign{{
-      {"corda", "CorDA", "it needs the covariance of each layer's inputs over batches of data"},
-      {"eva", "EVA", "it needs the singular vectors of each layer's inputs over batches of data"},
+  static constexpr std::array<ForeignInit, 3> kForeign{{
       {"loftq", "LoftQ", "it needs a quantised base"},
       {"lora_ga", "LoRA-GA", "it needs gradients of the loss on batches of data"},
       {"mica", "MiCA", "its lora_B stays frozen"},
@@ -42,5 +40,7 @@ std::optional<ForeignInit> foreign_lora_init(std::string_view init) {
 }
 
 bool changes_base(std::string_view init) { return init.starts_with("pissa") || init == "olora"; }
+
+bool starts_from_data(std::string_view init) { return init == "eva" || init == "corda"; }
 
 }  // namespace tenon

@@ -23,7 +23,12 @@ struct ForeignInit {
 };
 std::optional<ForeignInit> foreign_lora_init(std::string_view init);
 
-// Whether the base's weights are others under an adapter that started so: W - s B A.
+// Whether the base's weights are others under an adapter that started so, W - s B A, and the change
+// can be made again from the base alone.
 bool changes_base(std::string_view init);
+
+// Whether it needs batches of the training data. What a layer type makes is then overwritten, so
+// it is asked for the default start.
+bool starts_from_data(std::string_view init);
 
 }  // namespace tenon

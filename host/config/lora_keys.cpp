@@ -4,6 +4,7 @@
 
 #include "base/suggest.h"
 #include "config/lora_init.h"
+#include "config/start_keys.h"
 
 namespace tenon {
 namespace {
@@ -95,6 +96,7 @@ void read_lora_keys(SectionReader& section, AdapterConfig& adapter) {
   section.boolean("ensure_weight_tying", adapter.ensure_weight_tying);
   section.boolean("autocast_adapter_dtype", adapter.autocast_adapter_dtype);
   read_init(section, adapter.init_lora_weights);
+  read_start_keys(section, adapter);
   read_patterns(section, adapter);
   check_lora_bias(section, adapter);
 }

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "base/error.h"
@@ -87,10 +88,29 @@ void start_from_base(const PlannedLayer& planned, const tenon_setup& setup,
   }
 }
 
+void take_given(const PlannedLayer& planned, const GivenStart& given, AdapterStart& start) {
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : given.parameters) {
+    const auto spec = std::ranges::find(planned.parameters, name, &ParameterSpec::file_name);
+    const auto number = static_cast<std::size_t>(spec - planned.parameters.begin());
+    if (spec == planned.parameters.end() || start.parameters[number].sizes() != tensor.sizes()) {
+      throw Error({.stage = Stage::kInjection,
+                   .message = planned.layer_type->id() + " on `" +
+                              planned.facts->description().module_path + "` has no " + name +
+                              " of shape " + c10::str(tensor.sizes()) + " to start from data",
+                   .hint = "choose another init_lora_weights, or another plugin in "
+                           "[plugins.prefer]"});
+    }
+    start.parameters[number].copy_(tensor);
+  }
+  start.residuals.insert(start.residuals.end(), given.residuals.begin(), given.residuals.end());
+}
+
 }  // namespace
 
 AdapterStart start_adapter(const PlannedLayer& planned, const std::vector<at::Tensor>& weights,
-                           const at::Generator& generator, SharedTensors& shared) {
+                           const at::Generator& generator, SharedTensors& shared,
+                           const GivenStart& given) {
   AdapterStart start;
   std::vector<bool> is_new;
   for (const ParameterSpec& spec : planned.parameters) {
@@ -103,6 +123,7 @@ AdapterStart start_adapter(const PlannedLayer& planned, const std::vector<at::Te
   const tenon_setup setup{planned.options, planned.parameters, {}};
   start.state = planned.layer_type->prepare(planned.facts, setup);
   start_from_base(planned, setup, weights, generator, is_new, start);
+  take_given(planned, given, start);
   for (std::size_t i = 0; i < planned.parameters.size(); ++i) {
     if (planned.parameters[i].trainable()) start.parameters[i].requires_grad_(true);
   }

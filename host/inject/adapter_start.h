@@ -22,13 +22,24 @@ struct AdapterStart {
   std::shared_ptr<void> state;  // the plugin's own
 };
 
+// What a layer starts from in place of what its layer type makes: worked out by the host itself.
+struct GivenStart {
+  std::map<std::string, at::Tensor> parameters;  // by the name in the file: "lora_A.weight"
+  // Weights of the base under this adapter, as AdapterStart::residuals.
+  std::vector<std::pair<std::uint32_t, at::Tensor>> residuals;
+};
+using GivenStarts = std::map<std::string, GivenStart>;  // by the layer's path
+
 // The tensors that the layers of one adapter share, by key.
 using SharedTensors = std::map<std::string, at::Tensor>;
 
 // Allocates the parameters of a planned layer, starts them as declared, and lets the plugin prepare
 // its state and start what depends on the base. `weights`: the base's, in the order of the facts.
 // A shared parameter is taken from `shared`, or made and put there by the first layer that has it.
+// What `given` names starts from that. Throws Error{kInjection} where the layer type has no such
+// parameter, or one of another shape.
 AdapterStart start_adapter(const PlannedLayer& planned, const std::vector<at::Tensor>& weights,
-                           const at::Generator& generator, SharedTensors& shared);
+                           const at::Generator& generator, SharedTensors& shared,
+                           const GivenStart& given = {});
 
 }  // namespace tenon

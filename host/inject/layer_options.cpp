@@ -5,9 +5,15 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
+#include "config/lora_init.h"
 
 namespace tenon {
 namespace {
+
+// As layer types see it: a start from data is the host's own.
+std::string start_of_layer(const AdapterConfig& config) {
+  return starts_from_data(config.init_lora_weights) ? "default" : config.init_lora_weights;
+}
 
 [[noreturn]] void fail(const RecordedLayer& record, const std::string& key,
                        const std::string& what) {
@@ -25,7 +31,7 @@ OptionTable LayerOptions::method_keys(const std::string& path) const {
   keys["lora_alpha"] = alphas_.value(path).value_or(config_.lora_alpha);
   keys["lora_dropout"] = config_.lora_dropout;
   keys["use_rslora"] = config_.use_rslora;
-  keys["init_lora_weights"] = config_.init_lora_weights;
+  keys["init_lora_weights"] = start_of_layer(config_);
   keys["use_dora"] = config_.use_dora;
   keys["lora_bias"] = config_.lora_bias;
   return keys;
@@ -35,7 +41,7 @@ std::string LayerOptions::ignored(const std::set<std::string>& asked) const {
   if (config_.method != "lora") return "";
   if (config_.use_dora && !asked.contains("use_dora")) return "use_dora";
   if (config_.lora_bias && !asked.contains("lora_bias")) return "lora_bias";
-  if (config_.init_lora_weights != "default" && !asked.contains("init_lora_weights")) {
+  if (start_of_layer(config_) != "default" && !asked.contains("init_lora_weights")) {
     return "init_lora_weights";
   }
   return "";

@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "inject/python_regex.h"
 
 namespace tenon {
+
+// An expression of rank_pattern or alpha_pattern that means one path and no other.
+std::string exact_pattern(std::string_view path);
 
 // rank_pattern or alpha_pattern, compiled once. An expression fits a whole path or what follows one
 // of its dots, and the first in the file that fits decides (PEFT: get_pattern_key).

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "inject/adapter_start.h"
 #include "inject/saved_module.h"
 #include "inject/tied_layers.h"
 #include "inject/trained_biases.h"
@@ -28,13 +27,16 @@ AdapterStart follow_adapter(const PlannedLayer& planned, const PlacedAdapter& ad
 void place_layer(const ModelData& model, const PlannedLayer& planned,
                  const at::Generator& generator, const std::vector<TrainedBias>& biases,
                  SharedTensors& shared, PlacedAdapter& adapter) {
+  const auto given = adapter.given.find(planned.facts->description().module_path);
   std::vector<at::Tensor> weights;
   for (const std::int32_t tensor : planned.tensors) {
     weights.push_back(model.tensors[static_cast<std::size_t>(tensor)].tensor);
   }
-  AdapterStart start = planned.parameters_of == kNoModule
-                           ? start_adapter(planned, weights, generator, shared)
-                           : follow_adapter(planned, adapter);
+  AdapterStart start =
+      planned.parameters_of == kNoModule
+          ? start_adapter(planned, weights, generator, shared,
+                          given == adapter.given.end() ? GivenStart() : given->second)
+          : follow_adapter(planned, adapter);
   for (std::size_t i = 0; i < planned.parameters.size(); ++i) {
     const ParameterSpec& spec = planned.parameters[i];
     // A shared one lies outside all modules and is added once.
@@ -156,8 +158,9 @@ void PlacedAdapter::rescale(double factor) {
 }
 
 std::unique_ptr<PlacedAdapter> place_adapter(const ModelData& model, const InjectionPlan& plan,
-                                             std::uint64_t seed) {
+                                             std::uint64_t seed, GivenStarts given) {
   auto adapter = std::make_unique<PlacedAdapter>();
+  adapter->given = std::move(given);
   adapter->config = plan.config;
   adapter->method = plan.method;
   adapter->layers = plan.layers;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "inject/adapter_slot.h"
+#include "inject/adapter_start.h"
 #include "inject/injection_plan.h"
 
 namespace tenon {
@@ -46,14 +47,16 @@ struct PlacedAdapter {
   std::vector<PlacedSlot> slots;
   std::vector<AddedTensor> tensors;  // in the order of the plan
   double scale = 1;                  // on top of what it was made with
+  GivenStarts given;                 // what it started from, where the host worked that out
 
   bool has_shared(const std::string& key) const;
   void set_requires_grad(bool on);
   void rescale(double factor);
 };
 
-// Allocates an adapter's parameters and starts them from `seed`. Nothing of the model changes.
+// Allocates an adapter's parameters and starts them from `seed`, or as `given`. Nothing of the
+// model changes.
 std::unique_ptr<PlacedAdapter> place_adapter(const ModelData& model, const InjectionPlan& plan,
-                                             std::uint64_t seed);
+                                             std::uint64_t seed, GivenStarts given = {});
 
 }  // namespace tenon

@@ -1,6 +1,9 @@
 #include <ATen/ATen.h>
 #include <tenon/adapt.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "adapter/adapter_stages.h"
 #include "base/suggest.h"
 #include "capture/captured_model.h"
@@ -38,6 +41,36 @@ RunConfig read(const Config& config) {
   return run;
 }
 
+[[noreturn]] void fail_start(const std::string& what) {
+  throw Error({.stage = Stage::kConfig, .message = "AdaptOptions::start_inputs " + what});
+}
+
+// The examples that adapters of `config` start from; nothing where none does.
+std::optional<Dataset> start_dataset(const RunConfig& config, const AdaptOptions& options,
+                                     const ModelData& model) {
+  const std::vector<at::Tensor>& inputs = options.start_inputs;
+  const bool is_needed = std::ranges::any_of(config.adapters, needs_data);
+  if (!is_needed && !inputs.empty()) {
+    fail_start("are given, and no adapter starts from data (init_lora_weights eva or corda)");
+  }
+  if (!is_needed) return std::nullopt;
+  if (inputs.size() != model.inputs.size()) {
+    fail_start("must be one tensor for each of the model's " + std::to_string(model.inputs.size()) +
+               " inputs, not " + std::to_string(inputs.size()) +
+               ": init_lora_weights needs examples");
+  }
+  Dataset data;
+  data.inputs = inputs;
+  data.source = "AdaptOptions::start_inputs";
+  for (const at::Tensor& input : inputs) {
+    if (!input.defined() || input.dim() == 0 || input.size(0) != inputs[0].size(0)) {
+      fail_start("must have as many examples in dimension 0, each of them");
+    }
+  }
+  data.rows = inputs[0].size(0);
+  return data;
+}
+
 std::shared_ptr<AdaptedState> adapt_data(ModelData data, const Config& given,
                                          const AdaptOptions& options) {
   // A caller in inference mode wants an adapter that can be trained all the same.
@@ -50,8 +83,13 @@ std::shared_ptr<AdaptedState> adapt_data(ModelData data, const Config& given,
   }
   auto state =
       std::make_shared<AdaptedState>(config.plugins, options.plugin_directories, std::move(data));
-  state->notes = add_adapters(state->model, config.adapters, state->plugins,
-                              {.seed = options.seed, .load_tensors = true});
+  const auto examples = start_dataset(config, options, state->model.model());
+  TrainConfig batches;
+  batches.batch_size = options.start_batch_size;
+  batches.shuffle = false;
+  AddOptions adding{.seed = options.seed};
+  if (examples) adding.data.emplace(StartData{*examples, batches});
+  state->notes = add_adapters(state->model, config.adapters, state->plugins, adding);
   for (const ModelTensor& tensor : state->model.base_tensors()) {
     if (tensor.tensor.is_leaf()) tensor.tensor.set_requires_grad(false);
   }

@@ -23,6 +23,7 @@ const std::string kDeclared = "[model]\nlayers = [{name = \"a\", type = \"Linear
 const std::string kModel = "[model]\npath = \"m.pt2\"\n";                                 // 2 lines
 // Line 5 follows.
 const std::string kAdapter = kModel + "[adapter]\ntarget_modules = [\"a\"]\n";
+const std::string kEva = kAdapter + "init_lora_weights = \"eva\"\n";  // line 6 follows
 // Line 9 follows, in [train].
 const std::string kTrain =
     kAdapter + "[output]\ndirectory = \"o\"\n[data]\ntrain = \"d\"\n[train]\n";
@@ -148,16 +149,31 @@ INSTANTIATE_TEST_SUITE_P(
                   ":5:14: `adapter.lora_alpha` must be a finite number, not nan"},
         BadConfig{"Init", kAdapter + "init_lora_weights = \"gausian\"\n",
                   ":5:21: `adapter.init_lora_weights` must be true, false or one of "
-                  "gaussian, orthogonal, pissa, pissa_niter_[number], olora, not `gausian`; did "
-                  "you mean `gaussian`?"},
-        BadConfig{"InitOfEva", kAdapter + "init_lora_weights = \"eva\"\n",
-                  ":5:21: `adapter.init_lora_weights` cannot be `eva`: Tenon has no EVA (it needs "
-                  "the singular vectors of each layer's inputs over batches of data); start the "
-                  "adapter with PEFT and go on from its folder (init_from)"},
-        BadConfig{"InitOfCorda", kAdapter + "init_lora_weights = \"corda\"\n",
-                  ":5:21: `adapter.init_lora_weights` cannot be `corda`: Tenon has no CorDA (it "
-                  "needs the covariance of each layer's inputs over batches of data); start the "
-                  "adapter with PEFT and go on from its folder (init_from)"},
+                  "gaussian, orthogonal, pissa, pissa_niter_[number], olora, eva, corda, not "
+                  "`gausian`; did you mean `gaussian`?"},
+        BadConfig{
+            "InitOfLoraGa", kAdapter + "init_lora_weights = \"lora_ga\"\n",
+            ":5:21: `adapter.init_lora_weights` cannot be `lora_ga`: Tenon has no LoRA-GA (it "
+            "needs gradients of the loss on batches of data); start the adapter with PEFT and "
+            "go on from its folder (init_from)"},
+        BadConfig{"EvaConfigWithoutEva", kAdapter + "eva_config = { rho = 1 }\n",
+                  ":5:14: `adapter.eva_config` has a meaning only where "
+                  "`adapter.init_lora_weights` is \"eva\""},
+        BadConfig{"EvaConfigIsNoTable", kEva + "eva_config = 2\n",
+                  ":6:14: `adapter.eva_config` must be a table, not an integer"},
+        BadConfig{"RhoBelowOne", kEva + "eva_config = { rho = 0.5 }\n",
+                  ":6:22: `adapter.eva_config.rho` must be at least 1, not 0.5"},
+        BadConfig{"TauAboveOne", kEva + "eva_config = { tau = 1.5 }\n",
+                  ":6:22: `adapter.eva_config.tau` must be at least 0 and at most 1, not 1.5"},
+        BadConfig{"KeyOfEvaConfig", kEva + "eva_config = { thau = 1 }\n",
+                  ":6:23: `adapter.eva_config.thau` is unknown; did you mean `tau`?"},
+        BadConfig{"EvaWithLoraBias", kEva + "lora_bias = true\n",
+                  ":6:13: `adapter.lora_bias` cannot be true unless `adapter.init_lora_weights` is "
+                  "true or false"},
+        BadConfig{
+            "MethodOfCorda",
+            kAdapter + "init_lora_weights = \"corda\"\ncorda_config = { corda_method = \"x\" }\n",
+            ":6:33: `adapter.corda_config.corda_method` must be ipm or kpm, not `x`"},
         BadConfig{"InitIsANumber", kAdapter + "init_lora_weights = 1\n",
                   ":5:21: `adapter.init_lora_weights` must be true, false or the name "
                   "of a start, not an integer"},

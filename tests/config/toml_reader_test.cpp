@@ -196,6 +196,24 @@ TEST(ReadRunConfig, ReadsSgdWithNesterov) {
   EXPECT_TRUE(config.train->nesterov);
 }
 
+TEST(ReadRunConfig, ReadsHowDataStartAnAdapter) {
+  const TempDir dir;
+  const auto file = dir.write(
+      "c.toml", kModel + kAdapter +
+                    "init_lora_weights = \"EVA\"\n[adapter.eva_config]\nrho = 1\nwhiten = true\n"
+                    "use_label_mask = false\nlabel_mask_value = 0\ntau = 1\n"
+                    "adjust_scaling_factors = false\n");
+  const AdapterConfig eva =
+      read_run_config(file, {"adapter.eva_config.rho=1.5"}, kPlan).adapters.at(0);
+  EXPECT_EQ(eva.init_lora_weights, "eva");
+  EXPECT_EQ(eva.eva_config, (EvaConfig{1.5, 1, false, 0, true, false}));
+
+  const auto other = dir.write("d.toml", kModel + kAdapter +
+                                             "init_lora_weights = \"corda\"\n"
+                                             "corda_config = { corda_method = \"kpm\" }\n");
+  EXPECT_EQ(read_run_config(other, {}, kPlan).adapters.at(0).corda_config.corda_method, "kpm");
+}
+
 TEST(ReadRunConfig, ReadsPlugins) {
   const TempDir dir;
   const std::string hash(64, 'A');

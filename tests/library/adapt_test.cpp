@@ -237,6 +237,42 @@ TEST(Adapt, WrongTargetIsToldWithTheNearestName) {
   }
 }
 
+TEST(Adapt, StartsAnAdapterFromExamples) {
+  for (const std::string init : {"eva", "corda"}) {
+    Mlp model;
+    const Tensor x = at::randn({64, 20});
+    const Tensor before = model->forward(x);
+    AdapterConfig config;
+    config.target_modules = {"first"};
+    config.init_lora_weights = init;
+    auto adapted = adapt(model, {x}, config, {.start_inputs = {x}});
+    EXPECT_TRUE(at::allclose(adapted.forward({x}), before, 1e-4, 1e-4)) << init;
+    const testing::TempDir folder;
+    adapted.save(folder.path() / "adapter");
+    AdapterConfig again;
+    again.init_from = folder.path() / "adapter";
+    EXPECT_TRUE(at::allclose(adapt(model, {x}, again).forward({x}), before, 1e-4, 1e-4)) << init;
+  }
+}
+
+TEST(Adapt, ExamplesToStartFromAreCalledForAndChecked) {
+  const auto told = [](const std::string& init, std::vector<Tensor> examples) -> std::string {
+    AdapterConfig config;
+    config.target_modules = {"first"};
+    config.init_lora_weights = init;
+    try {
+      adapt(Mlp(), {at::randn({2, 20})}, config, {.start_inputs = std::move(examples)});
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(told("eva", {}), HasSubstr("must be one tensor for each of the model's 1 inputs, not "
+                                         "0: init_lora_weights needs examples"));
+  EXPECT_THAT(told("true", {at::randn({8, 20})}), HasSubstr("no adapter starts from data"));
+  EXPECT_THAT(told("eva", {at::scalar_tensor(1.0)}), HasSubstr("as many examples in dimension 0"));
+}
+
 // What the model computes with a whole adapter of random parameters on the named modules.
 AdaptedModule with_random_adapter(const CallableModel& model, std::vector<std::string> targets) {
   AdapterConfig config;   // r = 8, which all groups of the models' convolutions divide

@@ -43,6 +43,10 @@ struct AdaptOptions {
   std::vector<std::filesystem::path> plugin_directories = {};  // before all other places
   std::uint64_t seed = 0;                                      // starts the adapter's parameters
   bool fixed_sizes = false;  // of a C++ model: only for inputs of the example's sizes
+  // What init_lora_weights = "eva" and "corda" start from: one tensor for each of the model's
+  // inputs, examples in dimension 0, which the base runs on in batches of this size.
+  std::vector<at::Tensor> start_inputs = {};
+  std::int64_t start_batch_size = 32;
 };
 
 struct AdaptedState;

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "adapter/adapter_store.h"
+#include "adapter/lora_layers.h"
+#include "inject/adapter_start.h"
+
+// LoRA adapters whose start changed the base, W - s B0 A0, as ones for the base as it was: twice
+// the rank, and exactly W + s (B A - B0 A0) (PEFT: save_pretrained with
+// path_initial_model_for_weight_conversion).
+namespace tenon {
+
+// `starts`: A0 and B0 by the layer's path.
+AdapterFiles as_plain_lora(AdapterFiles files, const std::map<std::string, LoraPair>& starts);
+
+// Those of layers that were given another base to start from.
+std::map<std::string, LoraPair> starts_beside_the_base(const GivenStarts& given);
+
+}  // namespace tenon
