@@ -9,8 +9,9 @@ namespace {
 
 // "b" of "b.weight", which is the module's own `weight` once more; "" if it is not.
 std::string owner_of(const std::string& name, const std::string& own) {
-  const bool fits = name.size() > own.size() + 1 && name.ends_with("." + own);
-  return fits ? name.substr(0, name.size() - own.size() - 1) : "";
+  const std::string end = "." + own;
+  const bool fits = name.size() > end.size() && name.ends_with(end);
+  return fits ? name.substr(0, name.size() - end.size()) : "";
 }
 
 // The other paths of a module. One that is in the tree is a module of its own with a tied weight.
@@ -32,17 +33,19 @@ std::set<std::string> other_paths(const ModelData& model, const PlannedLayer& la
   return paths;
 }
 
+std::string note_of(const std::string& path, const std::set<std::string>& others) {
+  return "`" + path + "` is `" +
+         join(std::vector<std::string>(others.begin(), others.end()), "`, `") +
+         "` too: its adapter runs by whichever name it is called, PEFT's by the first alone";
+}
+
 }  // namespace
 
 std::vector<std::string> alias_notes(const ModelData& model, const InjectionPlan& plan) {
   std::vector<std::string> notes;
   for (const PlannedLayer& layer : plan.layers) {
-    const std::set<std::string> paths = other_paths(model, layer);
-    if (paths.empty()) continue;
-    const std::vector<std::string> others(paths.begin(), paths.end());
-    notes.push_back("`" + layer.facts->description().module_path + "` is `" + join(others, "`, `") +
-                    "` too: its adapter runs by whichever name it is called, PEFT's by the first "
-                    "alone");
+    const std::set<std::string> others = other_paths(model, layer);
+    if (!others.empty()) notes.push_back(note_of(layer.facts->description().module_path, others));
   }
   return notes;
 }

@@ -118,7 +118,7 @@ AdapterConfig config_in_file(const AdapterConfig& config, const std::vector<Plan
     const std::vector<std::string> weights = adapted_weights(*layer.facts, layer.parameters);
     if (weights.empty()) modules.push_back(path);
     for (const std::string& weight : weights) {
-      names.push_back(path + "." + weight);
+      names.push_back(std::string(path).append(".").append(weight));
       ranks.emplace_back(names.back(), std::get<std::int64_t>(layer.options.at("r")));
       alphas.emplace_back(names.back(), std::get<double>(layer.options.at("lora_alpha")));
     }
