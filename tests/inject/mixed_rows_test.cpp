@@ -79,7 +79,7 @@ void expect_rows_train_alone(LoraModel& made) {
   const std::vector<at::Tensor> mixed_a = gradients("a");
   const std::vector<at::Tensor> mixed_b = gradients("b");
 
-  const auto alone = [&](const std::string& name, std::vector<std::int64_t> rows) {
+  const auto alone = [&](const std::string& name, const std::vector<std::int64_t>& rows) {
     made.model.set_active({name});
     made.model.forward({made.input.index_select(0, at::tensor(rows))}, training)[0]
         .square()
