@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "adapter/base_weights.h"
 #include "adapter/fingerprint.h"
 #include "adapter/plain_lora.h"
 #include "base/error.h"
@@ -155,6 +156,7 @@ std::vector<std::string> add_adapters(AdaptedModel& model,
     ++seed;
     if (config.init_from && options.load_tensors) {
       base.warn(start, *config.init_from);
+      check_base_weights(start, model.base_tensors(), *config.init_from);
       leave_out_unused(model.model(), start);
       assign_adapter(start, adapter_tensors(*placed), *config.init_from);
     }
@@ -241,6 +243,7 @@ AdaptedModel with_adapters(ModelData data, const std::vector<NamedFolder>& adapt
     AdapterFiles files = load_adapter(folder);
     files.config.name = name;
     base.warn(files, folder);
+    check_base_weights(files, model.base_tensors(), folder);
     const InjectionPlan plan = plan_injection(model.model(), files.config, plugins, files.layers);
     for (const std::string& note : plan.notes) log::warning(note);
     auto placed = place_adapter(model.model(), plan, 0);

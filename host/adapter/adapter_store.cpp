@@ -1,9 +1,11 @@
 #include "adapter/adapter_store.h"
 
 #include "adapter/adapter_folder.h"
+#include "adapter/base_weights.h"
 #include "adapter/peft_config.h"
 #include "adapter/peft_names.h"
 #include "adapter/tenon_json.h"
+#include "adapter/tied_tensors.h"
 #include "base/file.h"
 #include "model/tensor_file.h"
 
@@ -75,6 +77,8 @@ AdapterFiles load_adapter(const std::filesystem::path& folder) {
   files.base_model_class = std::move(base.name);
   files.parent_library = std::move(base.parent_library);
   files.tensors = read_tensors(folder);
+  files.base_weights = take_base_weights(files.tensors);
+  if (files.config.ensure_weight_tying) files.config.saved_ties = saved_ties(files.tensors);
   read_record(folder, files);
   return files;
 }
@@ -86,7 +90,11 @@ std::vector<RecordedLayer> load_layer_records(const std::filesystem::path& folde
 }
 
 AdapterConfig load_adapter_config(const std::filesystem::path& folder) {
-  return read_peft_config(config_text(folder), (folder / kConfigFile).string());
+  AdapterConfig config = read_peft_config(config_text(folder), (folder / kConfigFile).string());
+  if (config.ensure_weight_tying && std::filesystem::exists(folder / kTensorFile)) {
+    config.saved_ties = saved_ties(read_tensors(folder));
+  }
+  return config;
 }
 
 }  // namespace tenon

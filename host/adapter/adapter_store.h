@@ -26,6 +26,9 @@ struct AdapterFiles {
   std::string base_model_class;  // root type's last name: "MistralForCausalLM"
   std::string parent_library;    // what stands before it: "transformers.models.mistral...."
   std::vector<AdapterTensor> tensors;
+  // The base's own weights, which PEFT writes beside an adapter on `embed_tokens` or `lm_head`.
+  // Read and checked, never written.
+  std::vector<AdapterTensor> base_weights;
   bool has_tenon_json = false;   // PEFT's own adapters have none
   std::string base_fingerprint;  // "" if unknown
   std::vector<RecordedLayer> layers;
@@ -43,7 +46,7 @@ void save_adapter(const std::filesystem::path& folder, const AdapterFiles& files
 // Tenon does not have (all keys listed), `.bin` instead of safetensors.
 AdapterFiles load_adapter(const std::filesystem::path& folder);
 
-// Only the configuration, for planning before any tensor is read.
+// Only the configuration, for planning before any tensor is assigned.
 AdapterConfig load_adapter_config(const std::filesystem::path& folder);
 // Only who made its layers; empty for an adapter that PEFT saved.
 std::vector<RecordedLayer> load_layer_records(const std::filesystem::path& folder);

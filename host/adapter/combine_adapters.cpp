@@ -11,6 +11,7 @@
 #include "adapter/combined_config.h"
 #include "adapter/lora_layers.h"
 #include "adapter/task_arithmetic.h"
+#include "adapter/tied_tensors.h"
 #include "base/error.h"
 #include "base/suggest.h"
 #include "config/lora_init.h"
@@ -28,11 +29,6 @@ struct Sources {
   std::vector<double> weights;
 };
 
-struct Factors {
-  at::Tensor a;
-  at::Tensor b;
-};
-
 bool is_svd(const CombineOptions& options) { return options.combination_type.ends_with("svd"); }
 
 // What becomes of the product, or of each factor: "svd" itself is linear.
@@ -45,14 +41,14 @@ at::Tensor widened(const at::Tensor& tensor) {
   return tensor.scalar_type() == at::kDouble ? tensor : tensor.to(at::kFloat);
 }
 
-Factors concatenated(const Sources& sources, std::int64_t rank) {
+LoraFactors concatenated(const Sources& sources, std::int64_t rank) {
   std::vector<at::Tensor> as;
   std::vector<at::Tensor> bs;
   for (std::size_t i = 0; i < sources.pairs.size(); ++i) {
     as.push_back(sources.pairs[i]->a * sources.weights[i] * sources.pairs[i]->scaling);
     bs.push_back(sources.pairs[i]->b);
   }
-  Factors joined{at::cat(as, 0), at::cat(bs, 1)};
+  LoraFactors joined{at::cat(as, 0), at::cat(bs, 1)};
   // The rank of the whole is the sum of all, also where an adapter lacks the layer.
   const std::int64_t missing = rank - joined.a.size(0);
   if (missing <= 0) return joined;
@@ -64,7 +60,7 @@ Factors concatenated(const Sources& sources, std::int64_t rank) {
           at::cat({joined.b, at::zeros(b_shape, joined.b.options())}, 1)};
 }
 
-Factors each_factor(const Sources& sources, const TaskArithmetic& how) {
+LoraFactors each_factor(const Sources& sources, const TaskArithmetic& how) {
   std::vector<at::Tensor> as;
   std::vector<at::Tensor> bs;
   std::vector<double> a_weights;
@@ -84,8 +80,8 @@ Factors each_factor(const Sources& sources, const TaskArithmetic& how) {
   return {std::move(a), std::move(b)};
 }
 
-Factors decomposed(const Sources& sources, const TaskArithmetic& how, std::int64_t rank,
-                   std::optional<double> clamp) {
+LoraFactors decomposed(const Sources& sources, const TaskArithmetic& how, std::int64_t rank,
+                       std::optional<double> clamp) {
   std::vector<at::Tensor> products;
   products.reserve(sources.pairs.size());
   for (const LoraPair* pair : sources.pairs) products.push_back(pair->product());
@@ -202,17 +198,28 @@ AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters,
   check_layers(layers, options, problems);
   AdapterFiles result = combined_header(adapters, options);
   add_saved(adapters, result, problems);
+  const std::map<std::string, std::string> owners = common_ties(adapters, pairs, problems);
+  if (!owners.empty()) result.config.ensure_weight_tying = true;
   throw_combination_problems(problems);
 
   const TaskArithmetic how{arithmetic_of(options.combination_type), options.density.value_or(1),
                            options.majority_sign_method == "frequency",
                            make_generator(options.seed)};
   const std::int64_t rank = result.config.r;
+  std::map<std::string, LoraFactors> combined;
+  for (const auto& [module, sources] : layers) {
+    combined[module] = options.combination_type == "cat" ? concatenated(sources, rank)
+                       : is_svd(options) ? decomposed(sources, how, rank, options.svd_clamp)
+                                         : each_factor(sources, how);
+  }
+  for (const auto& [follower, owner] : owners) {
+    const bool across = layers.at(owner).pairs.front()->is_embedding !=
+                        layers.at(follower).pairs.front()->is_embedding;
+    combined[follower] = tied_factors(combined.at(owner), across);
+  }
   for (const auto& [module, sources] : layers) {
     const LoraPair& first = *sources.pairs.front();
-    const Factors factors = options.combination_type == "cat" ? concatenated(sources, rank)
-                            : is_svd(options) ? decomposed(sources, how, rank, options.svd_clamp)
-                                              : each_factor(sources, how);
+    const LoraFactors& factors = combined.at(module);
     const at::ScalarType type = first.a.scalar_type();
     const auto add = [&](const std::string& name, const at::Tensor& tensor) {
       result.tensors.push_back({module + "." + name, tensor.to(type).contiguous()});

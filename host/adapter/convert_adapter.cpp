@@ -9,6 +9,7 @@
 #include "adapter/fingerprint.h"
 #include "adapter/lora_layers.h"
 #include "adapter/plain_lora.h"
+#include "adapter/tied_tensors.h"
 #include "base/error.h"
 #include "base/suggest.h"
 #include "inject/linear_layer.h"
@@ -26,8 +27,9 @@ namespace {
 struct Layer {
   std::string path;
   bool is_embedding = false;
-  at::Tensor delta;  // (out, in)
-  at::Tensor bias;   // what is added to the bias; undefined for nothing
+  at::Tensor delta;     // (out, in)
+  at::Tensor bias;      // what is added to the bias; undefined for nothing
+  std::string tied_to;  // the layer before it, sharing the weight, whose factors it gets
 };
 
 // The change of one layer's weights as one matrix, or what is in the way.
@@ -61,28 +63,48 @@ std::int64_t rank_of(const at::Tensor& values, const ConvertRank& wanted) {
   return std::min(at::searchsorted(energy, cutoff).item<std::int64_t>() + 1, values.size(0));
 }
 
-void add_factors(const Layer& layer, const ConvertRank& wanted, AdapterFiles& result) {
+LoraFactors decomposed(const Layer& layer, const ConvertRank& wanted) {
   const auto [u, s, v] = at::linalg_svd(layer.delta, false);
   const std::int64_t rank = rank_of(s, wanted);
   if (rank > s.size(0)) {
     fail({"the rank " + std::to_string(rank) + " is larger than `" + layer.path + "` has (" +
           std::to_string(s.size(0)) + "); choose a lower one"});
   }
+  return {v.narrow(0, 0, rank), u.narrow(1, 0, rank) * s.narrow(0, 0, rank)};
+}
+
+void add_factors(const Layer& layer, const LoraFactors& factors, const ConvertRank& wanted,
+                 AdapterFiles& result) {
   LoraPair pair;
   pair.is_embedding = layer.is_embedding;
   const auto add = [&](char factor, const at::Tensor& tensor) {
     result.tensors.push_back({layer.path + "." + factor_name(pair, factor), tensor.contiguous()});
   };
-  add('A', v.narrow(0, 0, rank));
-  add('B', u.narrow(1, 0, rank) * s.narrow(0, 0, rank));
+  add('A', factors.a);
+  add('B', factors.b);
   if (result.config.lora_bias) {
     const at::Tensor none = at::zeros({layer.delta.size(0)}, layer.delta.options());
     result.tensors.push_back(
         {layer.path + ".lora_B.bias", layer.bias.defined() ? layer.bias : none});
   }
   if (wanted.rank) return;
+  const std::int64_t rank = factors.a.size(0);
   result.config.rank_pattern.emplace_back(exact_pattern(layer.path), rank);
   result.config.alpha_pattern.emplace_back(exact_pattern(layer.path), rank);
+}
+
+void add_layers(const std::vector<Layer>& layers, const ConvertRank& wanted, AdapterFiles& result) {
+  std::map<std::string, LoraFactors> factors;
+  std::map<std::string, bool> embeds;
+  for (const Layer& layer : layers) {
+    embeds[layer.path] = layer.is_embedding;
+    const bool is_tied = !layer.tied_to.empty();
+    if (is_tied) result.config.ensure_weight_tying = true;
+    factors[layer.path] = is_tied ? tied_factors(factors.at(layer.tied_to),
+                                                 embeds.at(layer.tied_to) != layer.is_embedding)
+                                  : decomposed(layer, wanted);
+    add_factors(layer, factors.at(layer.path), wanted, result);
+  }
 }
 
 // The config of a LoRA adapter on the layers and saved modules of another adapter.
@@ -142,6 +164,9 @@ AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& file
     const std::string& path = planned.facts->description().module_path;
     const std::string problem = read_layer(planned, deltas[path], layer);
     if (!problem.empty()) problems.push_back(problem);
+    if (planned.changes_alike) {
+      layer.tied_to = model.model().tree.modules[static_cast<std::size_t>(planned.tied_to)].path;
+    }
     layers.push_back(std::move(layer));
   }
   result.config.lora_bias =
@@ -154,7 +179,7 @@ AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& file
     }
   }
   if (!problems.empty()) fail(problems);
-  for (const Layer& layer : layers) add_factors(layer, rank, result);
+  add_layers(layers, rank, result);
   for (const AddedTensor& added : adapter.tensors) {
     if (std::ranges::count(adapter.saved, added.module) > 0) {
       result.tensors.push_back({added.key(), added.tensor.detach()});

@@ -103,6 +103,15 @@ void add_change(MergedModel& merged, pt2::TensorChange change) {
   merged.changes.push_back(std::move(change));
 }
 
+// Whether all layers that read a tensor want the same one from now on.
+bool is_one_change(const std::vector<MergedTensor>& changes, std::set<std::int32_t> readers) {
+  for (const MergedTensor& change : changes) {
+    if (!change.merged.is_same(changes[0].merged)) return false;
+    for (const std::int32_t node : change.readers) readers.erase(node);
+  }
+  return readers.empty();
+}
+
 std::vector<std::string> result_names(const Graph& graph, const auto& nodes) {
   std::vector<std::string> names;
   for (const std::int32_t node : nodes) names.push_back(result_name(graph, node));
@@ -162,7 +171,7 @@ MergedModel merged_model(const AdaptedModel& model) {
   MergedModel merged;
   for (const auto& [tensor, changes] : by_tensor) {
     const ModelTensor& base = base_of(model, tensor);
-    if (changes.size() == 1 && changes[0].readers.size() == readers[tensor].size()) {
+    if (is_one_change(changes, readers[tensor])) {
       const at::Tensor now = laid_out_as(base.tensor, changes[0].merged);
       for (const std::string& name : names_of(base)) add_change(merged, {name, now, {}, {}});
     } else {

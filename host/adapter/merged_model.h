@@ -18,8 +18,8 @@ struct MergedModel {
   std::vector<std::string> untied;  // names that no longer share a tensor with others
 };
 
-// What differs from the base. A tensor of several names keeps them all, unless some of its readers
-// are left with the original: then the adapted layer's name alone gets the merged one.
+// What differs from the base. A tensor of several names keeps them all, unless its readers are left
+// with the original or want different ones: then each adapted layer's name gets its own.
 MergedModel merged_model(const AdaptedModel& model);
 
 // Every persistent tensor by every name that it has: what load_state_dict takes.

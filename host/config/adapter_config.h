@@ -69,6 +69,13 @@ struct CordaConfig {
   bool operator==(const CordaConfig&) const = default;
 };
 
+// What the tensors of a saved adapter say of layers that share a weight (ensure_weight_tying):
+// which layers it is on, and pairs of them with the same low-rank factors, in both orders.
+struct SavedTies {
+  std::set<std::string> layers;
+  std::set<std::pair<std::string, std::string>> pairs;
+};
+
 // One adapter, in PEFT's own names; read from TOML ([adapter]) and from adapter_config.json.
 struct AdapterConfig {
   std::string name = "default";
@@ -95,6 +102,7 @@ struct AdapterConfig {
   std::string bias = "none";                     // "all", "lora_only": biases of the base to train
   std::vector<TokenRows> trainable_tokens = {};  // trainable_token_indices
   bool ensure_weight_tying = false;
+  std::optional<SavedTies> saved_ties = {};  // of a saved adapter with ensure_weight_tying
   bool autocast_adapter_dtype = true;  // adapters of a half-precision base are kept in float32
   // Regular expressions on module paths; the first that matches wins, in the order of the file.
   std::vector<std::pair<std::string, std::int64_t>> rank_pattern = {};

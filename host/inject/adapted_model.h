@@ -124,6 +124,8 @@ class AdaptedModel {
   void take_off(const PlacedAdapter& adapter);
   void close_empty_sites();
   void build_program();
+  void merge_as_one(const std::vector<std::string>& names,
+                    std::vector<std::vector<at::Tensor>>& weights) const;
   std::vector<LayerChoice> choose(const std::vector<std::string>& names) const;
   void activate(std::vector<LayerChoice> choices);
 

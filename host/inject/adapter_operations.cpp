@@ -256,6 +256,7 @@ void AdaptedModel::merge(const std::vector<std::string>& names) {
   check_count(all);
   std::vector<std::vector<at::Tensor>> weights;
   for (const auto& [module, site] : sites_) weights.push_back(site.layer->merged_weights(all));
+  merge_as_one(all, weights);
   std::size_t i = 0;
   for (auto& [module, site] : sites_) site.layer->set_merged(all, std::move(weights[i++]));
   merged_ = std::move(all);

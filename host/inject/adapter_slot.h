@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "model/graph.h"
 #include "plugin/layer_type.h"
 
 namespace tenon {
@@ -26,6 +27,7 @@ class AdapterSlot {
     std::vector<at::Tensor> weights;  // by number, undefined where the base's stays; may be empty
     bool saves_module = false;        // the weights are a module's that is saved whole
     std::shared_ptr<void> state;      // the plugin's own
+    ModuleId changes_as = kNoModule;  // the layer whose weight it shares and changes in one way
   };
   explicit AdapterSlot(Parts parts);
   AdapterSlot(const AdapterSlot&) = delete;
@@ -37,6 +39,7 @@ class AdapterSlot {
   const std::vector<at::Tensor>& parameters() const { return parts_.parameters; }
   const std::vector<at::Tensor>& weights() const { return parts_.weights; }
   bool saves_module() const { return parts_.saves_module; }
+  ModuleId changes_as() const { return parts_.changes_as; }
   // As a plugin's call gets it.
   const tenon_adapter& table() const { return table_; }
   // The adapter's term, `factor` times what it was made with.

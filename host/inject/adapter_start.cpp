@@ -28,6 +28,15 @@ at::ScalarType adapter_dtype(const ParameterSpec& spec, const PlannedLayer& plan
   return at::kFloat;
 }
 
+void initialise_parameter(const PlannedLayer& planned, const ParameterSpec& spec,
+                          const at::Generator& generator, at::Tensor& tensor) {
+  try {
+    initialise(tensor, spec.init, spec.init_a, spec.init_b, generator);
+  } catch (const std::invalid_argument& misfit) {
+    throw_bug(call_of(planned, "add_adapter"), "parameter " + spec.name + ": " + misfit.what());
+  }
+}
+
 at::Tensor make_parameter(const PlannedLayer& planned, const ParameterSpec& spec,
                           const at::Generator& generator) {
   const std::string& path = planned.facts->description().module_path;
@@ -35,11 +44,16 @@ at::Tensor make_parameter(const PlannedLayer& planned, const ParameterSpec& spec
                                  {.stage = Stage::kInjection,
                                   .message = "the adapter's `" + spec.name + "` at `" + path + "`",
                                   .hint = "choose a smaller rank: r in [adapter]"});
-  try {
-    initialise(tensor, spec.init, spec.init_a, spec.init_b, generator);
-  } catch (const std::invalid_argument& misfit) {
-    throw_bug(call_of(planned, "add_adapter"), "parameter " + spec.name + ": " + misfit.what());
-  }
+  initialise_parameter(planned, spec, generator, tensor);
+  return tensor;
+}
+
+// With init_lora_weights = false PEFT starts no parameter a second time.
+at::Tensor tied_parameter(const PlannedLayer& planned, const ParameterSpec& spec,
+                          const at::Generator& generator, at::Tensor tensor) {
+  const auto init = planned.options.find("init_lora_weights");
+  const bool stays = init != planned.options.end() && init->second == OptionValue("random");
+  if (!stays) initialise_parameter(planned, spec, generator, tensor);
   return tensor;
 }
 
@@ -110,10 +124,16 @@ void take_given(const PlannedLayer& planned, const GivenStart& given, AdapterSta
 
 AdapterStart start_adapter(const PlannedLayer& planned, const std::vector<at::Tensor>& weights,
                            const at::Generator& generator, SharedTensors& shared,
-                           const GivenStart& given) {
+                           const std::vector<at::Tensor>& tied, const GivenStart& given) {
   AdapterStart start;
   std::vector<bool> is_new;
-  for (const ParameterSpec& spec : planned.parameters) {
+  for (std::size_t i = 0; i < planned.parameters.size(); ++i) {
+    const ParameterSpec& spec = planned.parameters[i];
+    if (i < tied.size() && tied[i].defined()) {
+      is_new.push_back(true);
+      start.parameters.push_back(tied_parameter(planned, spec, generator, tied[i]));
+      continue;
+    }
     const auto known = spec.is_shared() ? shared.find(spec.shared_key) : shared.end();
     is_new.push_back(known == shared.end());
     start.parameters.push_back(is_new.back() ? make_parameter(planned, spec, generator)

@@ -17,6 +17,7 @@
 #include "inject/shared_parameters.h"
 #include "inject/target_matcher.h"
 #include "inject/tied_layers.h"
+#include "inject/tied_targets.h"
 #include "inject/token_rows.h"
 #include "inject/weight_targets.h"
 #include "model/owned_tensors.h"
@@ -75,14 +76,17 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
     if (!module.path.empty()) paths.push_back(module.path);
   }
   ResolvedTargets resolved = resolve_targets(wanted, model);
-  const MethodConfig method = with_method(resolved.config, plugins.methods());
+  MethodConfig method = with_method(resolved.config, plugins.methods());
+  const TiedTargets tied = tie_targets(model, method.config, paths);
+  method.config = tied.config;
   const AdapterConfig& config = method.config;
   const TargetMatch match = match_targets(config, paths, parameter_names(model));
   LayerOptions options(method, match.targeted);
 
   InjectionPlan plan{config, method.method, {}, {}, std::move(resolved.notes)};
   plan.notes.insert(plan.notes.end(), match.notes.begin(), match.notes.end());
-  std::vector<std::string> problems;
+  plan.notes.insert(plan.notes.end(), tied.notes.begin(), tied.notes.end());
+  std::vector<std::string> problems = tied.problems;
   std::vector<std::string> hints;
   std::set<std::string> noticed;
   std::vector<std::string> adapted;
@@ -133,6 +137,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
     plan.saved.push_back(ids.at(path));
     check_saved(model, finder, plan.saved.back(), problems);
   }
+  tie_parameters(tied, model.tree, plan, problems);
   plan_token_rows(model, planner, plugins, plan, problems);
   check_tied_layers(model, plan, problems);
   for (std::string& note : alias_notes(model, plan)) plan.notes.push_back(std::move(note));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,12 @@
 
 namespace tenon {
 
+// Which of another layer's parameters a parameter is, held in the same memory.
+struct TiedParameter {
+  std::size_t number = 0;
+  bool transposed = false;
+};
+
 // One layer that an adapter will be put on: everything is known, nothing has been changed.
 struct PlannedLayer {
   ModuleId module = kNoModule;
@@ -22,9 +29,13 @@ struct PlannedLayer {
   std::vector<ParameterSpec> parameters;
   double scaling = 1;
   ModuleId parameters_of = kNoModule;  // another layer's, shared with it (tied embeddings)
-  bool in_base_dtype = false;          // its parameters are no wider than the base's weights
-  OptionTable options;                 // as the plugin saw them
-  OptionTable own_options;             // of these, the plugin's own
+  // ensure_weight_tying: the layer, planned before this one, whose factors this one's are.
+  ModuleId tied_to = kNoModule;
+  std::vector<std::optional<TiedParameter>> tied;  // by parameter; empty if tied to none
+  bool changes_alike = false;                      // the weight that both share, in the same way
+  bool in_base_dtype = false;  // its parameters are no wider than the base's weights
+  OptionTable options;         // as the plugin saw them
+  OptionTable own_options;     // of these, the plugin's own
 };
 
 // The whole of one adapter's injection, planned before anything is committed.

@@ -18,6 +18,15 @@ bool reads(const Graph& graph, std::int32_t node, std::int32_t tensor) {
   return reads;
 }
 
+// The layer that one of the adapters ties this one's weight to.
+ModuleId changes_as(const AdaptedLayer& layer, const std::vector<std::string>& adapters) {
+  for (const std::string& name : adapters) {
+    const AdapterSlot* slot = layer.find(name);
+    if (slot != nullptr && slot->changes_as() != kNoModule) return slot->changes_as();
+  }
+  return kNoModule;
+}
+
 std::vector<std::int32_t> readers_of(const Graph& graph, const std::vector<Region>& regions,
                                      std::int32_t tensor) {
   std::vector<std::int32_t> readers;
@@ -30,6 +39,32 @@ std::vector<std::int32_t> readers_of(const Graph& graph, const std::vector<Regio
 }
 
 }  // namespace
+
+// Layers that share a weight and change it in one way get one merged tensor, not two that are
+// rounded apart. `weights`: by site.
+void AdaptedModel::merge_as_one(const std::vector<std::string>& names,
+                                std::vector<std::vector<at::Tensor>>& weights) const {
+  std::size_t number = 0;
+  for (const auto& entry : sites_) {
+    const Site& site = entry.second;
+    std::vector<at::Tensor>& own = weights[number++];
+    const ModuleId other = changes_as(*site.layer, names);
+    const auto owner = sites_.find(other);
+    if (owner == sites_.end()) continue;
+    const bool alike = std::ranges::all_of(names, [&](const std::string& name) {
+      const AdapterSlot* slot = site.layer->find(name);
+      const AdapterSlot* owners = owner->second.layer->find(name);
+      return slot == nullptr ? owners == nullptr : slot->changes_as() == other;
+    });
+    if (!alike) continue;
+    const auto& merged = weights[static_cast<std::size_t>(std::distance(sites_.begin(), owner))];
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      const auto same = std::ranges::find(owner->second.tensors, site.tensors[i]);
+      if (same == owner->second.tensors.end()) continue;
+      own[i] = merged[static_cast<std::size_t>(same - owner->second.tensors.begin())];
+    }
+  }
+}
 
 std::vector<MergedTensor> AdaptedModel::merged_tensors() const {
   std::vector<MergedTensor> tensors;
@@ -61,11 +96,16 @@ std::vector<MergedTensor> AdaptedModel::merged_tensors() const {
 
 std::vector<std::string> AdaptedModel::merged_but_shared() const {
   std::vector<std::string> shared;
-  for (const MergedTensor& merged : merged_tensors()) {
+  const std::vector<MergedTensor> all = merged_tensors();
+  for (const MergedTensor& merged : all) {
     if (merged.readers.empty()) continue;
     for (std::size_t i = 0; i < model_.graph.nodes.size(); ++i) {
       const auto number = static_cast<std::int32_t>(i);
-      if (std::ranges::count(merged.readers, number) > 0) continue;
+      const bool reads_merged = std::ranges::any_of(all, [&](const MergedTensor& other) {
+        return other.tensor == merged.tensor && other.merged.is_same(merged.merged) &&
+               std::ranges::count(other.readers, number) > 0;
+      });
+      if (reads_merged) continue;
       if (!reads(model_.graph, number, merged.tensor)) continue;
       shared.push_back("`" + merged.name + "`, which " + model_.graph.nodes[i].target +
                        " reads too");

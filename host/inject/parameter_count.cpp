@@ -20,19 +20,21 @@ std::string with_commas(std::int64_t number) {
 ParameterCount count_parameters(const AdaptedModel& model) {
   ParameterCount count;
   std::set<const void*> counted;
-  const auto add = [&](const at::Tensor& tensor) {
-    if (!counted.insert(tensor.const_data_ptr()).second) return;
+  const auto add = [&](const at::Tensor& tensor, const void* identity) {
+    if (!counted.insert(identity).second) return;
     count.all += tensor.numel();
     if (tensor.requires_grad()) count.trainable += tensor.numel();
   };
   for (const ModelTensor& tensor : model.base_tensors()) {
-    if (tensor.kind == ValueKind::kParameter) add(tensor.tensor);
+    if (tensor.kind == ValueKind::kParameter) {
+      add(tensor.tensor, tensor.tensor.const_data_ptr());
+    }
   }
   for (const std::string& name : model.adapter_names()) {
     for (const AddedTensor& added : model.adapter(name).tensors) {
       if (!added.trainable) continue;
       if (added.replaces_base) count.all -= added.tensor.numel();
-      add(added.tensor);
+      add(added.tensor, added.tensor.unsafeGetTensorImpl());
     }
   }
   return count;

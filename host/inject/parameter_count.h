@@ -7,7 +7,8 @@
 
 namespace tenon {
 
-// Trainable and all parameters; every storage counts once, buffers do not.
+// Trainable and all parameters, buffers not: of the base every storage once, of adapters every
+// parameter, so that tied ones count at each layer, as in PEFT.
 struct ParameterCount {
   std::int64_t trainable = 0;
   std::int64_t all = 0;

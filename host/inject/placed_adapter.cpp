@@ -13,15 +13,34 @@
 namespace tenon {
 namespace {
 
-// With the parameters of another layer, which is placed already.
+// The parameters of a layer that is placed already.
+const std::vector<at::Tensor>& parameters_of(ModuleId module, const PlacedAdapter& adapter) {
+  return std::ranges::find(adapter.slots, module,
+                           [](const PlacedSlot& placed) { return placed.site.module; })
+      ->slot->parameters();
+}
+
+// With the parameters of another layer.
 AdapterStart follow_adapter(const PlannedLayer& planned, const PlacedAdapter& adapter) {
-  const auto owner = std::ranges::find(adapter.slots, planned.parameters_of,
-                                       [](const PlacedSlot& slot) { return slot.site.module; });
   AdapterStart start;
-  start.parameters = owner->slot->parameters();
+  start.parameters = parameters_of(planned.parameters_of, adapter);
   const tenon_setup setup{planned.options, planned.parameters, {}};
   start.state = planned.layer_type->prepare(planned.facts, setup);
   return start;
+}
+
+// Tensors of their own in the memory of the owner's, each with its own gradient, as PEFT ties them:
+// an optimizer steps both, one after the other.
+std::vector<at::Tensor> tied_parameters(const PlannedLayer& planned, const PlacedAdapter& adapter) {
+  if (planned.tied_to == kNoModule) return {};
+  const std::vector<at::Tensor>& owned = parameters_of(planned.tied_to, adapter);
+  std::vector<at::Tensor> tied(planned.tied.size());
+  for (std::size_t i = 0; i < tied.size(); ++i) {
+    if (!planned.tied[i]) continue;
+    const at::Tensor tensor = owned[planned.tied[i]->number].detach();
+    tied[i] = planned.tied[i]->transposed ? tensor.t() : tensor;
+  }
+  return tied;
 }
 
 void place_layer(const ModelData& model, const PlannedLayer& planned,
@@ -34,7 +53,7 @@ void place_layer(const ModelData& model, const PlannedLayer& planned,
   }
   AdapterStart start =
       planned.parameters_of == kNoModule
-          ? start_adapter(planned, weights, generator, shared,
+          ? start_adapter(planned, weights, generator, shared, tied_parameters(planned, adapter),
                           given == adapter.given.end() ? GivenStart() : given->second)
           : follow_adapter(planned, adapter);
   for (std::size_t i = 0; i < planned.parameters.size(); ++i) {
@@ -54,6 +73,7 @@ void place_layer(const ModelData& model, const PlannedLayer& planned,
   parts.scaling = planned.scaling;
   parts.dropout = adapter.config.lora_dropout;
   parts.state = std::move(start.state);
+  if (planned.changes_alike) parts.changes_as = planned.tied_to;
   parts.weights = biases_among(biases, planned.tensors);
   if (!start.residuals.empty()) parts.weights.resize(weights.size());
   for (auto& [number, residual] : start.residuals) parts.weights[number] = std::move(residual);

@@ -77,12 +77,6 @@ void check(const InjectionPlan& plan, const Layers& layers) {
   if (!plan.config.target_parameters.empty()) {
     fail(plan, "cannot start target_parameters", "name the layers in target_modules");
   }
-  if (std::ranges::any_of(plan.layers, [](const PlannedLayer& layer) {
-        return layer.parameters_of != kNoModule && layer.options.contains("r");
-      })) {
-    fail(plan, "cannot start layers that share their adapter with a tied one",
-         "leave out ensure_weight_tying, or one of the tied layers");
-  }
   if (layers.linear.empty()) {
     fail(plan, "starts Linear layers only, and there is none among " + layers.names_of_others(),
          "choose another init_lora_weights");

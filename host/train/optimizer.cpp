@@ -11,7 +11,9 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <utility>
 
 #include "base/error.h"
@@ -51,6 +53,10 @@ Optimizer::Optimizer(std::vector<at::Tensor> parameters, const TrainConfig& conf
       config_(config),
       roles_(std::move(roles)) {
   roles_.resize(parameters_.size());
+  std::map<const void*, std::size_t> places;
+  for (const at::Tensor& parameter : parameters_) {
+    turns_.push_back(places[parameter.const_data_ptr()]++);
+  }
   for (const ParameterRole& role : roles_) rates_.push_back(rates(role));
   if (config.optimizer == "sgd" && config.nesterov &&
       (config.momentum <= 0 || config.dampening != 0)) {
@@ -79,11 +85,16 @@ void Optimizer::zero_grad() {
 
 void Optimizer::step() {
   const at::NoGradGuard no_grad;
+  const auto last = std::ranges::max_element(turns_);
+  for (std::size_t turn = 0; last != turns_.end() && turn <= *last; ++turn) step(turn);
+}
+
+void Optimizer::step(std::size_t turn) {
   std::vector<FusedCall> calls;
   std::vector<std::pair<at::Tensor, at::Tensor>> write_back;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const at::Tensor& gradient = parameters_[i].grad();
-    if (!gradient.defined()) continue;
+    if (turns_[i] != turn || !gradient.defined()) continue;
     at::Tensor dense = parameters_[i];
     // Stepped in float32 and rounded once: PyTorch's fused SGD is wrong on half precision (2.13, on
     // the CPU), and Adam's eps underflows in float16.

@@ -53,6 +53,7 @@ class Optimizer {
     std::vector<at::Tensor> momentum_buffers;
   };
 
+  void step(std::size_t turn);
   void create_state(State& state, const at::Tensor& parameter) const;
   Rates rates(const ParameterRole& role) const;
   void add_to_call(std::vector<FusedCall>& calls, const Rates& rates, const at::Tensor& parameter,
@@ -63,6 +64,8 @@ class Optimizer {
 
   std::vector<at::Tensor> parameters_;
   std::vector<State> states_;
+  // By parameter, how many before it lie where it does: tied ones are stepped one after the other.
+  std::vector<std::size_t> turns_;
   TrainConfig config_;
   std::vector<Rates> rates_;
   std::vector<ParameterRole> roles_;

@@ -166,6 +166,42 @@ TEST(Adapt, CallersModeDoesNotMatter) {
   }
 }
 
+struct HeadImpl : nn::Module {
+  explicit HeadImpl(const Tensor& shared) : weight(register_parameter("weight", shared)) {}
+  Tensor forward(const Tensor& x) { return at::linear(x, weight); }
+  Tensor weight;
+};
+TORCH_MODULE(Head);
+
+// The embedding's weight is the head's.
+struct TiedLm : nn::Module {
+  Tensor forward(const Tensor& ids) { return head(mid(embedding(ids))); }
+  nn::Embedding embedding = register_module("embedding", nn::Embedding(7, 4));
+  nn::Linear mid = register_module("mid", nn::Linear(4, 4));
+  Head head = register_module("head", Head(embedding->weight));
+};
+
+TEST(Adapt, TiedLayersAreMergedIntoTheirOneWeightAndTakenOutBitForBit) {
+  at::manual_seed(1);
+  TiedLm model;
+  const Tensor ids = at::arange(6).reshape({2, 3});
+  const Tensor before = model.forward(ids).detach();
+  AdapterConfig config = guide_config({"embedding"}, {});
+  config.ensure_weight_tying = true;
+  config.init_lora_weights = "random";
+  const std::function<Tensor(const Tensor&)> forward = [&](const Tensor& x) {
+    return model.forward(x);
+  };
+  auto adapted = adapt(model, forward, {ids}, config);
+  EXPECT_THAT(adapted.targeted_module_names(), ElementsAre("embedding", "head"));
+  const Tensor after = adapted.forward({ids}).detach();
+  EXPECT_FALSE(at::allclose(after, before, 1e-2, 1e-2));
+  adapted.merge_into_model();
+  EXPECT_TRUE(at::allclose(model.forward(ids), after, 1e-3, 1e-3));
+  adapted.unmerge_from_model();
+  EXPECT_TRUE(at::equal(model.forward(ids), before));
+}
+
 TEST(Adapt, ExportedProgramIsTrainedMergedAndSavedLikeAModel) {
   at::manual_seed(1);
   const testing::TempDir folder;

@@ -37,8 +37,7 @@ class EmbeddingsTest(ParityTest):
     def test_tied_embedding_saved_alone_leaves_the_output_layer(self):
         lora = {**LORA, "modules_to_save": ["embed_tokens"]}
         self.exchange(self.tied, lora)
-        config = {"model": self.tied.table, "adapter": {"method": "lora", **lora}}
-        plan = self.workspace.tenon_json("plan", self.workspace.write_config(config))
+        plan = self.plan(self.tied, lora)
         self.assertIn("`model.embed_tokens` and `lm_head` share their weight", "\n".join(plan["notes"]))
 
     def test_merged_rows_are_the_unmerged_ones(self):
@@ -64,6 +63,10 @@ class EmbeddingsTest(ParityTest):
             self.assertEqual(done.returncode, 2)
             self.assertIn(text, done.stderr)
 
+    def plan(self, case, lora):
+        config = {"model": case.table, "adapter": {"method": "lora", **lora}}
+        return self.workspace.tenon_json("plan", self.workspace.write_config(config))
+
     def exchange(self, case, lora):
         folder, peft_model = self.save_by_peft(case, lora)
         inputs = case.inputs(ROWS)
@@ -76,8 +79,7 @@ class EmbeddingsTest(ParityTest):
         loaded = PeftModel.from_pretrained(deepcopy(case.built.model), trained).eval()
         self.compare(case, trained, case.predict(loaded, inputs), inputs)
 
-        config = {"model": case.table, "adapter": {"method": "lora", **lora}}
-        plan = self.workspace.tenon_json("plan", self.workspace.write_config(config))
+        plan = self.plan(case, lora)
         fresh = get_peft_model(deepcopy(case.built.model), LoraConfig(**lora))
         self.assertEqual(
             (plan["trainable_params"], plan["all_params"]), fresh.get_nb_trainable_parameters()

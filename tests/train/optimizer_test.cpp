@@ -1,6 +1,8 @@
 #include "train/optimizer.h"
 
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
@@ -149,6 +151,22 @@ TEST(Optimizer, ParameterWithoutGradientStaysAsItIs) {
   optimizer.step();
   EXPECT_EQ(idle.item<float>(), 1.0F);
   EXPECT_NE(values(first)[0], 0.5F);
+}
+
+// Tied adapters: PEFT's optimizer steps both, in turn.
+TEST(Optimizer, ParametersInOneMemoryAreSteppedOneAfterTheOther) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor first = at::zeros({2, 3}, type).requires_grad_();
+    const at::Tensor second = first.detach().t().requires_grad_();
+    TrainConfig config;
+    config.optimizer = "sgd";
+    config.learning_rate = 0.5;
+    Optimizer optimizer({first, second}, config);
+    first.mutable_grad() = at::ones({2, 3}, type);
+    second.mutable_grad() = at::full({3, 2}, 2, type);
+    optimizer.step();
+    EXPECT_TRUE(at::equal(first.detach(), at::full({2, 3}, -1.5, type)));
+  }
 }
 
 TEST(Optimizer, ZeroGradDropsTheGradients) {

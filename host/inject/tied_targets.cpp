@@ -1,0 +1,266 @@
+#include "inject/tied_targets.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/suggest.h"
+#include "config/lora_init.h"
+#include "inject/name_patterns.h"
+#include "inject/rule_matcher.h"
+#include "inject/tied_layers.h"
+#include "inject/token_rows.h"
+#include "inject/weight_targets.h"
+
+namespace tenon {
+namespace {
+
+const std::string& path_of(const ModelData& model, ModuleId id) {
+  return model.tree.modules[static_cast<std::size_t>(id)].path;
+}
+
+bool is_in(const std::vector<std::string>& names, const std::string& name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+std::string pair_of(const std::string& one, const std::string& other) {
+  return "`" + one + "` and `" + other + "` share their weight";
+}
+
+// The layers that have a layer's `weight` as their own `weight`, itself included, in model order.
+std::vector<ModuleId> weight_sharers(const ModelData& model, ModuleId id) {
+  std::vector<ModuleId> sharers = {id};
+  for (const ModuleId other : tied_modules(model, id)) {
+    const bool shares = std::ranges::any_of(model.tensors, [&](const ModelTensor& tensor) {
+      return tensor.name_in(path_of(model, id)) == "weight" &&
+             tensor.name_in(path_of(model, other)) == "weight";
+    });
+    if (shares) sharers.push_back(other);
+  }
+  std::ranges::sort(sharers);
+  return sharers;
+}
+
+// Another matrix that the layer shares: one that the adapter may change, and that is not tied.
+std::string other_shared_matrix(const ModelData& model, ModuleId id) {
+  for (const ModuleId other : tied_modules(model, id)) {
+    for (const ModelTensor& tensor : model.tensors) {
+      const auto name = tensor.name_in(path_of(model, id));
+      const auto there = tensor.name_in(path_of(model, other));
+      if (!name || !there || tensor.tensor.dim() < 2) continue;
+      if (*name != "weight" || *there != "weight") return *name;
+    }
+  }
+  return "";
+}
+
+// PEFT: get_input_embeddings.
+ModuleId owner_of(const ModelData& model, const std::vector<ModuleId>& sharers) {
+  const ModuleId input = input_embedding(model);
+  if (std::ranges::find(sharers, input) != sharers.end()) return input;
+  const auto embedding = std::ranges::find_if(sharers, [&](ModuleId id) {
+    return model.tree.modules[static_cast<std::size_t>(id)].type == "torch.nn.Embedding";
+  });
+  return embedding == sharers.end() ? sharers.front() : *embedding;
+}
+
+void add_target(const std::string& path, ModuleRule& rule) {
+  if (auto* regex = std::get_if<Regex>(&rule)) {
+    regex->pattern = "(?:" + regex->pattern + ")|" + exact_pattern(path);
+  } else {
+    std::get<std::vector<std::string>>(rule).push_back(path);
+  }
+}
+
+class TargetTier {
+ public:
+  TargetTier(const ModelData& model, const AdapterConfig& config, const TargetMatch& match)
+      : model_(model), match_(match), excluded_("exclude_modules", config.exclude_modules) {
+    tied_.config = config;
+  }
+
+  TiedTargets tie_all() {
+    std::set<ModuleId> done;
+    for (const std::string& path : match_.targeted) {
+      const ModuleId id = model_.tree.find(path);
+      const std::string matrix = other_shared_matrix(model_, id);
+      if (!matrix.empty()) {
+        tied_.problems.push_back("`" + path + "` shares its `" + matrix +
+                                 "` with another layer, and ensure_weight_tying ties adapters of "
+                                 "Embedding and Linear by their `weight` only; leave "
+                                 "ensure_weight_tying or the layer out");
+      }
+      const std::vector<ModuleId> sharers = weight_sharers(model_, id);
+      // What is saved whole is told elsewhere.
+      if (sharers.size() == 1 || std::ranges::any_of(sharers, [&](ModuleId each) {
+            return is_in(match_.saved, path_of(model_, each));
+          })) {
+        continue;
+      }
+      if (!done.insert(sharers.front()).second) continue;
+      const std::string& owner = path_of(model_, owner_of(model_, sharers));
+      for (const ModuleId each : sharers) {
+        if (path_of(model_, each) != owner) tie(owner, path_of(model_, each));
+      }
+    }
+    AdapterConfig& config = tied_.config;
+    if (apart_ && tied_.owners.empty() && config.modules_to_save.empty() &&
+        config.trainable_tokens.empty()) {
+      config.ensure_weight_tying = false;
+    }
+    return std::move(tied_);
+  }
+
+ private:
+  void tie(const std::string& owner, const std::string& follower) {
+    const std::optional<SavedTies>& saved = tied_.config.saved_ties;
+    if (saved && !saved->pairs.contains({owner, follower})) return leave_apart(owner, follower);
+    const std::string& init = tied_.config.init_lora_weights;
+    if (changes_base(init) || starts_from_data(init) || (init == "orthogonal" && !saved)) {
+      tied_.problems.push_back(pair_of(owner, follower) + ", and init_lora_weights = \"" + init +
+                               "\" starts each adapter from its own layer, so "
+                               "ensure_weight_tying cannot tie them; take true, \"gaussian\" or "
+                               "false");
+      return;
+    }
+    target(owner, follower);
+    target(follower, owner);
+    tied_.owners[follower] = owner;
+  }
+
+  // A saved adapter that does not hold them tied is what its tensors are.
+  void leave_apart(const std::string& owner, const std::string& follower) {
+    const SavedTies& saved = *tied_.config.saved_ties;
+    apart_ = true;
+    if (changes_base(tied_.config.init_lora_weights)) {
+      tied_.problems.push_back(pair_of(owner, follower) + ", and init_lora_weights = \"" +
+                               tied_.config.init_lora_weights +
+                               "\" changed it for both, which cannot be made again");
+    } else if (saved.layers.contains(owner) && saved.layers.contains(follower)) {
+      target(owner, follower);
+      target(follower, owner);
+      tied_.notes.push_back(pair_of(owner, follower) +
+                            ", but the adapter's tensors for the two differ: they were trained "
+                            "apart, in spite of ensure_weight_tying, and run so here");
+    } else {
+      tied_.notes.push_back(pair_of(owner, follower) +
+                            "; the adapter is on one of them alone, in spite of "
+                            "ensure_weight_tying, and runs so here");
+    }
+  }
+
+  void target(const std::string& path, const std::string& other) {
+    if (excluded_.matches(path)) {
+      tied_.problems.push_back(pair_of(path, other) +
+                               ", and ensure_weight_tying adapts both, but the first is in "
+                               "exclude_modules; take it out, or leave ensure_weight_tying out");
+    } else if (!is_in(match_.targeted, path) && !is_in(added_, path)) {
+      added_.push_back(path);
+      add_target(path, tied_.config.target_modules);
+    }
+  }
+
+  const ModelData& model_;
+  const TargetMatch& match_;
+  RuleMatcher excluded_;
+  TiedTargets tied_;
+  std::vector<std::string> added_;
+  bool apart_ = false;
+};
+
+bool is_matrix_layer(const PlannedLayer& layer) {
+  return std::ranges::any_of(layer.layer_type->base_types(), [](const std::string& type) {
+    return type == "torch.nn.Linear" || type.starts_with("torch.nn.Embedding");
+  });
+}
+
+// "A" of "lora_A.weight" and of "lora_embedding_A"; "" of any other parameter.
+std::string factor_of(const ParameterSpec& parameter) {
+  for (const char* factor : {"A", "B"}) {
+    if (parameter.name == std::string("lora_") + factor + ".weight" ||
+        parameter.name == std::string("lora_embedding_") + factor) {
+      return factor;
+    }
+  }
+  return "";
+}
+
+bool is_embedding(const PlannedLayer& layer) {
+  return std::ranges::any_of(layer.parameters, [](const ParameterSpec& parameter) {
+    return parameter.name.starts_with("lora_embedding_");
+  });
+}
+
+// Returns what is in the way.
+std::string tie_layer(const PlannedLayer& owner, PlannedLayer& layer) {
+  if (!is_matrix_layer(owner) || !is_matrix_layer(layer)) {
+    return "ensure_weight_tying ties adapters of Embedding and Linear, not of " +
+           owner.facts->description().type + " and " + layer.facts->description().type;
+  }
+  const bool transposed = is_embedding(owner) != is_embedding(layer);
+  std::size_t tied = 0;
+  layer.tied.assign(layer.parameters.size(), std::nullopt);
+  for (std::size_t i = 0; i < layer.parameters.size(); ++i) {
+    const std::string factor = factor_of(layer.parameters[i]);
+    if (factor.empty()) continue;
+    const std::string wanted = !transposed ? factor : factor == "A" ? "B" : "A";
+    const auto found = std::ranges::find(owner.parameters, wanted, factor_of);
+    if (found == owner.parameters.end()) continue;
+    std::vector<std::int64_t> shape = found->shape;
+    if (transposed) std::ranges::reverse(shape);
+    if (shape != layer.parameters[i].shape) {
+      return "rank_pattern gives them different ranks, so ensure_weight_tying cannot tie their "
+             "adapters; give both one rank";
+    }
+    layer.tied[i] = {static_cast<std::size_t>(found - owner.parameters.begin()), transposed};
+    ++tied;
+  }
+  if (tied != 2) {
+    return "ensure_weight_tying ties lora_A and lora_B, which " + owner.layer_type->id() + " and " +
+           layer.layer_type->id() + " do not both have";
+  }
+  // A plugin of somebody else's may do anything with its factors.
+  const auto is_ours = [](const PlannedLayer& each) {
+    return each.layer_type->id().starts_with("tenon.");
+  };
+  layer.tied_to = owner.module;
+  layer.changes_alike = layer.parameters.size() == 2 && owner.parameters.size() == 2 &&
+                        owner.scaling == layer.scaling && is_ours(owner) && is_ours(layer);
+  return "";
+}
+
+}  // namespace
+
+TiedTargets tie_targets(const ModelData& model, const AdapterConfig& config,
+                        const std::vector<std::string>& paths) {
+  const bool ties = std::ranges::any_of(
+      model.tensors, [](const ModelTensor& tensor) { return !tensor.aliases.empty(); });
+  const bool has_rule = !std::holds_alternative<std::monostate>(config.target_modules);
+  if (!config.ensure_weight_tying || !ties || !has_rule) return {config, {}, {}, {}};
+  // Patterns may mean layers that only the ties add.
+  AdapterConfig given = config;
+  given.rank_pattern.clear();
+  given.alpha_pattern.clear();
+  return TargetTier(model, config, match_targets(given, paths, parameter_names(model))).tie_all();
+}
+
+void tie_parameters(const TiedTargets& tied, const ModuleTree& tree, InjectionPlan& plan,
+                    std::vector<std::string>& problems) {
+  const auto planned = [&](const std::string& path) {
+    return std::ranges::find(plan.layers, tree.find(path), &PlannedLayer::module);
+  };
+  for (const auto& [follower, owner] : tied.owners) {
+    const auto one = planned(owner);
+    const auto other = planned(follower);
+    if (one == plan.layers.end() || other == plan.layers.end()) {
+      problems.push_back(pair_of(owner, follower) +
+                         ", and ensure_weight_tying adapts both or none: one of them cannot be");
+      continue;
+    }
+    const std::string problem = tie_layer(*one, *other);
+    if (!problem.empty()) problems.push_back(pair_of(owner, follower) + "; " + problem);
+  }
+  std::ranges::stable_partition(
+      plan.layers, [](const PlannedLayer& layer) { return layer.tied_to == kNoModule; });
+}
+
+}  // namespace tenon
