@@ -101,11 +101,15 @@ void freeze_lora_a(const AdaptedModel& model) {
       const bool is_matrix = r != pair.layer->options.end() &&
                              std::get<std::int64_t>(r->second) == pair.down.size(0) &&
                              pair.up.size(1) == pair.down.size(0);
-      if (!is_matrix) {
+      const bool is_tied = std::ranges::any_of(
+          pair.layer->tied, [](const auto& tied) { return tied && tied->transposed; });
+      if (!is_matrix || is_tied) {
         throw Error({.stage = Stage::kConfig,
                      .message = "optimizer = \"lorafa\" cannot train `" +
                                 pair.layer->facts->description().module_path +
-                                "`: its lora_A and lora_B are not those of one matrix",
+                                (is_tied ? "`: ensure_weight_tying makes its lora_A the lora_B of "
+                                           "another layer, which is trained"
+                                         : "`: its lora_A and lora_B are not those of one matrix"),
                      .hint = "leave the layer out of target_modules, or take another optimizer"});
       }
       pair.down.requires_grad_(false);

@@ -1,6 +1,8 @@
 """ensure_weight_tying for target_modules: start, outputs, training and files are PEFT's; merging keeps the tie."""
 
+import json
 import re
+import shutil
 import warnings
 from copy import deepcopy
 
@@ -51,6 +53,13 @@ class TiedTargetsTest(ParityTest):
             self.assertLessEqual(relative_norm(trained[name], tensor), 1e-4, name)
             self.assertGreater(relative_norm(tensor, before[name]), 1e-3, name)
 
+    def test_lora_fa_cannot_freeze_what_the_other_layer_trains(self):
+        lora = {**LORA, "target_modules": ["lm_head"]}
+        config = self.run_config(None, "lorafa", 1e-3, lora, self.workspace.new_path())
+        done = self.workspace.tenon("run", config)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn('"lorafa" cannot train `lm_head`: ensure_weight_tying makes', done.stderr)
+
     def test_the_start_is_that_of_the_output_layer(self):
         for init in (True, False, "gaussian"):
             lora = {**LORA, "r": 16, "target_modules": ["embed_tokens"], "init_lora_weights": init}
@@ -73,7 +82,8 @@ class TiedTargetsTest(ParityTest):
 
     def test_parameters_are_counted_as_peft_counts_them(self):
         lora = {**LORA, "target_modules": ["lm_head"]}
-        plan = self.plan(lora)
+        config = {"model": self.case.table, "adapter": {"method": "lora", **lora}}
+        plan = self.workspace.tenon_json("plan", self.workspace.write_config(config))
         fresh = get_peft_model(deepcopy(self.case.built.model), LoraConfig(**lora))
         self.assertEqual(
             (plan["trainable_params"], plan["all_params"]), fresh.get_nb_trainable_parameters()
@@ -147,20 +157,12 @@ class TiedTargetsTest(ParityTest):
             peft_model.base_model.model.lm_head.lora_A["default"].weight.add_(0.5)
         folder = self.workspace.new_path()
         peft_model.save_pretrained(folder)
-        apart = get_peft_model(
-            deepcopy(self.case.built.model),
-            LoraConfig(r=4, lora_alpha=8, target_modules=["embed_tokens", "lm_head"]),
-        ).eval()
-        missing = apart.load_state_dict(
-            {
-                name.replace(".weight", ".default.weight")
-                if name.endswith(".weight")
-                else f"{name}.default": tensor
-                for name, tensor in tensors_of(folder).items()
-            },
-            strict=False,
-        )
-        self.assertEqual(missing.unexpected_keys, [])
+        copy = self.workspace.new_path()
+        shutil.copytree(folder, copy)
+        config = json.loads((copy / "adapter_config.json").read_text())
+        config |= {"ensure_weight_tying": False, "target_modules": "model.embed_tokens|lm_head"}
+        (copy / "adapter_config.json").write_text(json.dumps(config))
+        apart = self.load_by_peft(copy)
         self.compare(folder, self.case.predict(apart, self.inputs))
         trained = self.train(folder, "sgd", 0.1)
         loaded = self.load_by_peft(trained)
@@ -225,10 +227,6 @@ class TiedTargetsTest(ParityTest):
         actual = self.workspace.predict(self.case.table, self.inputs, folder)
         self.assert_within(actual, expected, tolerance * max(1, expected.abs().max().item()))
 
-    def plan(self, lora):
-        config = {"model": self.case.table, "adapter": {"method": "lora", **lora}}
-        return self.workspace.tenon_json("plan", self.workspace.write_config(config))
-
     def merge(self, folder, output):
         config = self.workspace.write_config({"model": self.case.table})
         return self.workspace.tenon_json("merge", config, "--adapter", folder, "--output", output)
@@ -251,6 +249,11 @@ class TiedTargetsTest(ParityTest):
 
     def train(self, folder, optimizer, learning_rate, lora=None):
         output = self.workspace.new_path()
+        config = self.run_config(folder, optimizer, learning_rate, lora, output)
+        self.workspace.tenon_ok("run", config)
+        return output
+
+    def run_config(self, folder, optimizer, learning_rate, lora, output):
         config = {
             "model": self.case.table,
             "adapter": {"method": "lora", **(lora or {"init_from": folder})},
@@ -265,8 +268,7 @@ class TiedTargetsTest(ParityTest):
             },
             "output": {"directory": output},
         }
-        self.workspace.tenon_ok("run", self.workspace.write_config(config))
-        return output
+        return self.workspace.write_config(config)
 
     def train_by_peft(self, folder, optimizer, learning_rate):
         base = deepcopy(self.case.built.model)
