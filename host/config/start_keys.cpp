@@ -32,6 +32,7 @@ void read_table(SectionReader& section, const AdapterConfig& adapter, const std:
     table->fail("has a meaning only where `adapter.init_lora_weights` is \"" + init + "\"");
   }
   std::vector<std::string> names;
+  names.reserve(keys.size());
   for (const Key& key : keys) names.push_back(key.name);
   for (const ConfigValue& entry : table->entries("a value")) {
     const auto key = std::find(names.begin(), names.end(), entry.key());
