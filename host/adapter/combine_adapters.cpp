@@ -187,6 +187,7 @@ AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters,
   std::vector<std::string> problems = combination_problems(adapters, options);
   throw_combination_problems(problems);
   std::vector<Pairs> pairs;
+  pairs.reserve(adapters.size());
   for (const AdapterFiles& adapter : adapters) pairs.push_back(lora_pairs(adapter));
   std::map<std::string, Sources> layers;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
@@ -217,12 +218,15 @@ AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters,
                         layers.at(follower).pairs.front()->is_embedding;
     combined[follower] = tied_factors(combined.at(owner), across);
   }
-  for (const auto& [module, sources] : layers) {
+  for (const auto& layer : layers) {
+    const std::string& module = layer.first;
+    const Sources& sources = layer.second;
     const LoraPair& first = *sources.pairs.front();
     const LoraFactors& factors = combined.at(module);
     const at::ScalarType type = first.a.scalar_type();
     const auto add = [&](const std::string& name, const at::Tensor& tensor) {
-      result.tensors.push_back({module + "." + name, tensor.to(type).contiguous()});
+      result.tensors.push_back(
+          {std::string(module).append(".").append(name), tensor.to(type).contiguous()});
     };
     add(factor_name(first, 'A'), factors.a);
     add(factor_name(first, 'B'), factors.b);

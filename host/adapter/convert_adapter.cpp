@@ -50,7 +50,7 @@ std::string read_layer(const PlannedLayer& planned, const std::vector<at::Tensor
     } else if (name == "weight") {
       layer.delta = layer.is_embedding ? deltas[i].t() : turn_matrix(facts.type, deltas[i]);
     } else {
-      return place + "has a changed " + name;
+      return std::string(place).append("has a changed ").append(name);
     }
   }
   return layer.delta.defined() ? "" : place + "has no change of its weight";
@@ -146,8 +146,9 @@ AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& file
   if (adapter.config.bias != "none") {
     problems.push_back("it trained biases (bias = \"" + adapter.config.bias + "\")");
   }
-  if (!adapter.config.trainable_tokens.empty())
-    problems.push_back("it trained rows of an embedding");
+  if (!adapter.config.trainable_tokens.empty()) {
+    problems.emplace_back("it trained rows of an embedding");
+  }
   std::map<std::string, std::vector<at::Tensor>> deltas;
   for (const AdaptedLayer* layer : model.layers()) {
     if (layer->find(adapter.config.name) == nullptr) continue;
