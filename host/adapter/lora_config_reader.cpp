@@ -28,8 +28,8 @@ std::string nested(const std::string& table, const std::string& key) {
   return std::string(table).append(".").append(key);
 }
 
-// Numbers that scale the adapter's term: PEFT fails on null, so no default can be meant by it.
-constexpr std::array<std::string_view, 3> kNeverNull = {"r", "lora_alpha", "lora_dropout"};
+// PEFT fails on null for these, so no default can be meant by it.
+constexpr std::array<std::string_view, 4> kNeverNull = {"r", "lora_alpha", "lora_dropout", "bias"};
 
 // Reads one PEFT config, key by key; null leaves the default of all but kNeverNull.
 class ConfigReader {

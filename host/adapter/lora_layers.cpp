@@ -84,7 +84,7 @@ std::map<std::string, LoraPair> lora_pairs(const AdapterFiles& files) {
   for (auto& [module, pair] : pairs) {
     const std::string fault = fault_of(pair);
     if (!fault.empty()) {
-      faults.push_back(module + ": " + fault);
+      faults.push_back(std::string(module).append(": ").append(fault));
       continue;
     }
     pair.alpha = alphas.value(pattern_path(module)).value_or(files.config.lora_alpha);

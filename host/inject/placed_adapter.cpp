@@ -115,11 +115,19 @@ void place_copies(const Copies& copies, LayerSite site, PlacedAdapter& adapter) 
   adapter.slots.push_back({std::move(site), std::make_unique<AdapterSlot>(std::move(parts))});
 }
 
+bool is_saved(const ModelData& model, const InjectionPlan& plan, const std::string& path) {
+  return std::ranges::any_of(plan.saved, [&](ModuleId id) {
+    const std::string& saved = model.tree.modules[static_cast<std::size_t>(id)].path;
+    return path == saved || path.starts_with(saved + ".");
+  });
+}
+
 // Layers that are tied to a saved module run on its copies too, and PEFT writes them once more.
-void place_tied(const ModelData& model, ModuleId module, const Copies& copies,
-                PlacedAdapter& adapter) {
+void place_tied(const ModelData& model, const InjectionPlan& plan, ModuleId module,
+                const Copies& copies, PlacedAdapter& adapter) {
   for (const ModuleId other : tied_modules(model, module)) {
     const std::string& path = model.tree.modules[static_cast<std::size_t>(other)].path;
+    if (is_saved(model, plan, path)) continue;
     std::vector<std::int32_t> tied;
     for (const auto& [tensor, copy] : copies) {
       const auto name = model.tensors[static_cast<std::size_t>(tensor)].name_in(path);
@@ -137,8 +145,10 @@ void place_tied(const ModelData& model, ModuleId module, const Copies& copies,
 }
 
 // Gives the module tensors of its own: what runs in it reads the copies, everything else the
-// originals (PEFT: ModulesToSaveWrapper).
-void place_saved_module(const ModelData& model, ModuleId module, PlacedAdapter& adapter) {
+// originals (PEFT: ModulesToSaveWrapper). `tied`: the copies of modules before it, which are its
+// own for a weight that it shares with them; empty unless ensure_weight_tying.
+void place_saved_module(const ModelData& model, const InjectionPlan& plan, ModuleId module,
+                        Copies& tied, PlacedAdapter& adapter) {
   const std::string& path = model.tree.modules[static_cast<std::size_t>(module)].path;
   adapter.saved.push_back(path);
   Copies copies;
@@ -146,17 +156,22 @@ void place_saved_module(const ModelData& model, ModuleId module, PlacedAdapter& 
     const ModelTensor& base = model.tensors[i];
     const auto name = base.name_in(path);
     if (!name || base.kind == ValueKind::kConstant) continue;
-    at::Tensor copy = base.tensor.detach().clone(at::MemoryFormat::Contiguous);
+    const auto number = static_cast<std::int32_t>(i);
+    const bool is_new = !tied.contains(number);
+    const at::Tensor copy =
+        is_new ? base.tensor.detach().clone(at::MemoryFormat::Contiguous) : tied.at(number);
     const bool is_parameter = base.kind == ValueKind::kParameter;
-    const bool trainable = is_parameter && copy.is_floating_point();
+    const bool trainable = is_new && is_parameter && copy.is_floating_point();
     if (trainable) copy.requires_grad_(true);
-    copies.emplace(static_cast<std::int32_t>(i), copy);
+    copies.emplace(number, copy);
     if (base.persistent) adapter.tensors.push_back({path, *name, copy, trainable, !is_parameter});
   }
   for (LayerSite& site : saved_sites(model, module)) {
     place_copies(copies, std::move(site), adapter);
   }
-  if (adapter.config.ensure_weight_tying) place_tied(model, module, copies, adapter);
+  if (!adapter.config.ensure_weight_tying) return;
+  place_tied(model, plan, module, copies, adapter);
+  tied.insert(copies.begin(), copies.end());
 }
 
 }  // namespace
@@ -190,14 +205,16 @@ std::unique_ptr<PlacedAdapter> place_adapter(const ModelData& model, const Injec
   for (const PlannedLayer& planned : plan.layers) {
     place_layer(model, planned, generator, biases, shared, *adapter);
   }
+  Copies tied;
   for (const ModuleId module : plan.saved) {
     const std::string& path = model.tree.modules[static_cast<std::size_t>(module)].path;
     // What lies in a saved module is saved with it.
     const bool is_inside = std::ranges::any_of(
         adapter->saved, [&](const auto& outer) { return path.starts_with(outer + "."); });
-    if (!is_inside) place_saved_module(model, module, *adapter);
+    if (!is_inside) place_saved_module(model, plan, module, tied, *adapter);
   }
   place_biases(model, plan, biases, *adapter);
+  std::erase_if(adapter->given, [](const auto& each) { return each.second.residuals.empty(); });
   return adapter;
 }
 

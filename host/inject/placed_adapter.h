@@ -47,7 +47,7 @@ struct PlacedAdapter {
   std::vector<PlacedSlot> slots;
   std::vector<AddedTensor> tensors;  // in the order of the plan
   double scale = 1;                  // on top of what it was made with
-  GivenStarts given;                 // what it started from, where the host worked that out
+  GivenStarts given;                 // starts that took their part out of the base, for its export
 
   bool has_shared(const std::string& key) const;
   void set_requires_grad(bool on);

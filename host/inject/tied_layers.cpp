@@ -39,7 +39,10 @@ std::vector<ModuleId> tied_modules(const ModelData& model, ModuleId module) {
       const std::size_t dot = name.rfind('.');
       if (dot == std::string::npos) continue;
       const ModuleId other = model.tree.find(std::string_view(name).substr(0, dot));
-      if (other == kNoModule || other == module || !module_at(model, other).runs) continue;
+      if (other == kNoModule || !module_at(model, other).runs) continue;
+      // A module is not tied to what lies in it.
+      const std::string& other_path = module_at(model, other).path;
+      if (other_path == path || other_path.starts_with(path + ".")) continue;
       if (std::ranges::find(tied, other) == tied.end()) tied.push_back(other);
     }
   }

@@ -122,9 +122,9 @@ class TargetTier {
                                "false");
       return;
     }
-    target(owner, follower);
-    target(follower, owner);
-    tied_.owners[follower] = owner;
+    const bool owner_is_target = target(owner, follower);
+    const bool follower_is_target = target(follower, owner);
+    if (owner_is_target && follower_is_target) tied_.owners[follower] = owner;
   }
 
   // A saved adapter that does not hold them tied is what its tensors are.
@@ -148,15 +148,19 @@ class TargetTier {
     }
   }
 
-  void target(const std::string& path, const std::string& other) {
+  // Whether the layer is adapted.
+  bool target(const std::string& path, const std::string& other) {
     if (excluded_.matches(path)) {
       tied_.problems.push_back(pair_of(path, other) +
                                ", and ensure_weight_tying adapts both, but the first is in "
                                "exclude_modules; take it out, or leave ensure_weight_tying out");
-    } else if (!is_in(match_.targeted, path) && !is_in(added_, path)) {
+      return false;
+    }
+    if (!is_in(match_.targeted, path) && !is_in(added_, path)) {
       added_.push_back(path);
       add_target(path, tied_.config.target_modules);
     }
+    return true;
   }
 
   const ModelData& model_;

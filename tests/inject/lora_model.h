@@ -2,7 +2,9 @@
 
 #include <ATen/ops/equal.h>
 #include <ATen/ops/linspace.h>
+#include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -47,6 +49,30 @@ inline ModelData small_mlp(const std::string& dtype = "float32", bool with_head 
     add("seq.4", 8, 3);
   }
   return build_declared_model(config);
+}
+
+// words, an Embedding of 7 words, and head, a Linear to 7, with one weight; mid between them.
+inline ModelData tied_model(const std::string& dtype = "float32") {
+  ModelConfig config;
+  config.dtype = dtype;
+  config.layers = {
+      {"words", "Embedding", {{"num_embeddings", 7}, {"embedding_dim", 4}}, "test"},
+      {"mid", "Linear", {{"in_features", 4}, {"out_features", 4}}, "test"},
+      {"head", "Linear", {{"in_features", 4}, {"out_features", 7}, {"bias", false}}, "test"}};
+  ModelData model = build_declared_model(config);
+  const auto number = [&](const char* name) {
+    return static_cast<std::int32_t>(std::ranges::find(model.tensors, name, &ModelTensor::name) -
+                                     model.tensors.begin());
+  };
+  const std::int32_t words = number("words.weight");
+  const std::int32_t head = number("head.weight");
+  EXPECT_EQ(head, static_cast<std::int32_t>(model.tensors.size()) - 1);
+  for (Value& value : model.graph.values) {
+    if (value.tensor == head) value.tensor = words;
+  }
+  model.tensors[static_cast<std::size_t>(words)].aliases = {"head.weight"};
+  model.tensors.pop_back();
+  return model;
 }
 
 // A small MLP with adapters on it. An adapter of one name and config starts the same in every one.

@@ -17,30 +17,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::lora;
 using testing::same;
-
-// words, an Embedding of 7 words, and head, a Linear to 7, with one weight; mid between them.
-ModelData tied_model(const std::string& dtype = "float32") {
-  ModelConfig config;
-  config.dtype = dtype;
-  config.layers = {
-      {"words", "Embedding", {{"num_embeddings", 7}, {"embedding_dim", 4}}, "test"},
-      {"mid", "Linear", {{"in_features", 4}, {"out_features", 4}}, "test"},
-      {"head", "Linear", {{"in_features", 4}, {"out_features", 7}, {"bias", false}}, "test"}};
-  ModelData model = build_declared_model(config);
-  const auto number = [&](const char* name) {
-    return static_cast<std::int32_t>(std::ranges::find(model.tensors, name, &ModelTensor::name) -
-                                     model.tensors.begin());
-  };
-  const std::int32_t words = number("words.weight");
-  const std::int32_t head = number("head.weight");
-  EXPECT_EQ(head, static_cast<std::int32_t>(model.tensors.size()) - 1);
-  for (Value& value : model.graph.values) {
-    if (value.tensor == head) value.tensor = words;
-  }
-  model.tensors[static_cast<std::size_t>(words)].aliases = {"head.weight"};
-  model.tensors.pop_back();
-  return model;
-}
+using testing::tied_model;
 
 AdapterConfig tied(std::vector<std::string> targets, const std::string& name = "a") {
   AdapterConfig config = lora(name, std::move(targets));

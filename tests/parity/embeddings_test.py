@@ -31,8 +31,10 @@ class EmbeddingsTest(ParityTest):
         self.exchange(self.untied, {**LORA, "trainable_token_indices": {"embed_tokens": TOKENS}})
 
     def test_tied_embedding_saved_whole_runs_in_the_output_layer_too(self):
-        lora = {**LORA, "modules_to_save": ["embed_tokens"], "ensure_weight_tying": True}
-        self.exchange(self.tied, lora)
+        for modules in (["embed_tokens"], ["lm_head", "model.embed_tokens"]):
+            lora = {**LORA, "modules_to_save": modules, "ensure_weight_tying": True}
+            with self.subTest(modules=modules):
+                self.exchange(self.tied, lora)
 
     def test_tied_embedding_saved_alone_leaves_the_output_layer(self):
         lora = {**LORA, "modules_to_save": ["embed_tokens"]}

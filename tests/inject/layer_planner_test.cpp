@@ -1,0 +1,137 @@
+#include "inject/layer_planner.h"
+
+#include <ATen/ops/ones.h>
+
+#include <algorithm>
+
+#include "inject/lora_model.h"
+#include "support/error_matchers.h"
+
+namespace tenon {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using testing::error_text;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::lora;
+using testing::small_mlp;
+
+InjectionPlan plan(const ModelData& model, const AdapterConfig& config) {
+  return plan_injection(model, config, testing::built_in_plugins());
+}
+
+std::string refusal(const ModelData& model, const AdapterConfig& config) {
+  return error_text([&] { plan(model, config); });
+}
+
+AdapterConfig parameters(std::vector<std::string> names) {
+  AdapterConfig config = lora("a", {});
+  config.target_modules = ModuleRule();
+  config.target_parameters = std::move(names);
+  return config;
+}
+
+Module& module_at(ModelData& model, const char* path) {
+  return model.tree.modules[static_cast<std::size_t>(model.tree.find(path))];
+}
+
+// The operators of the module's own.
+std::vector<Node*> nodes_of(ModelData& model, const char* path) {
+  std::vector<Node*> nodes;
+  for (Node& node : model.graph.nodes) {
+    if (node.module_stack.back() == model.tree.find(path)) nodes.push_back(&node);
+  }
+  return nodes;
+}
+
+TEST(LayerPlanner, LayerIsPlannedWithItsWeightsAndItsParameters) {
+  const InjectionPlan planned = plan(small_mlp(), lora("a", {"seq.2"}));
+  ASSERT_EQ(planned.layers.size(), 1U);
+  const PlannedLayer& layer = planned.layers.front();
+  EXPECT_EQ(layer.layer_type->id(), "tenon.lora-linear");
+  EXPECT_EQ(layer.facts->description().operator_name, "aten::linear");
+  EXPECT_EQ(layer.tensors.size(), 2U) << "weight and bias";
+  EXPECT_EQ(layer.regions.size(), 1U) << "it is called once";
+  ASSERT_EQ(layer.parameters.size(), 2U);
+  EXPECT_EQ(layer.parameters[0].name, "lora_A.weight");
+  EXPECT_THAT(layer.parameters[0].shape, ElementsAre(2, 8));
+  EXPECT_THAT(layer.parameters[1].shape, ElementsAre(8, 2));
+  EXPECT_EQ(layer.scaling, 2);
+  EXPECT_THAT(planned.notes, IsEmpty());
+}
+
+TEST(LayerPlanner, SubclassThatIsStillTheLayerIsAdaptedAndSaidSo) {
+  ModelData model = small_mlp();
+  module_at(model, "seq.0").type = "acme.Fancy";
+  const InjectionPlan planned = plan(model, lora("a", {"seq.0"}));
+  EXPECT_EQ(planned.layers.front().facts->description().type, "acme.Fancy");
+  EXPECT_THAT(planned.notes,
+              Contains(std::string("acme.Fancy runs aten::linear on its own weight and nothing "
+                                   "else; it is adapted as torch.nn.Linear")));
+}
+
+TEST(LayerPlanner, EveryLayerThatCannotBeAdaptedIsNamedAtOnce) {
+  ModelData model = small_mlp();
+  module_at(model, "seq.4").type = "acme.Odd";
+  nodes_of(model, "seq.4").front()->target = "aten::odd";
+  const std::string text = refusal(model, lora("a", {"seq.1", "seq.2", "seq.4"}));
+  EXPECT_THAT(text, HasSubstr("torch.nn.ReLU at `seq.1` is not supported by method lora"));
+  EXPECT_THAT(text, HasSubstr("acme.Odd at `seq.4` is not supported by method lora"));
+}
+
+TEST(LayerPlanner, LayerWhoseResultNobodyUsesIsRefused) {
+  ModelData model = small_mlp();
+  // The ReLU reads the model's input in place of seq.0's result; both are of any size to a graph.
+  nodes_of(model, "seq.1").front()->arguments.front().value = {model.graph.inputs.front()};
+  EXPECT_THAT(refusal(model, lora("a", {"seq.0"})),
+              HasSubstr("torch.nn.Linear at `seq.0` is never run by the model's forward, so an "
+                        "adapter on it would do nothing"));
+}
+
+TEST(LayerPlanner, LayerThatRunsWithoutGradientsIsRefused) {
+  ModelData model = small_mlp();
+  model.graph.contexts.push_back({0, GradientSetting{false}});
+  for (Node* node : nodes_of(model, "seq.0")) node->context = 1;
+  EXPECT_THAT(refusal(model, lora("a", {"seq.0"})),
+              HasSubstr("runs only where the model switches gradients off, so it cannot be "
+                        "trained"));
+}
+
+TEST(LayerPlanner, LayerThatComputesItsWeightIsRefused) {
+  ModelData model = small_mlp();
+  module_at(model, "seq.0").type = "acme.Normed";
+  std::ranges::find(model.tensors, "seq.0.weight", &ModelTensor::name)->name = "seq.0.weight_orig";
+  EXPECT_THAT(refusal(model, lora("a", {"seq.0"})),
+              HasSubstr("acme.Normed at `seq.0` computes its `weight` in forward"));
+}
+
+TEST(LayerPlanner, ParameterThatForwardNeverReadsIsRefused) {
+  ModelData model = small_mlp();
+  model.tensors.push_back({"seq.0.spare", {}, ValueKind::kParameter, true, at::ones({3, 3})});
+  EXPECT_THAT(refusal(model, parameters({"seq.0.spare"})),
+              HasSubstr("torch.nn.Linear at `seq.0` has a parameter `spare` that its own forward "
+                        "never uses"));
+}
+
+TEST(LayerPlanner, ParametersOfOneModuleMustHaveOneRank) {
+  AdapterConfig config = parameters({"seq.0.weight", "seq.0.bias"});
+  config.rank_pattern = {{"seq.0.bias", 7}};
+  EXPECT_THAT(refusal(small_mlp(), config),
+              HasSubstr("would get different r or lora_alpha for `weight` and `bias`"));
+}
+
+TEST(LayerPlanner, SavedLayerOfAnotherTypeIsNotTakenForThisOne) {
+  RecordedLayer saved;
+  saved.name = "seq.0";
+  saved.type = "torch.nn.Bilinear";
+  EXPECT_THAT(error_text([&] {
+                plan_injection(small_mlp(), lora("a", {"seq.0"}), testing::built_in_plugins(),
+                               {saved});
+              }),
+              HasSubstr("was of type torch.nn.Bilinear when the adapter was saved"));
+}
+
+}  // namespace
+}  // namespace tenon

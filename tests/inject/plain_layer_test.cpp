@@ -1,0 +1,71 @@
+#include "inject/plain_layer.h"
+
+#include <algorithm>
+
+#include "inject/lora_model.h"
+#include "support/error_matchers.h"
+
+namespace tenon {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::error_text;
+using ::testing::HasSubstr;
+using testing::small_mlp;
+
+std::vector<Region> calls_of(const ModelData& model, const char* path) {
+  return RegionFinder(model).find(model.tree.find(path));
+}
+
+TEST(PlainLayer, ModuleThatRunsOneOperatorOnItsOwnWeightIsThatOperatorsLayer) {
+  ModelData model = small_mlp();
+  EXPECT_EQ(plain_type(model, calls_of(model, "seq.0")), "torch.nn.Linear");
+  EXPECT_EQ(plain_type(model, calls_of(model, "seq.1")), "") << "an activation has no weight";
+  EXPECT_EQ(plain_type(model, calls_of(model, "seq")), "") << "three layers are no layer";
+  EXPECT_EQ(plain_type(model, {}), "") << "what never runs is nothing";
+  std::ranges::find(model.tensors, "seq.0.weight", &ModelTensor::name)->name = "seq.0.kernel";
+  EXPECT_EQ(plain_type(model, calls_of(model, "seq.0")), "") << "a plugin looks for `weight`";
+}
+
+TEST(PlainLayer, ProductWithTheModulesOwnWeightIsSeenAmongOtherOperators) {
+  const ModelData model = small_mlp();
+  EXPECT_TRUE(multiplies_by_its_weight(model, calls_of(model, "seq.0")));
+  EXPECT_FALSE(multiplies_by_its_weight(model, calls_of(model, "seq.1")));
+  EXPECT_FALSE(multiplies_by_its_weight(model, calls_of(model, "seq")))
+      << "the weights belong to the layers inside";
+}
+
+TEST(PlainLayer, WeightThatIsComputedInForwardIsRefusedByItsName) {
+  const auto refusal = [](const std::vector<std::string>& parameters) {
+    return error_text([&] { refuse_computed_weight("acme.Normed at `head`", parameters); });
+  };
+  EXPECT_THAT(refusal({"bias", "weight_orig"}),
+              HasSubstr("acme.Normed at `head` computes its `weight` in forward from other "
+                        "parameters"));
+  EXPECT_THAT(refusal({"weight_hh_l0_g", "weight_hh_l0_v"}), HasSubstr("its `weight_hh_l0`"));
+  EXPECT_THAT(refusal({"parametrizations.weight.original0", "parametrizations.weight.original1"}),
+              HasSubstr("remove_parametrizations(module, \"weight\")"));
+  EXPECT_THAT(refusal({"cell.parametrizations.kernel.original"}), HasSubstr("its `cell.kernel`"));
+}
+
+TEST(PlainLayer, NamesThatOnlyLookLikeThoseOfComputedWeightsPass) {
+  EXPECT_NO_THROW(refuse_computed_weight("x", {"weight", "bias"}));
+  EXPECT_NO_THROW(refuse_computed_weight("x", {"weight_g"}));
+  EXPECT_NO_THROW(refuse_computed_weight("x", {"scale_orig"}));
+}
+
+TEST(PlainLayer, OutputProjectionOfAnAttentionIsRunByTheAttention) {
+  ModelData model;
+  model.tree.modules = {{"", "acme.Net", true},
+                        {"attention", "torch.nn.MultiheadAttention", true},
+                        {"attention.out_proj", "torch.nn.Linear", false},
+                        {"block", "acme.Attention", true},
+                        {"block.out_proj", "torch.nn.Linear", true},
+                        {"out_proj", "torch.nn.Linear", true}};
+  EXPECT_THAT(run_by_attention(model), ElementsAre("attention.out_proj"));
+  model.tree.modules[0].type = "torch.nn.MultiheadAttention";
+  EXPECT_THAT(run_by_attention(model), ElementsAre("attention.out_proj", "out_proj"));
+}
+
+}  // namespace
+}  // namespace tenon

@@ -1,0 +1,108 @@
+#include "inject/resolved_targets.h"
+
+#include "inject/lora_model.h"
+#include "support/error_matchers.h"
+
+namespace tenon {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using testing::error_text;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::small_mlp;
+
+// seq.0 and seq.2 with a ReLU between them, and the output layer seq.4; the root of another class.
+ModelData model_of(const std::string& root) {
+  ModelData model = small_mlp();
+  model.tree.modules.front().type = root;
+  return model;
+}
+
+void set_type(ModelData& model, const char* path, const char* type) {
+  model.tree.modules[static_cast<std::size_t>(model.tree.find(path))].type = type;
+}
+
+AdapterConfig all_linear(const char* text = "all-linear") {
+  AdapterConfig config;
+  config.target_modules = Regex{text};
+  return config;
+}
+
+ModuleRule names(std::vector<std::string> list) { return list; }
+
+TEST(ResolvedTargets, AllLinearIsEveryFullyConnectedLayerButTheOutputLayer) {
+  for (const char* text : {"all-linear", "All-Linear"}) {
+    const ResolvedTargets resolved = resolve_targets(all_linear(text), small_mlp());
+    EXPECT_TRUE(resolved.all_linear);
+    EXPECT_EQ(resolved.config.target_modules, names({"seq.0", "seq.2"}));
+    EXPECT_THAT(resolved.notes,
+                ElementsAre("all-linear leaves out `seq.4`, the model's output layer"));
+  }
+}
+
+TEST(ResolvedTargets, AllLinearTakesSubclassesThatOnlyRunTheProductAndTellsOfOthers) {
+  ModelData model = small_mlp();
+  set_type(model, "seq.0", "acme.Gated");
+  set_type(model, "seq.2", "acme.Plain");
+  // seq.0 applies its ReLU itself.
+  const ModuleId relu = model.tree.find("seq.1");
+  for (Node& node : model.graph.nodes) {
+    if (node.module_stack.back() == relu) node.module_stack.back() = model.tree.find("seq.0");
+  }
+  const ResolvedTargets resolved = resolve_targets(all_linear(), model);
+  EXPECT_EQ(resolved.config.target_modules, names({"seq.2"}));
+  EXPECT_THAT(resolved.notes,
+              Contains(std::string("all-linear leaves out `seq.0`: its class acme.Gated runs more "
+                                   "than the product with its weight; name the layer if a plugin "
+                                   "adapts that class")));
+}
+
+TEST(ResolvedTargets, AllLinearFindingOnlyTheOutputLayerIsAnError) {
+  ModelData model = small_mlp();
+  set_type(model, "seq.0", "torch.nn.Bilinear");
+  set_type(model, "seq.2", "torch.nn.Bilinear");
+  EXPECT_THAT(error_text([&] { resolve_targets(all_linear(), model); }),
+              HasSubstr("target_modules = \"all-linear\" finds no fully connected layer but the "
+                        "output layer"));
+  set_type(model, "seq.4", "torch.nn.Bilinear");
+  EXPECT_THAT(error_text([&] { resolve_targets(all_linear(), model); }),
+              HasSubstr("target_modules = \"all-linear\" finds no fully connected layer\n"));
+}
+
+TEST(ResolvedTargets, MissingTargetsAreTheCustomForTheModelsType) {
+  const ResolvedTargets resolved = resolve_targets(
+      AdapterConfig(), model_of("transformers.models.llama.modeling_llama.LlamaForCausalLM"));
+  EXPECT_FALSE(resolved.all_linear);
+  EXPECT_EQ(resolved.config.target_modules, names({"q_proj", "v_proj"}));
+  EXPECT_THAT(resolved.notes, ElementsAre("target_modules is not given; taken for models of type "
+                                          "llama: q_proj, v_proj"));
+}
+
+TEST(ResolvedTargets, MissingTargetsWithoutACustomAreAnError) {
+  const auto error_of = [](const std::string& root) {
+    return error_text([&] { resolve_targets(AdapterConfig(), model_of(root)); });
+  };
+  EXPECT_THAT(error_of("acme.Net"), HasSubstr("target_modules is missing, and there is no custom "
+                                              "for a model of class acme.Net"));
+  EXPECT_THAT(error_of("transformers.models.vits.modeling_vits.VitsModel"),
+              HasSubstr("there is no custom for models of type vits"));
+}
+
+TEST(ResolvedTargets, GivenTargetsStayAsTheyAre) {
+  AdapterConfig parameters;
+  parameters.target_parameters = {"seq.0.weight"};
+  AdapterConfig given;
+  given.target_modules = names({"seq.0"});
+  AdapterConfig other_method;
+  other_method.method = "ia3";
+  for (const AdapterConfig& config : {parameters, given, other_method}) {
+    const ResolvedTargets resolved = resolve_targets(config, small_mlp());
+    EXPECT_EQ(resolved.config.target_modules, config.target_modules);
+    EXPECT_THAT(resolved.notes, IsEmpty());
+  }
+}
+
+}  // namespace
+}  // namespace tenon
