@@ -1,6 +1,7 @@
 #include "inject/layer_options.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "base/error.h"
@@ -9,6 +10,13 @@
 
 namespace tenon {
 namespace {
+
+// What the parameters of one module may have each of its own.
+constexpr std::array<const char*, 2> kRankKeys{"r", "lora_alpha"};
+
+std::string own_key(const std::string& parameter, const std::string& key) {
+  return parameter + "." + key;
+}
 
 // As layer types see it: a start from data is the host's own.
 std::string start_of_layer(const AdapterConfig& config) {
@@ -34,6 +42,17 @@ OptionTable LayerOptions::method_keys(const std::string& path) const {
   keys["init_lora_weights"] = start_of_layer(config_);
   keys["use_dora"] = config_.use_dora;
   keys["lora_bias"] = config_.lora_bias;
+  return keys;
+}
+
+OptionTable LayerOptions::parameter_keys(const std::string& module,
+                                         const std::vector<std::string>& parameters) const {
+  OptionTable keys = method_keys(module + "." + parameters.front());
+  if (config_.method != "lora") return keys;
+  for (const std::string& parameter : parameters) {
+    const OptionTable own = method_keys(std::string(module).append(".").append(parameter));
+    for (const char* key : kRankKeys) keys[own_key(parameter, key)] = own.at(key);
+  }
   return keys;
 }
 
@@ -100,6 +119,25 @@ void LayerOptions::throw_problems() const {
                                       : "known: " + join(names)));
   }
   problems.throw_if_any(config_.location);
+}
+
+const OptionValue& rank_option(const OptionTable& options, const std::string& parameter,
+                               const std::string& key) {
+  const auto own = options.find(own_key(parameter, key));
+  return own == options.end() ? options.at(key) : own->second;
+}
+
+std::string own_rank(const LayerFacts& facts, const OptionTable& options,
+                     const std::set<std::string>& asked) {
+  for (const WeightFacts& weight : facts.description().weights) {
+    for (const char* key : kRankKeys) {
+      const auto own = options.find(own_key(weight.name, key));
+      if (own != options.end() && own->second != options.at(key) && !asked.contains(own->first)) {
+        return weight.name;
+      }
+    }
+  }
+  return "";
 }
 
 }  // namespace tenon

@@ -25,6 +25,11 @@ class LayerOptions {
 
   // The method's keys, PEFT's patterns applied.
   OptionTable method_keys(const std::string& path) const;
+  // For a module whose `parameters` are adapted one by one, by whose names PEFT looks its patterns
+  // up: the keys of the first, and beside them what each has of its own, "up.r" and
+  // "up.lora_alpha".
+  OptionTable parameter_keys(const std::string& module,
+                             const std::vector<std::string>& parameters) const;
   // Of LoRA's variants that the config asks for, one that a layer type has not looked at and so
   // does not have: "use_dora"; "" if there is none.
   std::string ignored(const std::set<std::string>& asked) const;
@@ -43,5 +48,15 @@ class LayerOptions {
   std::map<const LayerType*, OptionTable> own_;
   std::vector<OptionProblem> problems_;
 };
+
+// The r or lora_alpha of one parameter: its own if the options of its layer have that, else the
+// layer's.
+const OptionValue& rank_option(const OptionTable& options, const std::string& parameter,
+                               const std::string& key);
+
+// The first of the layer's parameters whose own r or lora_alpha is another than the layer's, and is
+// not among the keys that were `asked` for; "" if there is none.
+std::string own_rank(const LayerFacts& facts, const OptionTable& options,
+                     const std::set<std::string>& asked = {});
 
 }  // namespace tenon

@@ -105,7 +105,7 @@ PlannedLayer LayerPlanner::plan(const ParameterTargets& targets,
                                 std::vector<std::string>& notes) const {
   const ModuleId id = model_.tree.find(targets.module);
   const Module& module = model_.tree.modules[static_cast<std::size_t>(id)];
-  OptionTable keys = parameter_keys(module, targets);
+  OptionTable keys = options_.parameter_keys(module.path, targets.names);
   const auto saved = recorded_.find(module.path);
   if (saved != recorded_.end() && saved->second->type != kParameterType) {
     // The user's rule took the layer as a whole; its own plugin makes it again.
@@ -141,18 +141,12 @@ void LayerPlanner::declare(const Module& module, PlannedLayer& layer, OptionTabl
     fail(module, "cannot be adapted with " + ignored + ", which " + layer.layer_type->id() +
                      " does not have");
   }
-}
-
-// PEFT looks ranks up by the parameter's name; here a layer has one.
-OptionTable LayerPlanner::parameter_keys(const Module& module,
-                                         const ParameterTargets& targets) const {
-  OptionTable keys = options_.method_keys(module.path + "." + targets.names.front());
-  for (const std::string& name : targets.names) {
-    if (options_.method_keys(module.path + "." + name) == keys) continue;
-    fail(module, "would get different r or lora_alpha for `" + targets.names.front() + "` and `" +
-                     name + "`; parameters of one module must have the same");
+  const std::string parameter = own_rank(*layer.facts, layer.options, setup.asked);
+  if (!parameter.empty()) {
+    fail(module, "would get different r or lora_alpha for `" + parameter +
+                     "` and its other parameters, which " + layer.layer_type->id() +
+                     " does not have; give them the same in rank_pattern and alpha_pattern");
   }
-  return keys;
 }
 
 // The type that plugins are looked up by.

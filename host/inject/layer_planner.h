@@ -32,7 +32,6 @@ class LayerPlanner {
                           std::vector<std::string>& notes) const;
   std::vector<std::string> take_tensors(const Module& module, PlannedLayer& layer) const;
   void declare(const Module& module, PlannedLayer& layer, OptionTable keys) const;
-  OptionTable parameter_keys(const Module& module, const ParameterTargets& targets) const;
   std::string served_type(const Module& module, const std::vector<Region>& calls) const;
   void check_weights(const Module& module, const std::string& served,
                      const std::vector<std::string>& names) const;

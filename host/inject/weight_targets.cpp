@@ -4,6 +4,7 @@
 #include <cctype>
 #include <optional>
 
+#include "inject/layer_options.h"
 #include "inject/name_patterns.h"
 
 namespace tenon {
@@ -119,8 +120,10 @@ AdapterConfig config_in_file(const AdapterConfig& config, const std::vector<Plan
     if (weights.empty()) modules.push_back(path);
     for (const std::string& weight : weights) {
       names.push_back(std::string(path).append(".").append(weight));
-      ranks.emplace_back(names.back(), std::get<std::int64_t>(layer.options.at("r")));
-      alphas.emplace_back(names.back(), std::get<double>(layer.options.at("lora_alpha")));
+      ranks.emplace_back(names.back(),
+                         std::get<std::int64_t>(rank_option(layer.options, weight, "r")));
+      alphas.emplace_back(names.back(),
+                          std::get<double>(rank_option(layer.options, weight, "lora_alpha")));
     }
   }
   AdapterConfig file = config;

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "inject/layer_options.h"
 
 namespace tenon {
 namespace {
@@ -66,6 +67,24 @@ void fill_role(const ModuleTree& tree, const AddedTensor& added, ParameterRole& 
   role.decays = !contains(key, "bias") && !is_layer_norm(tree, added);
 }
 
+// Why LoRA-FA cannot train the pair; "" where it can.
+std::string obstacle(const MatrixPair& pair) {
+  const OptionTable& options = pair.layer->options;
+  const std::string other = own_rank(*pair.layer->facts, options);
+  if (!other.empty()) {
+    return "`" + other + "` has another r or lora_alpha than its other parameters";
+  }
+  if (std::ranges::any_of(pair.layer->tied,
+                          [](const auto& tied) { return tied && tied->transposed; })) {
+    return "ensure_weight_tying makes its lora_A the lora_B of another layer, which is trained";
+  }
+  const auto r = options.find("r");
+  const bool is_matrix = r != options.end() &&
+                         std::get<std::int64_t>(r->second) == pair.down.size(0) &&
+                         pair.up.size(1) == pair.down.size(0);
+  return is_matrix ? "" : "its lora_A and lora_B are not those of one matrix";
+}
+
 }  // namespace
 
 std::vector<ParameterRole> parameter_roles(const AdaptedModel& model,
@@ -97,19 +116,11 @@ void freeze_lora_a(const AdaptedModel& model) {
   bool any = false;
   for (const std::string& name : model.adapter_names()) {
     for (const MatrixPair& pair : pairs_of(model.adapter(name))) {
-      const auto r = pair.layer->options.find("r");
-      const bool is_matrix = r != pair.layer->options.end() &&
-                             std::get<std::int64_t>(r->second) == pair.down.size(0) &&
-                             pair.up.size(1) == pair.down.size(0);
-      const bool is_tied = std::ranges::any_of(
-          pair.layer->tied, [](const auto& tied) { return tied && tied->transposed; });
-      if (!is_matrix || is_tied) {
+      const std::string why = obstacle(pair);
+      if (!why.empty()) {
         throw Error({.stage = Stage::kConfig,
                      .message = "optimizer = \"lorafa\" cannot train `" +
-                                pair.layer->facts->description().module_path +
-                                (is_tied ? "`: ensure_weight_tying makes its lora_A the lora_B of "
-                                           "another layer, which is trained"
-                                         : "`: its lora_A and lora_B are not those of one matrix"),
+                                pair.layer->facts->description().module_path + "`: " + why,
                      .hint = "leave the layer out of target_modules, or take another optimizer"});
       }
       pair.down.requires_grad_(false);

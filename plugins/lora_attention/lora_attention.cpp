@@ -39,9 +39,13 @@ struct LoraAttention : tenon::Layer<LoraAttention> {
   }
 
   static Tensor merged_weight(Call& call, const Weight& weight) {
-    if (weight.name == kInProjection) return lora::updated(call, weight, kInPair);
-    if (weight.name == kOutProjection) return lora::updated(call, weight, kOutPair, false, 2);
-    return {};
+    const bool is_in = weight.name == kInProjection;
+    if (!is_in && weight.name != kOutProjection) return {};
+    Tensor sum = call.weight(weight);
+    for (const tenon::Adapter& adapter : call.adapters()) {
+      sum = lora::updated(sum, adapter, is_in ? kInPair : kOutPair, is_in ? 1 : 2);
+    }
+    return sum;
   }
 };
 

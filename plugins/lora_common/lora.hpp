@@ -25,9 +25,9 @@ inline void tell_dropout_ignored(const tenon::Setup& setup, const char* id) {
 }
 
 // PEFT's init_lora_weights: true is "default", false is "random".
-inline tenon::Init initial_a(const tenon::Setup& setup) {
+inline tenon::Init initial_a(const tenon::Setup& setup, std::int64_t rank) {
   const auto init = setup.option<std::string>("init_lora_weights");
-  if (init == "gaussian") return tenon::Init::normal(0, 1.0 / static_cast<double>(setup.r()));
+  if (init == "gaussian") return tenon::Init::normal(0, 1.0 / static_cast<double>(rank));
   if (init == "default" || init == "random") return tenon::Init::kaiming_uniform();
   throw tenon::Failure(TENON_UNSUPPORTED,
                        "init_lora_weights = \"" + init + "\" is for fully connected layers only");
@@ -40,10 +40,13 @@ inline tenon::Init initial_b(const tenon::Setup& setup) {
 }
 
 // Declares a pair under PEFT's names, `prefix` before them: "lora_A.weight" and "lora_B.weight".
-inline void add_pair(tenon::Setup& setup, const tenon::Shape& a, const tenon::Shape& b,
-                     const std::string& prefix = "") {
-  setup.parameter(prefix + "lora_A.weight", a, initial_a(setup));
+inline void add_pair(tenon::Setup& setup, std::int64_t rank, const tenon::Shape& a,
+                     const tenon::Shape& b, const std::string& prefix) {
+  setup.parameter(prefix + "lora_A.weight", a, initial_a(setup, rank));
   setup.parameter(prefix + "lora_B.weight", b, initial_b(setup));
+}
+inline void add_pair(tenon::Setup& setup, const tenon::Shape& a, const tenon::Shape& b) {
+  add_pair(setup, setup.r(), a, b, "");
 }
 
 inline tenon::Tensor with_dtype(const tenon::Tensor& x, std::int32_t dtype) {

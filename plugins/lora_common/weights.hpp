@@ -7,7 +7,10 @@
 // transposed, W (n, in, out), A and B are the same.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <string>
+#include <vector>
 
 #include <tenon/sdk.hpp>
 
@@ -22,6 +25,30 @@ inline void refuse_dropout(const tenon::Setup& setup) {
                        "input passes through it; set it to 0");
 }
 
+// A weight that the config names by itself has its own r and lora_alpha.
+inline std::string own_key(const tenon::Weight& weight, const char* key) {
+  return (weight.is_target ? std::string(weight.name) + "." : "") + key;
+}
+inline std::int64_t rank_of(const tenon::Setup& setup, const tenon::Weight& weight) {
+  return setup.option<std::int64_t>(own_key(weight, "r").c_str());
+}
+
+// What the weight's update is multiplied with on top of the adapter's scaling, which is that of the
+// layer's r and lora_alpha.
+inline double factor_of(const tenon::Setup& setup, const tenon::Weight& weight) {
+  const auto alpha = setup.option<double>("lora_alpha");
+  const auto own_alpha = setup.option<double>(own_key(weight, "lora_alpha").c_str());
+  if (alpha == 0 && own_alpha == 0) return 1;
+  if (alpha == 0) {
+    throw tenon::Failure(TENON_UNSUPPORTED,
+                         "`" + std::string(weight.name) +
+                             "` has a lora_alpha, and the first of the parameters to adapt has 0, "
+                             "which leaves it nothing to train; leave that one out");
+  }
+  const double ranks = static_cast<double>(setup.r()) / static_cast<double>(rank_of(setup, weight));
+  return own_alpha / alpha * (setup.option<bool>("use_rslora") ? std::sqrt(ranks) : ranks);
+}
+
 // Declares the pair of one weight, named `prefix` + PEFT's names.
 inline void add_weight_pair(tenon::Setup& setup, const tenon::Weight& weight,
                             const std::string& prefix, bool transposed = false) {
@@ -34,7 +61,8 @@ inline void add_weight_pair(tenon::Setup& setup, const tenon::Weight& weight,
   }
   const std::int64_t in = transposed ? shape[1] : shape[2];
   const std::int64_t out = transposed ? shape[2] : shape[1];
-  add_pair(setup, {setup.r() * shape[0], in}, {out, setup.r() * shape[0]}, prefix);
+  const std::int64_t rank = rank_of(setup, weight);
+  add_pair(setup, rank, {rank * shape[0], in}, {out, rank * shape[0]}, prefix);
 }
 
 // W + s * B A for a matrix.
@@ -61,19 +89,15 @@ inline tenon::Tensor updated_stack(const tenon::Tensor& weight, const tenon::Ten
   return with_dtype(baddbmm(wide, up, down, 1, scaling), weight.dtype());
 }
 
-// The weight with all adapters' updates, whose pairs stand at `first` among their parameters;
-// `factor` goes on top of each adapter's scaling.
-inline tenon::Tensor updated(const tenon::Call& call, const tenon::Weight& weight,
-                             std::uint32_t first, bool transposed = false, double factor = 1) {
-  tenon::Tensor sum = call.weight(weight);
-  for (const tenon::Adapter& adapter : call.adapters()) {
-    const tenon::Tensor a = adapter.parameter(first + kA);
-    const tenon::Tensor b = adapter.parameter(first + kB);
-    const double scaling = factor * adapter.scaling();
-    sum = weight.shape.size() == 2 ? updated_matrix(sum, a, b, scaling)
-                                   : updated_stack(sum, a, b, scaling, transposed);
-  }
-  return sum;
+// The weight with one adapter's update, whose pair stands at `first` among its parameters; `factor`
+// goes on top of the adapter's scaling.
+inline tenon::Tensor updated(const tenon::Tensor& weight, const tenon::Adapter& adapter,
+                             std::uint32_t first, double factor, bool transposed = false) {
+  const tenon::Tensor a = adapter.parameter(first + kA);
+  const tenon::Tensor b = adapter.parameter(first + kB);
+  const double scaling = factor * adapter.scaling();
+  return weight.shape().size() == 2 ? updated_matrix(weight, a, b, scaling)
+                                    : updated_stack(weight, a, b, scaling, transposed);
 }
 
 // A layer type that updates some of its base's weights: those for which `Type::is_adapted(weight)`
@@ -82,10 +106,21 @@ template <typename Type>
 struct WeightsLayer : tenon::Layer<Type> {
   static void validate(const tenon::Setup& setup) {
     refuse_dropout(setup);
-    for (const tenon::Weight& weight : setup.base().weights()) {
-      if (Type::is_adapted(weight)) return;
+    const std::vector<tenon::Weight> weights = setup.base().weights();
+    if (std::none_of(weights.begin(), weights.end(), Type::is_adapted)) {
+      throw tenon::Failure(TENON_UNSUPPORTED, "the layer has none of the weights to adapt");
     }
-    throw tenon::Failure(TENON_UNSUPPORTED, "the layer has none of the weights to adapt");
+    prepare(setup);
+  }
+
+  // By weight: its factor.
+  static std::vector<double> prepare(const tenon::Setup& setup) {
+    std::vector<double> factors;
+    factors.reserve(setup.base().weights().size());
+    for (const tenon::Weight& weight : setup.base().weights()) {
+      factors.push_back(factor_of(setup, weight));
+    }
+    return factors;
   }
 
   static void add_adapter(tenon::Setup& setup) {
@@ -102,7 +137,12 @@ struct WeightsLayer : tenon::Layer<Type> {
     for (std::uint32_t i = 0; i < weight.index; ++i) {
       if (Type::is_adapted(call.base_info().weight_at(i))) first += 2;
     }
-    return updated(call, weight, first, Type::is_transposed(call.base_info()));
+    tenon::Tensor sum = call.weight(weight);
+    for (const tenon::Adapter& adapter : call.adapters()) {
+      const double factor = adapter.state<std::vector<double>>()[weight.index];
+      sum = updated(sum, adapter, first, factor, Type::is_transposed(call.base_info()));
+    }
+    return sum;
   }
 
   static bool is_transposed(const tenon::Base&) { return false; }

@@ -115,11 +115,61 @@ TEST(LayerPlanner, ParameterThatForwardNeverReadsIsRefused) {
                         "never uses"));
 }
 
-TEST(LayerPlanner, ParametersOfOneModuleMustHaveOneRank) {
-  AdapterConfig config = parameters({"seq.0.weight", "seq.0.bias"});
-  config.rank_pattern = {{"seq.0.bias", 7}};
-  EXPECT_THAT(refusal(small_mlp(), config),
-              HasSubstr("would get different r or lora_alpha for `weight` and `bias`"));
+// seq.0 with a second matrix, which its operator reads in place of the bias.
+ModelData model_of_two_matrices() {
+  ModelData model = small_mlp();
+  ModelTensor& bias = *std::ranges::find(model.tensors, "seq.0.bias", &ModelTensor::name);
+  bias.name = "seq.0.other";
+  bias.tensor = at::ones({8, 6});
+  return model;
+}
+
+TEST(LayerPlanner, EachParameterOfAModuleHasItsOwnRank) {
+  AdapterConfig config = parameters({"seq.0.weight", "seq.0.other"});
+  config.rank_pattern = {{"seq.0.other", 3}};
+  config.alpha_pattern = {{"seq.0.other", 9}};
+  config.init_lora_weights = "gaussian";
+  const InjectionPlan planned = plan(model_of_two_matrices(), config);
+  const PlannedLayer& layer = planned.layers.front();
+  EXPECT_EQ(layer.scaling, 2) << "that of the first";
+  ASSERT_EQ(layer.parameters.size(), 4U);
+  EXPECT_THAT(layer.parameters[0].shape, ElementsAre(2, 6));
+  EXPECT_EQ(layer.parameters[0].init_b, 1.0 / 2) << "a gaussian start is as wide as 1 / r";
+  EXPECT_THAT(layer.parameters[2].shape, ElementsAre(3, 6));
+  EXPECT_EQ(layer.parameters[2].init_b, 1.0 / 3);
+  EXPECT_THAT(layer.parameters[3].shape, ElementsAre(8, 3));
+}
+
+TEST(LayerPlanner, FirstOfSeveralParametersMustNotHaveAlphaZero) {
+  AdapterConfig config = parameters({"seq.0.weight", "seq.0.other"});
+  config.lora_alpha = 0;
+  config.alpha_pattern = {{"other", 9}};
+  EXPECT_THAT(refusal(model_of_two_matrices(), config),
+              HasSubstr("`other` has a lora_alpha, and the first of the parameters"));
+  config.alpha_pattern = {};
+  EXPECT_NO_THROW(plan(model_of_two_matrices(), config));
+}
+
+// An LSTM's own plugin, which made the layer as a whole, gives all weights one rank.
+TEST(LayerPlanner, LayerTypeThatKnowsOneRankIsRefusedAnother) {
+  ModelConfig declared;
+  declared.layers = {{"lstm", "LSTM", {{"input_size", 6}, {"hidden_size", 4}}, "test"}};
+  const ModelData model = build_declared_model(declared);
+  RecordedLayer saved;
+  saved.name = "lstm";
+  saved.type = "torch.nn.LSTM";
+  saved.plugin = "tenon.lora-lstm";
+  saved.version = "0.1.0";
+  AdapterConfig config = parameters({"lstm.weight_ih_l0", "lstm.weight_hh_l0"});
+  const auto plan_saved = [&] {
+    plan_injection(model, config, testing::built_in_plugins(), {saved});
+  };
+  EXPECT_NO_THROW(plan_saved());
+  config.rank_pattern = {{"weight_hh_l0", 7}};
+  EXPECT_THAT(error_text(plan_saved),
+              HasSubstr("torch.nn.LSTM at `lstm` would get different r or lora_alpha for "
+                        "`weight_hh_l0` and its other parameters, which tenon.lora-lstm "
+                        "does not have"));
 }
 
 TEST(LayerPlanner, SavedLayerOfAnotherTypeIsNotTakenForThisOne) {

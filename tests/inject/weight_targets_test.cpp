@@ -35,6 +35,7 @@ std::vector<ParameterSpec> parameters(const std::vector<std::string>& names) {
 
 std::vector<std::string> file_names(const std::vector<ParameterSpec>& specs) {
   std::vector<std::string> names;
+  names.reserve(specs.size());
   for (const ParameterSpec& spec : specs) names.push_back(spec.file_name);
   return names;
 }
@@ -92,6 +93,22 @@ TEST(WeightTargets, ConfigOfParametersNamesThemInFullAndKeepsTheirRanks) {
   EXPECT_THAT(file.target_parameters, ElementsAre("seq.2.weight", "seq.4.weight"));
   EXPECT_THAT(file.rank_pattern, ElementsAre(Pair(R"(^seq\.2\.weight)", 5), Pair("seq.0", 3)))
       << "an expression that only a parameter has gives way to its full name";
+}
+
+TEST(WeightTargets, ConfigHasTheRankOfEachParameterOfOneModule) {
+  ModelData model = small_mlp();
+  model.tensors[1].name = "seq.0.other";
+  model.tensors[1].tensor = at::ones({8, 6});
+  AdapterConfig config = lora("a", {});
+  config.target_modules = ModuleRule();
+  config.target_parameters = {"other", "seq.0.weight"};
+  config.rank_pattern = {{"other", 3}};
+  config.alpha_pattern = {{"seq.*weight", 7}};
+  const InjectionPlan plan = plan_injection(model, config, testing::built_in_plugins());
+  const AdapterConfig file = config_in_file(config, plan.layers);
+  EXPECT_THAT(file.target_parameters, ElementsAre("seq.0.weight", "seq.0.other"));
+  EXPECT_THAT(file.rank_pattern, ElementsAre(Pair(R"(^seq\.0\.other)", 3)));
+  EXPECT_THAT(file.alpha_pattern, ElementsAre(Pair(R"(^seq\.0\.weight)", 7)));
 }
 
 }  // namespace

@@ -18,6 +18,11 @@ GROUPS = {
     "alpha_pattern": {"depthwise2": 4.5},
 }
 
+PARAMETERS = {
+    "target_parameters": ["experts.up", "experts.down", "bare", "last.weight"],
+    "target_modules": ["first"],
+}
+
 ZOOS = (
     Zoo(
         "convolutions",
@@ -63,10 +68,26 @@ ZOOS = (
         "parameters",
         layers.Parameters,
         lambda rows: {"x": torch.randn(rows, 6)},
-        targets={
-            "target_parameters": ["experts.up", "experts.down", "bare", "last.weight"],
-            "target_modules": ["first"],
+        targets=PARAMETERS,
+    ),
+    Zoo(
+        "parameters of different ranks",
+        layers.Parameters,
+        lambda rows: {"x": torch.randn(rows, 6)},
+        {
+            "r": 2,
+            "lora_alpha": 3,
+            "rank_pattern": {r".*\.down": 4, "last.weight": 1},
+            "alpha_pattern": {"bare": 4, "up": 5},
         },
+        targets=PARAMETERS,
+    ),
+    Zoo(
+        "parameters of different ranks, with rslora",
+        layers.Parameters,
+        lambda rows: {"x": torch.randn(rows, 6)},
+        {"r": 2, "lora_alpha": 3, "rank_pattern": {"up": 4}, "use_rslora": True},
+        targets=PARAMETERS,
     ),
 )
 
