@@ -4,6 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "adapter/adapter_folder.h"
@@ -47,6 +51,68 @@ std::string fault_of(const LoraPair& pair) {
   return "";
 }
 
+// Tenon names the parameters of a module in the model's order, of which the first lies innermost.
+std::optional<std::string> named_parameter(const AdapterFiles& files, const std::string& module) {
+  if (!files.has_tenon_json) return std::nullopt;
+  const std::string layer = pattern_path(module);
+  std::vector<std::string> own;
+  for (const std::string& name : files.config.target_parameters) {
+    if (name.substr(0, name.rfind('.')) == layer) own.push_back(name);
+  }
+  const std::size_t outer = (module.size() - layer.size()) / std::string(".base_layer").size();
+  if (outer >= own.size()) return std::nullopt;
+  return own[own.size() - 1 - outer];
+}
+
+// The paths that rank_pattern and its kin may know the pair by: its layer's, or those of the
+// parameters that it may be of.
+std::vector<std::string> pattern_paths(const AdapterFiles& files, const std::string& module) {
+  if (const auto parameter = named_parameter(files, module)) return {*parameter};
+  const std::string layer = pattern_path(module);
+  std::vector<std::string> paths{layer};
+  for (const std::string& name : files.config.target_parameters) {
+    const std::size_t dot = name.rfind('.');
+    const std::string parameter = std::string(layer).append(".").append(name, dot + 1);
+    if (parameter == name || parameter.ends_with("." + name)) paths.push_back(parameter);
+  }
+  return paths;
+}
+
+class PairScaler {
+ public:
+  explicit PairScaler(const AdapterFiles& files)
+      : files_(files),
+        ranks_("rank_pattern", files.config.rank_pattern),
+        alphas_("alpha_pattern", files.config.alpha_pattern) {}
+
+  void scale(const std::string& module, LoraPair& pair) const {
+    const std::string layer = pattern_path(module);
+    std::set<std::pair<std::int64_t, double>> found;
+    for (const std::string& path : pattern_paths(files_, module)) {
+      const std::int64_t r = ranks_.value(path).value_or(files_.config.r);
+      // A parameter may be a stack of matrices.
+      if (path == layer ? pair.rank() == r : pair.rank() % r == 0) found.emplace(r, alpha_of(path));
+    }
+    pair.is_ambiguous = found.size() > 1;
+    if (found.empty()) {
+      pair.wanted_r = ranks_.value(layer).value_or(files_.config.r);
+      found.emplace(pair.rank(), alpha_of(layer));
+    }
+    std::tie(pair.r, pair.alpha) = *found.begin();
+    const auto r = static_cast<double>(pair.r);
+    pair.scaling = pair.alpha / (files_.config.use_rslora ? std::sqrt(r) : r);
+  }
+
+ private:
+  double alpha_of(const std::string& path) const {
+    return alphas_.value(path).value_or(files_.config.lora_alpha);
+  }
+
+  const AdapterFiles& files_;
+  NamePatterns<std::int64_t> ranks_;
+  NamePatterns<double> alphas_;
+};
+
 }  // namespace
 
 TensorPlace place_of(const AdapterFiles& files, const std::string& key) {
@@ -80,16 +146,14 @@ std::map<std::string, LoraPair> lora_pairs(const AdapterFiles& files) {
     set_factor(pairs[tensor.key.substr(0, dot)], tensor.key.substr(dot + 1), tensor.tensor);
   }
   std::vector<std::string> faults;
-  const NamePatterns<double> alphas("alpha_pattern", files.config.alpha_pattern);
+  const PairScaler scaler(files);
   for (auto& [module, pair] : pairs) {
     const std::string fault = fault_of(pair);
     if (!fault.empty()) {
       faults.push_back(std::string(module).append(": ").append(fault));
       continue;
     }
-    pair.alpha = alphas.value(pattern_path(module)).value_or(files.config.lora_alpha);
-    const auto rank = static_cast<double>(pair.rank());
-    pair.scaling = pair.alpha / (files.config.use_rslora ? std::sqrt(rank) : rank);
+    scaler.scale(module, pair);
   }
   if (faults.empty()) return pairs;
   throw Error({.stage = Stage::kAdapter,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,8 +29,13 @@ struct LoraPair {
   at::Tensor bias;       // of b; undefined without lora_bias
   at::Tensor magnitude;  // DoRA's; undefined without
   bool is_embedding = false;
+  std::int64_t r = 0;  // of a stack of matrices: of each, where rank() is that of all together
   double alpha = 0;
   double scaling = 1;
+  // Of parameters in target_parameters files do not say which is which; where the config gives them
+  // different r or lora_alpha, only the model tells, and the three above are one of them.
+  bool is_ambiguous = false;
+  std::optional<std::int64_t> wanted_r = {};  // the config's, where the tensors have another
 
   std::int64_t rank() const { return a.size(0); }
   // A grouped convolution's factors do not multiply to one matrix.

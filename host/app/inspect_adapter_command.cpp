@@ -2,6 +2,8 @@
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <tuple>
 
 #include "adapter/adapter_folder.h"
 #include "adapter/adapter_store.h"
@@ -11,7 +13,6 @@
 #include "app/commands.h"
 #include "base/error.h"
 #include "base/suggest.h"
-#include "inject/name_patterns.h"
 #include "train/tensor_text.h"
 
 // `tenon inspect`: what an adapter's folder holds, told without its model.
@@ -50,27 +51,52 @@ void add_records(const AdapterFiles& files, Json& layers) {
   }
 }
 
+using Pairs = std::map<std::string, LoraPair>;
+
+// The pair that a parameter of the layer is of, if it is of one.
+Pairs::const_iterator pair_of(const Pairs& pairs, const std::string& layer, const Json& parameter) {
+  const std::string key = layer + "." + parameter.at("name").get<std::string>();
+  return pairs.find(key.substr(0, key.rfind(".lora_")));
+}
+
+void add_rank(const LoraPair& pair, Json& place) {
+  if (pair.is_ambiguous) return;
+  place["r"] = pair.r;
+  place["lora_alpha"] = pair.alpha;
+  place["scaling"] = pair.scaling;
+}
+
+// To the layer or, where the pairs of one differ in it, to lora_A of each.
+void add_ranks(const Pairs& pairs, Json& layer) {
+  const auto name = layer.at("name").get<std::string>();
+  std::set<std::tuple<std::int64_t, double, bool>> ranks;
+  std::vector<std::pair<Json*, const LoraPair*>> own;
+  for (Json& parameter : layer.at("parameters")) {
+    const auto pair = pair_of(pairs, name, parameter);
+    if (pair == pairs.end()) continue;
+    ranks.emplace(pair->second.r, pair->second.alpha, pair->second.is_ambiguous);
+    own.emplace_back(&parameter, &pair->second);
+  }
+  if (ranks.size() == 1) return add_rank(*own.front().second, layer);
+  for (const auto& [parameter, pair] : own) {
+    const auto key = parameter->at("name").get<std::string>();
+    if (key.ends_with("lora_A.weight")) add_rank(*pair, *parameter);
+  }
+}
+
 // Ranks and scalings as the tensors and the config give them; notes where these differ.
 void add_ranks(const AdapterFiles& files, Json& layers, std::vector<std::string>& notes) {
-  const NamePatterns<std::int64_t> ranks("rank_pattern", files.config.rank_pattern);
-  const auto pairs = lora_pairs(files);
+  const Pairs pairs = lora_pairs(files);
   for (const auto& [module, pair] : pairs) {
-    const std::int64_t wanted = ranks.value(pattern_path(module)).value_or(files.config.r);
-    if (pair.rank() != wanted) {
+    if (pair.is_ambiguous) {
+      notes.push_back("which parameter the tensors of `" + module +
+                      "` are of, and so their r and lora_alpha, only the model tells");
+    } else if (pair.wanted_r) {
       notes.push_back("`" + module + "` has rank " + std::to_string(pair.rank()) +
-                      ", the config says " + std::to_string(wanted));
+                      ", the config says " + std::to_string(*pair.wanted_r));
     }
   }
-  for (Json& layer : layers) {
-    const auto name = layer.at("name").get<std::string>();
-    const auto pair = std::ranges::find_if(pairs, [&](const auto& entry) {
-      return entry.first == name || pattern_path(entry.first) == name;
-    });
-    if (pair == pairs.end()) continue;
-    layer["r"] = pair->second.rank();
-    layer["lora_alpha"] = pair->second.alpha;
-    layer["scaling"] = pair->second.scaling;
-  }
+  for (Json& layer : layers) add_ranks(pairs, layer);
 }
 
 std::vector<std::string> find_notes(const AdapterFiles& files) {
@@ -119,6 +145,12 @@ Json describe(const std::filesystem::path& folder) {
           {"config", config}};
 }
 
+void print_rank(const Json& place) {
+  if (!place.contains("r")) return;
+  std::cout << "  r = " << place.at("r") << ", lora_alpha = " << place.at("lora_alpha")
+            << ", scaling = " << place.at("scaling");
+}
+
 void print_parameters(const Json& modules, const std::string& title) {
   if (modules.empty()) return;
   std::cout << title << "\n";
@@ -129,15 +161,14 @@ void print_parameters(const Json& modules, const std::string& title) {
                 << module.at("plugin").get<std::string>() << " "
                 << module.at("version").get<std::string>();
     }
-    if (module.contains("r")) {
-      std::cout << "  r = " << module.at("r") << ", lora_alpha = " << module.at("lora_alpha")
-                << ", scaling = " << module.at("scaling");
-    }
+    print_rank(module);
     std::cout << "\n";
     for (const Json& parameter : module.at("parameters")) {
       std::cout << "    " << parameter.at("name").get<std::string>() << "  "
                 << shape_text(parameter.at("shape").get<std::vector<std::int64_t>>()) << "  "
-                << parameter.at("dtype").get<std::string>() << "\n";
+                << parameter.at("dtype").get<std::string>();
+      print_rank(parameter);
+      std::cout << "\n";
     }
   }
 }

@@ -1,14 +1,14 @@
-"""Recurrent layers beside other keys: in PEFT's files they are parameters named one by one, and all
-other keys must still mean what the config said."""
+"""Parameters named one by one in PEFT's files: recurrent layers beside other keys, which must still
+mean what the config said, and parameters of one module with ranks of their own."""
 
 import json
 import warnings
 from copy import deepcopy
 
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
-from support import ParityTest, main, models
+from support import ParityTest, layers, main, models
 from torch import nn
 
 # What the config says beside r, and what PEFT's file must say.
@@ -43,6 +43,9 @@ ROWS = [
 ]
 
 
+BATCH = {0: torch.export.Dim("batch")}
+
+
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -57,6 +60,25 @@ class Net(nn.Module):
         return self.head(torch.tanh(self.lin(h))).mean(1)
 
 
+class Both(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up = nn.Parameter(torch.randn(5, 6))
+        self.down = nn.Parameter(torch.randn(3, 5))
+
+    def forward(self, x):
+        return x @ self.up.T @ self.down.T
+
+
+class TwoMatrices(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.both = Both()
+
+    def forward(self, x):
+        return self.both(x)
+
+
 class ParameterFilesTest(ParityTest):
     def test_what_tenon_trained_is_read_by_both(self):
         warnings.simplefilter("ignore")
@@ -64,8 +86,7 @@ class ParameterFilesTest(ParityTest):
         model = Net().eval()
         ids = torch.randint(20, (8, 4))
         path = self.workspace.new_path(".pt2")
-        batch = {"ids": {0: torch.export.Dim("batch")}}
-        models.export_to(path, models.Example(deepcopy(model), {"ids": ids}, batch))
+        models.export_to(path, models.Example(deepcopy(model), {"ids": ids}, {"ids": BATCH}))
         for keys, wanted in ROWS:
             with self.subTest(**keys):
                 folder = self.train({"path": path}, keys, ids)
@@ -77,10 +98,58 @@ class ParameterFilesTest(ParityTest):
                     self.assertGreater((expected - model(ids)).abs().max(), 1e-3)
                 self.assert_within(predicted, expected, 1e-5)
 
+    def test_each_parameter_has_the_rank_that_its_name_has(self):
+        torch.manual_seed(0)
+        model = layers.Parameters().eval()
+        x = torch.randn(8, 6)
+        path = self.workspace.new_path(".pt2")
+        models.export_to(path, models.Example(deepcopy(model), {"x": x}, {"x": BATCH}))
+        keys = {
+            "target_parameters": ["experts.up", "experts.down"],
+            "rank_pattern": {".*down": 4},
+            "alpha_pattern": {"down": 3},
+        }
+        folder = self.train({"path": path}, {**keys, "lora_alpha": 8}, x)
+        config = json.loads((folder / "adapter_config.json").read_text())
+        self.assertEqual(config["rank_pattern"], {r"^experts\.down": 4})
+        self.assertEqual(config["alpha_pattern"], {r"^experts\.down": 3})
+        self.load_by_peft(model, folder)
+        (layer,) = self.workspace.tenon_json("inspect", folder)["layers"]
+        self.assertNotIn("r", layer)
+        ranks = {one["name"]: one.get("scaling") for one in layer["parameters"]}
+        self.assertEqual(ranks["base_layer.lora_A.weight"], 4)
+        self.assertEqual(ranks["lora_A.weight"], 3 / 4)
+
+        # PEFT's own file does not say which of the two a tensor is of. 6 rows of lora_A are those
+        # of rank 2 only, 12 might be of either.
+        peft = LoraConfig(r=2, lora_alpha=8, **keys)
+        get_peft_model(deepcopy(model), peft).save_pretrained(folder / "peft")
+        facts = self.workspace.tenon_json("inspect", folder / "peft")
+        ranks = {one["name"]: one.get("scaling") for one in facts["layers"]}
+        self.assertEqual(ranks, {"experts": None, "experts.base_layer": 4})
+        self.assertIn("tensors of `experts` are of", "".join(facts["notes"]))
+
+    def test_lorafa_refuses_parameters_of_different_ranks_by_name(self):
+        torch.manual_seed(0)
+        x = torch.randn(8, 6)
+        path = self.workspace.new_path(".pt2")
+        models.export_to(path, models.Example(TwoMatrices(), {"x": x}, {"x": BATCH}))
+        keys = {"target_parameters": ["up", "down"], "alpha_pattern": {"both.down": 3}}
+        config = self.config({"path": path}, keys, x)
+        config["train"]["optimizer"] = "lorafa"
+        done = self.workspace.tenon("run", self.workspace.write_config(config))
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("cannot train `both`: `down` has another r or lora_alpha", done.stderr)
+
     def train(self, table, keys, ids):
-        output = self.workspace.new_path()
-        data = {"ids": ids, "labels": torch.randn(8, 3)}
-        config = {
+        config = self.config(table, keys, ids)
+        self.workspace.tenon_ok("run", self.workspace.write_config(config))
+        return config["output"]["directory"]
+
+    def config(self, table, keys, ids):
+        name = "ids" if ids.dtype == torch.int64 else "x"
+        data = {name: ids, "labels": torch.randn(8, 3)}
+        return {
             "model": table,
             "adapter": {"method": "lora", "r": 2, "init_lora_weights": False, **keys},
             "data": {"train": self.workspace.write_tensors(data)},
@@ -91,10 +160,8 @@ class ParameterFilesTest(ParityTest):
                 "steps": 2,
                 "batch_size": 8,
             },
-            "output": {"directory": output},
+            "output": {"directory": self.workspace.new_path()},
         }
-        self.workspace.tenon_ok("run", self.workspace.write_config(config))
-        return output
 
     @staticmethod
     def load_by_peft(model, folder):
