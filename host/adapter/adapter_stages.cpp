@@ -3,14 +3,15 @@
 #include <algorithm>
 
 #include "adapter/base_weights.h"
+#include "adapter/config_for_peft.h"
 #include "adapter/fingerprint.h"
 #include "adapter/plain_lora.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/suggest.h"
+#include "config/adapter_name.h"
 #include "config/lora_init.h"
 #include "inject/plain_layer.h"
-#include "inject/weight_targets.h"
 
 // The steps between an adapted model and the folders of its adapters.
 namespace tenon {
@@ -176,7 +177,7 @@ std::vector<AdapterTensor> adapter_tensors(const PlacedAdapter& adapter) {
 
 AdapterFiles adapter_files(const AdaptedModel& model, const PlacedAdapter& adapter) {
   AdapterFiles files;
-  files.config = config_in_file(adapter.config, adapter.layers);
+  files.config = config_for_peft(model.model(), adapter);
   const std::string& root = model.model().tree.modules.front().type;
   const std::size_t dot = root.rfind('.');
   files.base_model_class = dot == std::string::npos ? root : root.substr(dot + 1);
@@ -219,7 +220,11 @@ std::vector<NamedFolder> named_folders(const std::vector<std::string>& arguments
     }
     if (named.name.empty() || named.folder.empty()) {
       throw Error({.stage = Stage::kCommandLine,
-                   .message = "--adapter " + argument + " is not [NAME=]DIR"});
+                   .message = std::string("--adapter ").append(argument) + " is not [NAME=]DIR"});
+    }
+    if (const std::string problem = adapter_name_problem(named.name); !problem.empty()) {
+      throw Error({.stage = Stage::kCommandLine,
+                   .message = std::string("NAME in --adapter ").append(argument) + " " + problem});
     }
     const auto same =
         std::ranges::find(folders, named.name, [](const NamedFolder& f) { return f.name; });

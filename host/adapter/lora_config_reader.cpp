@@ -66,7 +66,10 @@ class ConfigReader {
     }
     const bool ignored =
         std::find(kIgnoredKeys.begin(), kIgnoredKeys.end(), key) != kIgnoredKeys.end();
-    if (!ignored && !is_off(value)) unsupported(key, value, foreign_variant(key));
+    // A variant whose config is empty runs by its defaults.
+    const std::string_view variant = foreign_variant(key);
+    const bool is_on = !is_off(value) || (!variant.empty() && value.is_object());
+    if (!ignored && is_on) unsupported(key, value, variant);
   }
 
   void unsupported(const std::string& key, const OrderedJson& value, std::string_view what = "") {

@@ -38,9 +38,10 @@ SavedTies saved_ties(const std::vector<AdapterTensor>& tensors) {
   std::map<std::string, Factors> layers;
   for (const AdapterTensor& tensor : tensors) {
     const std::size_t dot = tensor.key.rfind(".lora_");
-    if (dot == std::string::npos) continue;
-    const std::string module = tensor.key.substr(0, dot);
+    const std::string module =
+        tensor.key.substr(0, dot == std::string::npos ? tensor.key.rfind('.') : dot);
     ties.layers.insert(module);
+    if (dot == std::string::npos) continue;
     set_factor(layers[module], tensor.key.substr(dot + 1), tensor.tensor);
   }
   std::erase_if(layers, [](const auto& layer) {

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -7,6 +9,7 @@
 #include "adapter/combine_adapters.h"
 #include "app/commands.h"
 #include "base/error.h"
+#include "base/log.h"
 
 // `tenon adapter ...`: what works on the folders of adapters, without their model.
 namespace tenon {
@@ -33,12 +36,24 @@ void check_options(const CombineArguments& given) {
                      std::to_string(given.folders.size()) + " adapters",
                  "give one for each, separated by commas: --weights 0.7,0.3");
   }
+  if (!std::ranges::all_of(options.weights, [](double weight) { return std::isfinite(weight); })) {
+    fail_command("--weights has a number that is not finite", "give plain numbers: 0.7,0.3");
+  }
   const std::string& type = options.combination_type;
   const bool prunes = type != "svd" && type != "linear" && type != "cat";
   if (prunes && given.folders.size() > 1 && !options.density) {
     fail_command("--combination-type " + type + " needs --density",
                  "give the fraction of the values that stays: --density 0.5");
   }
+  const auto warn = [&](bool is_idle, const char* option) {
+    if (is_idle)
+      log::warning(std::string(option) + " has no meaning for --combination-type " + type);
+  };
+  warn(!prunes && options.density, "--density");
+  warn(!type.ends_with("svd") && options.svd_rank, "--svd-rank");
+  warn(!type.ends_with("svd") && options.svd_clamp, "--svd-clamp");
+  warn(type.find("ties") == std::string::npos && options.majority_sign_method == "frequency",
+       "--majority-sign-method");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "config/adapter_name.h"
 #include "config/lora_keys.h"
 #include "config/sections.h"
 
@@ -45,7 +46,7 @@ void check_layer_filter(const SectionReader& section, const AdapterConfig& adapt
 
 void check_targets(const SectionReader& section, const AdapterConfig& adapter) {
   const auto* names = std::get_if<std::vector<std::string>>(&adapter.target_modules);
-  if (names != nullptr && names->empty()) {
+  if (names != nullptr && names->empty() && adapter.target_parameters.empty()) {
     section.fail_at("target_modules", "names no layer");
   }
 }
@@ -85,10 +86,8 @@ void read_adapter_section(SectionReader& section, RunConfig& config) {
   }
   check_targets(section, adapter);
   check_layer_filter(section, adapter);
-  // The name becomes a module's name, and module paths are joined by dots.
-  if (adapter.name.find('.') != std::string::npos) {
-    section.fail_at("name", "must not hold a dot: `" + adapter.name + "`");
-  }
+  const std::string bad_name = adapter_name_problem(adapter.name);
+  if (!bad_name.empty()) section.fail_at("name", bad_name);
   config.adapters.push_back(std::move(adapter));
 }
 

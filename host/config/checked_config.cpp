@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
+#include "config/adapter_name.h"
 #include "config/lora_init.h"
 
 namespace tenon {
@@ -59,14 +60,13 @@ void check_start(const AdapterConfig& config, std::vector<std::string>& problems
   }
 }
 
-}  // namespace
-
-AdapterConfig checked_config(AdapterConfig config) {
-  if (config.method != "lora") return config;
-  std::vector<std::string> problems;
+void check_lora(AdapterConfig& config, std::vector<std::string>& problems) {
   if (config.r < 1) problems.push_back("`r` must be at least 1, not " + text_of(config.r));
-  if (!std::isfinite(config.lora_alpha)) {
-    problems.push_back("`lora_alpha` must be a finite number, not " + text_of(config.lora_alpha));
+  if (!std::isfinite(config.lora_alpha) || config.lora_alpha == 0) {
+    problems.push_back(
+        "`lora_alpha` must be a finite number and not 0, with which the adapter "
+        "would do nothing; it is " +
+        text_of(config.lora_alpha));
   }
   if (!(config.lora_dropout >= 0 && config.lora_dropout < 1)) {
     problems.push_back("`lora_dropout` must be at least 0 and below 1, not " +
@@ -91,6 +91,15 @@ AdapterConfig checked_config(AdapterConfig config) {
   }
   check_init(config.init_lora_weights, config.lora_bias, problems);
   check_start(config, problems);
+}
+
+}  // namespace
+
+AdapterConfig checked_config(AdapterConfig config) {
+  std::vector<std::string> problems;
+  const std::string bad_name = adapter_name_problem(config.name);
+  if (!bad_name.empty()) problems.push_back("`name` " + bad_name);
+  if (config.method == "lora") check_lora(config, problems);
   if (problems.empty()) return config;
   throw Error({.stage = Stage::kConfig,
                .message = problems.size() == 1

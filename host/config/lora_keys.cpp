@@ -9,6 +9,8 @@
 namespace tenon {
 namespace {
 
+constexpr const char* kNoAlpha = "must not be 0, with which the adapter would do nothing";
+
 void read_init(SectionReader& section, std::string& init) {
   const auto value = section.take("init_lora_weights", "boolean or string", "true");
   if (!value) return;
@@ -44,6 +46,7 @@ void read_patterns(SectionReader& section, AdapterConfig& adapter) {
     for (const ConfigValue& entry : alphas->entries("a number")) {
       const auto alpha = entry.as_number({});
       if (alpha) adapter.alpha_pattern.emplace_back(entry.key(), *alpha);
+      if (alpha == 0.0) entry.fail(kNoAlpha);
     }
   }
 }
@@ -87,6 +90,7 @@ void check_lora_bias(const SectionReader& section, const AdapterConfig& adapter)
 void read_lora_keys(SectionReader& section, AdapterConfig& adapter) {
   section.integer("r", adapter.r, at_least(1));
   section.number("lora_alpha", adapter.lora_alpha);
+  if (adapter.lora_alpha == 0) section.fail_at("lora_alpha", kNoAlpha);
   section.number("lora_dropout", adapter.lora_dropout, half_open(0, 1));
   section.boolean("use_rslora", adapter.use_rslora);
   section.boolean("use_dora", adapter.use_dora);

@@ -40,7 +40,9 @@ void check_saved(const ModelData& model, const RegionFinder& finder, ModuleId id
                  std::vector<std::string>& problems) {
   const std::string& path = model.tree.modules[static_cast<std::size_t>(id)].path;
   const std::vector<OwnedTensor> owned = OwnedTensors(model.tensors).of(path);
-  if (owned.empty()) {
+  if (std::ranges::none_of(owned, [&](const OwnedTensor& one) {
+        return model.tensors[static_cast<std::size_t>(one.tensor)].persistent;
+      })) {
     problems.push_back("`" + path + "` in modules_to_save has no parameters to train");
     return;
   }

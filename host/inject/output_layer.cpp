@@ -31,6 +31,27 @@ const ValueId* first_value(const std::vector<NamedArgument>& arguments) {
   return std::get_if<ValueId>(&arguments.front().value.value);
 }
 
+// Tensors of the model's own, as they are or only rearranged.
+std::set<ValueId> own_tensors(const Graph& graph) {
+  std::set<ValueId> own;
+  for (std::size_t i = 0; i < graph.values.size(); ++i) {
+    if (graph.values[i].tensor >= 0) own.insert(static_cast<ValueId>(i));
+  }
+  for (const Node& node : graph.nodes) {
+    const ValueId* source = passes_through(node) ? first_value(node.arguments) : nullptr;
+    if (source == nullptr || !own.contains(*source)) continue;
+    for_each_write(node, [&](ValueId id) { own.insert(id); });
+  }
+  return own;
+}
+
+// A bias that the model adds itself: BART's final_logits_bias.
+bool adds_own_tensor(const Node& node, const std::set<ValueId>& own) {
+  if (node.target != "aten::add" || node.arguments.size() < 2) return false;
+  const auto* other = std::get_if<ValueId>(&node.arguments[1].value.value);
+  return other != nullptr && own.contains(*other);
+}
+
 }  // namespace
 
 ModuleId output_layer(const ModelData& model) {
@@ -39,13 +60,15 @@ ModuleId output_layer(const ModelData& model) {
   const auto* output = std::get_if<ValueId>(&graph.outputs.front().value);
   if (output == nullptr) return kNoModule;
   ValueId value = *output;
+  const std::set<ValueId> own = own_tensors(graph);
   for (std::size_t i = graph.nodes.size(); i-- > 0;) {
     const Node& node = graph.nodes[i];
     bool writes = false;
     for_each_write(node, [&](ValueId id) { writes = writes || id == value; });
     if (!writes) continue;
     if (multiplies(node)) return node.module_stack.empty() ? kNoModule : node.module_stack.back();
-    const ValueId* source = passes_through(node) ? first_value(node.arguments) : nullptr;
+    const bool passes = passes_through(node) || adds_own_tensor(node, own);
+    const ValueId* source = passes ? first_value(node.arguments) : nullptr;
     if (source == nullptr) return kNoModule;
     value = *source;
   }

@@ -7,6 +7,7 @@
 
 #include "inject/saved_module.h"
 #include "inject/tied_layers.h"
+#include "inject/token_rows.h"
 #include "inject/trained_biases.h"
 #include "model/parameter_init.h"
 
@@ -64,6 +65,9 @@ void place_layer(const ModelData& model, const PlannedLayer& planned,
     adapter.tensors.push_back({spec.is_shared() ? "" : planned.facts->description().module_path,
                                spec.is_shared() ? spec.shared_key : spec.file_name,
                                start.parameters[i], spec.trainable()});
+    if (planned.layer_type->method() == kTokenMethod) {
+      adapter.tensors.back().file_module = rows_in_file(model, adapter.config, planned.module);
+    }
   }
   AdapterSlot::Parts parts;
   parts.adapter = adapter.config.name;
@@ -127,7 +131,7 @@ void place_tied(const ModelData& model, const InjectionPlan& plan, ModuleId modu
                 const Copies& copies, PlacedAdapter& adapter) {
   for (const ModuleId other : tied_modules(model, module)) {
     const std::string& path = model.tree.modules[static_cast<std::size_t>(other)].path;
-    if (is_saved(model, plan, path)) continue;
+    if (is_saved(model, plan, path) || is_left_apart(plan.config, path)) continue;
     std::vector<std::int32_t> tied;
     for (const auto& [tensor, copy] : copies) {
       const auto name = model.tensors[static_cast<std::size_t>(tensor)].name_in(path);
@@ -144,6 +148,17 @@ void place_tied(const ModelData& model, const InjectionPlan& plan, ModuleId modu
   }
 }
 
+// All names that a tensor has in a module.
+std::vector<std::string> names_in(const ModelTensor& tensor, const std::string& path) {
+  std::vector<std::string> all = tensor.aliases;
+  all.insert(all.begin(), tensor.name);
+  std::vector<std::string> names;
+  for (const std::string& name : all) {
+    if (name.starts_with(path + ".")) names.push_back(name.substr(path.size() + 1));
+  }
+  return names;
+}
+
 // Gives the module tensors of its own: what runs in it reads the copies, everything else the
 // originals (PEFT: ModulesToSaveWrapper). `tied`: the copies of modules before it, which are its
 // own for a weight that it shares with them; empty unless ensure_weight_tying.
@@ -154,8 +169,8 @@ void place_saved_module(const ModelData& model, const InjectionPlan& plan, Modul
   Copies copies;
   for (std::size_t i = 0; i < model.tensors.size(); ++i) {
     const ModelTensor& base = model.tensors[i];
-    const auto name = base.name_in(path);
-    if (!name || base.kind == ValueKind::kConstant) continue;
+    const std::vector<std::string> names = names_in(base, path);
+    if (names.empty() || base.kind == ValueKind::kConstant) continue;
     const auto number = static_cast<std::int32_t>(i);
     const bool is_new = !tied.contains(number);
     const at::Tensor copy =
@@ -164,7 +179,10 @@ void place_saved_module(const ModelData& model, const InjectionPlan& plan, Modul
     const bool trainable = is_new && is_parameter && copy.is_floating_point();
     if (trainable) copy.requires_grad_(true);
     copies.emplace(number, copy);
-    if (base.persistent) adapter.tensors.push_back({path, *name, copy, trainable, !is_parameter});
+    if (!base.persistent) continue;
+    for (const std::string& own : names) {
+      adapter.tensors.push_back({path, own, copy, trainable && own == names[0], !is_parameter});
+    }
   }
   for (LayerSite& site : saved_sites(model, module)) {
     place_copies(copies, std::move(site), adapter);

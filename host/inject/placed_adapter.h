@@ -23,7 +23,11 @@ struct AddedTensor {
   bool is_buffer = false;  // of a module to save: running statistics
   // Runs in the place of a parameter of the base, so it counts once with that one.
   bool replaces_base = false;
-  std::string key() const { return name.empty() ? module : module + "." + name; }
+  std::string file_module = {};  // its module in a file, where that is another
+  std::string key() const {
+    const std::string& path = file_module.empty() ? module : file_module;
+    return name.empty() ? path : path + "." + name;
+  }
 };
 
 // Where a slot goes: a layer of the model and how it is found in the graph.

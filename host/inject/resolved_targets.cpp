@@ -80,6 +80,7 @@ void take_default(const ModelData& model, ResolvedTargets& resolved) {
   const std::string& root = model.tree.modules.front().type;
   const std::string type = model_type_of(root);
   const auto rule = default_targets(type);
+  if (!rule && !resolved.config.target_parameters.empty()) return;
   if (!rule) {
     throw Error({.stage = Stage::kInjection,
                  .message = "target_modules is missing, and there is no custom for " +
@@ -100,10 +101,13 @@ ResolvedTargets resolve_targets(const AdapterConfig& config, const ModelData& mo
   ResolvedTargets resolved{config, false, {}};
   if (is_all_linear(config.target_modules)) {
     expand_all_linear(model, resolved);
-  } else if (std::holds_alternative<std::monostate>(config.target_modules) &&
-             config.target_parameters.empty() && config.method == "lora") {
-    take_default(model, resolved);
+    return resolved;
   }
+  const bool is_missing = std::holds_alternative<std::monostate>(config.target_modules);
+  // Of a saved adapter the parameters that it names are all that it is on.
+  const bool names_all =
+      config.lenient_keys.contains("target_modules") && !config.target_parameters.empty();
+  if (is_missing && config.method == "lora" && !names_all) take_default(model, resolved);
   return resolved;
 }
 

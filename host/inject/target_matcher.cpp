@@ -1,6 +1,7 @@
 #include "inject/target_matcher.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/suggest.h"
@@ -60,6 +61,52 @@ std::vector<std::string> unused_patterns(const std::string& key,
   return sentences;
 }
 
+// PEFT takes every path that ends with an entry, so that its files have the tensors of all these.
+std::vector<std::string> saved_entries(const AdapterConfig& config,
+                                       const std::vector<std::string>& paths) {
+  if (!config.lenient_keys.contains("modules_to_save")) return config.modules_to_save;
+  std::vector<std::string> entries;
+  for (const std::string& entry : config.modules_to_save) {
+    const auto ends_so = [&](const std::string& path) { return path.ends_with(entry); };
+    std::ranges::copy_if(paths, std::back_inserter(entries), ends_so);
+    if (std::ranges::none_of(paths, ends_so)) entries.push_back(entry);
+  }
+  return entries;
+}
+
+// Rules about target_modules where only target_parameters are named.
+std::vector<std::string> rules_of_no_targets(const AdapterConfig& config, bool has_excluded) {
+  std::vector<std::string> problems;
+  if (config.target_parameters.empty()) return problems;
+  const std::string why = " is about target_modules, which names nothing here; ";
+  if (has_excluded) {
+    problems.push_back("exclude_modules" + why + "name the wanted ones in target_parameters");
+  }
+  if (!config.layers_to_transform.empty()) {
+    problems.push_back("layers_to_transform" + why + "name the wanted ones in target_parameters");
+  }
+  return problems;
+}
+
+// What matches something and changes nothing.
+std::vector<std::string> idle_rules(const AdapterConfig& config, const LayerFilter& filter,
+                                    const std::vector<std::string>& targeted,
+                                    bool has_idle_exclusion) {
+  std::vector<std::string> notes;
+  if (has_idle_exclusion) {
+    notes.emplace_back(
+        "exclude_modules leaves nothing out: target_modules means none of what it matches");
+  }
+  for (const std::int64_t layer : config.layers_to_transform) {
+    const bool is_used = std::ranges::any_of(
+        targeted, [&](const std::string& path) { return filter.layer_of(path) == layer; });
+    if (is_used) continue;
+    notes.push_back("`" + std::to_string(layer) +
+                    "` in layers_to_transform is the number of no targeted layer");
+  }
+  return notes;
+}
+
 // Why no module is left, where every rule matched something.
 std::string why_nothing(bool has_targets, bool excluded, bool saved) {
   if (!has_targets) return "target_modules is missing: it names the layers to adapt";
@@ -107,8 +154,8 @@ TargetMatch match_targets(const AdapterConfig& config, const std::vector<std::st
   TargetMatch match;
   Findings findings(config, match.notes);
 
-  RuleMatcher saved("modules_to_save",
-                    config.modules_to_save.empty() ? ModuleRule() : config.modules_to_save);
+  const std::vector<std::string> entries = saved_entries(config, paths);
+  RuleMatcher saved("modules_to_save", entries.empty() ? ModuleRule() : entries);
   for (const std::string& path : paths) {
     if (saved.matches(path) && !lies_in(path, match.saved)) match.saved.push_back(path);
   }
@@ -133,7 +180,13 @@ TargetMatch match_targets(const AdapterConfig& config, const std::vector<std::st
   } else {
     findings.add("target_modules", unmatched);
   }
-  findings.add("exclude_modules", excluded.unmatched(paths));
+  const std::vector<std::string> unused = excluded.unmatched(paths);
+  findings.add("exclude_modules", unused);
+  const bool has_excluded = excluded.size() != unused.size();
+  if (targets.size() == 0) {
+    findings.add("target_modules", rules_of_no_targets(config, has_excluded));
+  }
+  findings.add_notes(idle_rules(config, filter, match.targeted, has_excluded && !any_excluded));
   findings.add("target_parameters", match_parameters(config, parameters, match));
   std::vector<std::string> adapted = match.targeted;
   adapted.insert(adapted.end(), match.parameters.begin(), match.parameters.end());

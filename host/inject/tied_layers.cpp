@@ -13,6 +13,11 @@ bool is_in(const std::vector<ModuleId>& modules, ModuleId id) {
   return std::ranges::find(modules, id) != modules.end();
 }
 
+// Or is it. A module is not tied to what lies in it (BERT's prediction head has its bias twice).
+bool lies_in(const std::string& path, const std::string& outer) {
+  return path == outer || path.starts_with(outer + ".");
+}
+
 std::vector<ModuleId> adapted(const InjectionPlan& plan) {
   std::vector<ModuleId> modules;
   for (const PlannedLayer& layer : plan.layers) {
@@ -40,13 +45,16 @@ std::vector<ModuleId> tied_modules(const ModelData& model, ModuleId module) {
       if (dot == std::string::npos) continue;
       const ModuleId other = model.tree.find(std::string_view(name).substr(0, dot));
       if (other == kNoModule || !module_at(model, other).runs) continue;
-      // A module is not tied to what lies in it.
-      const std::string& other_path = module_at(model, other).path;
-      if (other_path == path || other_path.starts_with(path + ".")) continue;
+      if (lies_in(module_at(model, other).path, path)) continue;
+      if (lies_in(path, module_at(model, other).path)) continue;
       if (std::ranges::find(tied, other) == tied.end()) tied.push_back(other);
     }
   }
   return tied;
+}
+
+bool is_left_apart(const AdapterConfig& config, const std::string& path) {
+  return config.saved_ties && !config.saved_ties->layers.contains(path);
 }
 
 void check_tied_layers(const ModelData& model, InjectionPlan& plan,
@@ -63,6 +71,10 @@ void check_tied_layers(const ModelData& model, InjectionPlan& plan,
         plan.notes.push_back(pair_of(model, id, other) +
                              "; modules_to_save trains the first alone, so they are tied no "
                              "longer; ensure_weight_tying = true trains both as one");
+      } else if (ensure && is_left_apart(plan.config, module_at(model, other).path)) {
+        plan.notes.push_back(pair_of(model, id, other) +
+                             "; the adapter has no tensors of the second, in spite of "
+                             "ensure_weight_tying, and runs so here");
       } else if (ensure && is_in(targets, other)) {
         problems.push_back(pair_of(model, id, other) +
                            ", and ensure_weight_tying is set: the second cannot be in "

@@ -12,7 +12,6 @@
 namespace tenon {
 namespace {
 
-constexpr const char* kMethod = "trainable_tokens";
 constexpr const char* kType = "torch.nn.Embedding";
 
 const Module& module_at(const ModelData& model, ModuleId id) {
@@ -34,6 +33,28 @@ std::set<ValueId> input_values(const Graph& graph) {
   return values;
 }
 
+// The modules that look up rows themselves, torch.nn.Embedding or a class of its kind.
+std::set<ModuleId> embeddings_of(const Graph& graph) {
+  std::set<ModuleId> modules;
+  for (const Node& node : graph.nodes) {
+    const bool looks_up = node.target == "aten::embedding" && !node.module_stack.empty();
+    if (looks_up) modules.insert(node.module_stack.back());
+  }
+  return modules;
+}
+
+bool is_meant(const TokenRows& rule, const std::string& path) {
+  return path == rule.module || path.ends_with("." + rule.module);
+}
+
+// A module that never runs holds the table of others, which do.
+ModuleId running(const ModelData& model, ModuleId id) {
+  if (module_at(model, id).runs) return id;
+  const std::vector<ModuleId> tied = tied_modules(model, id);
+  const ModuleId input = input_embedding(model);
+  return std::ranges::find(tied, input) == tied.end() ? id : input;
+}
+
 // A list is for the input embedding, a table names modules by path or suffix.
 std::vector<ModuleId> meant(const ModelData& model, const TokenRows& rule) {
   std::vector<ModuleId> modules;
@@ -43,9 +64,8 @@ std::vector<ModuleId> meant(const ModelData& model, const TokenRows& rule) {
     return modules;
   }
   for (std::size_t i = 0; i < model.tree.modules.size(); ++i) {
-    const std::string& path = model.tree.modules[i].path;
-    if (path == rule.module || path.ends_with("." + rule.module)) {
-      modules.push_back(static_cast<ModuleId>(i));
+    if (is_meant(rule, model.tree.modules[i].path)) {
+      modules.push_back(running(model, static_cast<ModuleId>(i)));
     }
   }
   return modules;
@@ -92,12 +112,11 @@ class TokenPlanner {
  private:
   // Of two tied modules with the same rows, one has them and the other follows.
   bool is_follower(ModuleId id) const {
-    if (module_at(model_, id).type == kType) return false;
+    if (embeddings_.contains(id)) return false;
     const auto tied = tied_modules(model_, id);
     return std::ranges::any_of(tied, [&](ModuleId other) {
       const auto known = rows_.find(other);
-      return known != rows_.end() && module_at(model_, other).type == kType &&
-             *known->second == *rows_.at(id);
+      return known != rows_.end() && embeddings_.contains(other) && *known->second == *rows_.at(id);
     });
   }
 
@@ -146,7 +165,7 @@ class TokenPlanner {
         problems_.push_back("`" + module.path + "` and `" + path +
                             "` are tied, but trainable_token_indices names other rows for each, "
                             "and ensure_weight_tying is set");
-      } else if (module.type == kType && keeps_tied(model_, plan_.config)) {
+      } else if (embeddings_.contains(id) && keeps_tied(model_, plan_.config)) {
         add(other, tokens, id);
       } else {
         plan_.notes.push_back("`" + path + "` is tied to `" + module.path +
@@ -163,6 +182,7 @@ class TokenPlanner {
   std::vector<std::string>& problems_;
   std::map<ModuleId, const std::vector<std::int64_t>*> rows_;
   bool follows_ = keeps_tied(model_, plan_.config);
+  std::set<ModuleId> embeddings_ = embeddings_of(model_.graph);
 };
 
 }  // namespace
@@ -179,11 +199,25 @@ ModuleId input_embedding(const ModelData& model) {
   return kNoModule;
 }
 
+std::string rows_in_file(const ModelData& model, const AdapterConfig& config, ModuleId embedding) {
+  const std::string& path = module_at(model, embedding).path;
+  if (embedding != input_embedding(model)) return path;
+  for (std::size_t i = 0; i < model.tree.modules.size(); ++i) {
+    const Module& holder = model.tree.modules[i];
+    if (holder.runs || running(model, static_cast<ModuleId>(i)) != embedding) continue;
+    const bool is_wanted = std::ranges::any_of(config.trainable_tokens, [&](const auto& rule) {
+      return rule.module.empty() || is_meant(rule, holder.path);
+    });
+    if (is_wanted) return holder.path;
+  }
+  return path;
+}
+
 void plan_token_rows(const ModelData& model, const LayerPlanner& planner,
                      const PluginRegistry& plugins, InjectionPlan& plan,
                      std::vector<std::string>& problems) {
   if (plan.config.trainable_tokens.empty()) return;
-  const LayerType* layer_type = plugins.find(kMethod, kType);
+  const LayerType* layer_type = plugins.find(kTokenMethod, kType);
   if (layer_type == nullptr) {
     problems.emplace_back(
         "trainable_token_indices needs a plugin for method trainable_tokens and "

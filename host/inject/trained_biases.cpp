@@ -81,7 +81,9 @@ std::vector<TrainedBias> copy_biases(const ModelData& model, const InjectionPlan
     const auto number = static_cast<std::int32_t>(i);
     if (tensor.kind != ValueKind::kParameter || !tensor.tensor.is_floating_point()) continue;
     if (!all && !of_layers.contains(number)) continue;
-    const std::vector<std::string> names = bias_names(tensor);
+    std::vector<std::string> names = bias_names(tensor);
+    // Of tied names PEFT writes the adapted layer's.
+    if (!all) std::erase_if(names, [&](const auto& name) { return peft_name(name, plan) == name; });
     if (names.empty() || is_saved(model, plan, tensor)) continue;
     TrainedBias bias{number, {}, tensor.tensor.detach().clone(at::MemoryFormat::Contiguous)};
     for (const std::string& name : names) bias.keys.push_back(peft_name(name, plan));

@@ -31,8 +31,10 @@ std::string_view text_of(const Pt2Entry& entry) {
 // One of the two folders of tensors, with its changes.
 class TensorFolder {
  public:
-  TensorFolder(const Pt2Archive& source, std::string folder, const std::string& table)
-      : folder_(std::move(folder)), table_name_(folder_ + table) {
+  // `kind`: what PyTorch's loader tells tensors by, at the start of an entry's name.
+  TensorFolder(const Pt2Archive& source, std::string folder, const std::string& table,
+               std::string kind)
+      : folder_(std::move(folder)), table_name_(folder_ + table), kind_(std::move(kind)) {
     const Pt2Entry* entry = source.find(table_name_);
     if (entry == nullptr) return;
     table_ = Json::parse(text_of(*entry));
@@ -78,7 +80,7 @@ class TensorFolder {
   std::string entry_of(const at::Tensor& tensor) {
     const auto [known, is_new] = entries_.try_emplace(tensor.unsafeGetTensorImpl());
     if (is_new) {
-      known->second = "merged_" + std::to_string(added_.size());
+      known->second = kind_ + "merged_" + std::to_string(added_.size());
       added_.emplace_back(known->second, tensor);
     }
     return known->second;
@@ -86,6 +88,7 @@ class TensorFolder {
 
   std::string folder_;
   std::string table_name_;
+  std::string kind_;
   Json table_;
   std::unordered_map<std::string, Json*> payloads_;  // in the table
   std::set<std::string> old_;  // entries that a change may leave without a name
@@ -97,8 +100,8 @@ class TensorFolder {
 
 void write_changed(const Pt2Archive& source, const std::vector<TensorChange>& changes,
                    const std::function<void(std::string_view)>& sink) {
-  TensorFolder weights(source, "data/weights/", "model_weights_config.json");
-  TensorFolder constants(source, "data/constants/", "model_constants_config.json");
+  TensorFolder weights(source, "data/weights/", "model_weights_config.json", "weight_");
+  TensorFolder constants(source, "data/constants/", "model_constants_config.json", "tensor_");
   bool unties = false;
   for (const TensorChange& change : changes) {
     if (change.tensor.defined()) {

@@ -273,6 +273,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadKey{"Rank", R"("rank_pattern":{"q":0})",
                "`rank_pattern.q` must be a whole number from 1 up, it is 0"},
         BadKey{"RankPattern", R"("rank_pattern":7)", "`rank_pattern` must be a table, it is 7"},
+        BadKey{"VariantByItsDefaults", R"("kasa_config":{})",
+               "`kasa_config` = {} is not supported: KaSA"},
         BadKey{"BiasOfNull", R"("bias":null)",
                "`bias` must be \"none\", \"all\" or \"lora_only\", it is null"},
         BadKey{"DropoutOfNull", R"("lora_dropout":null)",

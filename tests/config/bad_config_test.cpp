@@ -180,10 +180,20 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"PatternKeyWithoutQuotes", kAdapter + "rank_pattern = { a.b = 3 }\n",
                   ":5:18: `adapter.rank_pattern.a` must be an integer, not a table; a name with "
                   "dots is written in quotes"},
+        BadConfig{"AlphaOfZero", kAdapter + "lora_alpha = 0\n",
+                  ":5:14: `adapter.lora_alpha` must not be 0, with which the adapter would do "
+                  "nothing"},
+        BadConfig{"AlphaPatternOfZero", kAdapter + "alpha_pattern = { a = 0 }\n",
+                  ":5:23: `adapter.alpha_pattern.a` must not be 0, with which the adapter would "
+                  "do nothing"},
         BadConfig{"PatternOfZero", kAdapter + "rank_pattern = { a = 0 }\n",
                   ":5:22: `adapter.rank_pattern.a` must be at least 1, not 0"},
         BadConfig{"NameWithDot", kAdapter + "name = \"a.b\"\n",
-                  ":5:8: `adapter.name` must not hold a dot: `a.b`"},
+                  ":5:8: `adapter.name` must not hold a dot or a slash: `a.b`"},
+        BadConfig{"NameOfAnotherFolder", kAdapter + "name = \"/tmp/a\"\n",
+                  ":5:8: `adapter.name` must not hold a dot or a slash: `/tmp/a`"},
+        BadConfig{"NameThatMeansNone", kAdapter + "name = \"__base__\"\n",
+                  ":5:8: `adapter.name` must not be `__base__`, which stands for no adapter"},
         BadConfig{"Several",
                   kModel + "[[adapter]]\ntarget_modules = \"a\"\n[[adapter]]\ntarget_modules = "
                            "\"b\"\n",

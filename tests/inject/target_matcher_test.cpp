@@ -45,6 +45,39 @@ TEST(TargetMatcher, LayersToTransformFiltersByNumber) {
   EXPECT_THAT(match_targets(adapter, paths()).targeted, ElementsAre("encoder.layers.1.q_proj"));
 }
 
+TEST(TargetMatcher, RulesThatChangeNothingAreTold) {
+  AdapterConfig adapter = config(names({"q_proj"}));
+  adapter.layers_to_transform = {1, 7};
+  adapter.exclude_modules = names({"v_proj"});
+  EXPECT_THAT(match_targets(adapter, paths()).notes,
+              ElementsAre("exclude_modules leaves nothing out: target_modules means none of what "
+                          "it matches",
+                          "`7` in layers_to_transform is the number of no targeted layer"));
+}
+
+TEST(TargetMatcher, RulesAboutTargetModulesMeanNothingForParameters) {
+  AdapterConfig adapter = config(ModuleRule());
+  adapter.target_parameters = {"q_proj.weight"};
+  adapter.layers_to_transform = {1};
+  adapter.exclude_modules = names({"head"});
+  const std::string text =
+      error_text([&] { match_targets(adapter, paths(), {"head.q_proj.weight"}); });
+  EXPECT_THAT(text, HasSubstr("exclude_modules is about target_modules, which names nothing here"));
+  EXPECT_THAT(text, HasSubstr("layers_to_transform is about target_modules"));
+}
+
+TEST(TargetMatcher, SavedAdapterMeansEveryModuleThatEndsLikeItsModulesToSave) {
+  AdapterConfig adapter = config(names({"q_proj"}));
+  adapter.modules_to_save = {"_proj"};
+  adapter.exclude_modules = names({"head"});
+  EXPECT_THAT(error_text([&] { match_targets(adapter, paths()); }),
+              HasSubstr("`_proj` in modules_to_save matches no module"));
+  adapter.modules_to_save = {"v_proj", "ad"};
+  adapter.lenient_keys = {"modules_to_save"};
+  EXPECT_THAT(match_targets(adapter, paths()).saved,
+              ElementsAre("encoder.layers.0.v_proj", "encoder.layers.1.v_proj", "head"));
+}
+
 TEST(TargetMatcher, ModulesToSaveAndWhatLiesInsideAreNoTargets) {
   AdapterConfig adapter = config(names({"q_proj"}));
   adapter.modules_to_save = {"head"};

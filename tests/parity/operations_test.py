@@ -230,6 +230,8 @@ class OperationsTest(ParityTest):
         text = self.combine([folders[0], ia3], [1, 1], "svd", status=1)
         self.assertIn("it is a IA3 adapter", text)
         self.assertIn("--weights has 1 numbers for 2", self.combine(folders, [1], "svd", status=2))
+        text = self.combine(folders, [1, "nan"], "svd", status=2)
+        self.assertIn("--weights has a number that is not finite", text)
         self.assertIn("needs --density", self.combine(folders, [1, 1], "ties", status=2))
 
     def test_a_module_that_one_adapter_saves_goes_over(self):

@@ -15,7 +15,7 @@ from torch import nn
 ROWS = [
     (
         {"target_modules": ["gru"], "trainable_token_indices": {"words": [1, 3]}},
-        {"target_modules": None, "trainable_token_indices": {"words": [1, 3]}},
+        {"target_modules": [], "trainable_token_indices": {"words": [1, 3]}},
     ),
     (
         {

@@ -121,8 +121,10 @@ class ParityTest(unittest.TestCase):
         self.assertLessEqual((actual - expected).abs().max().item(), tolerance)
 
     def assert_equal_forward(self, actual, expected):
-        """Equal, but for the order of sums, which threads may change."""
-        self.assert_within(actual, expected, 1e-6 * expected.abs().max().item())
+        """Equal, but for the order of sums, which threads and processors may change: PyTorch itself
+        is off by 1.4e-6 against float64 where a head gives small numbers.
+        """
+        self.assert_within(actual, expected, 2e-6 * expected.abs().max().item())
 
 
 def relative_norm(actual, expected):
