@@ -73,7 +73,8 @@ std::map<std::string, std::string> common_ties(
   }
   std::map<std::string, std::string> owners;
   for (const auto& [owner, follower] : wanted) {
-    const std::string both = "`" + owner + "` and `" + follower + "`";
+    const std::string both =
+        std::string("`").append(owner).append("` and `").append(follower).append("`");
     for (std::size_t i = 0; i < adapters.size(); ++i) {
       const auto one = pairs[i].find(owner);
       const auto other = pairs[i].find(follower);

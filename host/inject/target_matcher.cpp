@@ -11,6 +11,8 @@
 namespace tenon {
 namespace {
 
+std::string quoted(const std::string& name) { return "`" + name + "`"; }
+
 bool lies_in(const std::string& path, const std::vector<std::string>& modules) {
   return std::any_of(modules.begin(), modules.end(), [&](const std::string& module) {
     return path == module || path.starts_with(module + ".");
@@ -56,7 +58,7 @@ std::vector<std::string> unused_patterns(const std::string& key,
                                          const std::vector<std::string>& targeted) {
   std::vector<std::string> sentences;
   for (const std::string& pattern : NamePatterns<T>(key, patterns).unused(targeted)) {
-    sentences.push_back("`" + pattern + "` in " + key + " matches no targeted module");
+    sentences.push_back(quoted(pattern).append(" in ").append(key) + " matches no targeted module");
   }
   return sentences;
 }
@@ -134,11 +136,11 @@ std::vector<std::string> match_parameters(const AdapterConfig& config,
       problems.push_back("`" + name +
                          "` in target_parameters belongs to no module but the model itself");
     } else if (std::any_of(match.targeted.begin(), match.targeted.end(), is_module)) {
-      problems.push_back("`" + name + "` in target_parameters belongs to `" + module +
-                         "`, which target_modules adapts as a whole");
+      problems.push_back(quoted(name).append(" in target_parameters belongs to ") +
+                         quoted(module).append(", which target_modules adapts as a whole"));
     } else if (lies_in(module, match.saved)) {
-      problems.push_back("`" + name + "` in target_parameters lies in `" + module +
-                         "`, which modules_to_save trains as a whole");
+      problems.push_back(quoted(name).append(" in target_parameters lies in ") +
+                         quoted(module).append(", which modules_to_save trains as a whole"));
     } else {
       match.parameters.push_back(name);
     }

@@ -40,7 +40,7 @@ std::string peft_name(const std::string& name, const InjectionPlan& plan) {
     if (dot != std::string::npos && wraps_child(layer, rest.substr(0, dot))) {
       rest.insert(dot, ".base_layer");
     }
-    return path + ".base_layer." + rest;
+    return std::string(path).append(".base_layer.").append(rest);
   }
   return name;
 }
@@ -124,6 +124,7 @@ std::vector<LayerSite> bias_sites(const ModelData& model, const InjectionPlan& p
   }
   const std::set<ModuleId> saved(plan.saved.begin(), plan.saved.end());
   std::vector<std::int32_t> tensors;
+  tensors.reserve(biases.size());
   for (const TrainedBias& bias : biases) tensors.push_back(bias.tensor);
   return reading_sites(model, tensors, [&](std::int32_t node) {
     const auto& stack = model.graph.nodes[static_cast<std::size_t>(node)].module_stack;
