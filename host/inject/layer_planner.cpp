@@ -84,8 +84,11 @@ PlannedLayer LayerPlanner::plan_whole(const Module& module, ModuleId id, OptionT
   layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names));
   declare(module, layer, std::move(keys));
   if (served != module.type) {
-    add_once(notes, module.type + " runs " + layer.facts->description().operator_name +
-                        " on its own weight and nothing else; it is adapted as " + served);
+    const std::string& name = layer.facts->description().operator_name;
+    add_once(notes, module.type +
+                        (name.empty() ? " looks rows of its own weight up and scales them"
+                                      : " runs " + name + " on its own weight and nothing else") +
+                        "; it is adapted as " + served);
   }
   return layer;
 }
@@ -154,7 +157,11 @@ std::string LayerPlanner::served_type(const Module& module,
                                       const std::vector<Region>& calls) const {
   if (plugins_.find(config_.method, module.type) != nullptr) return module.type;
   const std::string plain = plain_type(model_, calls);
-  return plain.empty() ? module.type : plain;
+  if (!plain.empty()) return plain;
+  // A plugin of somebody else's may look rows up by itself, without the factor.
+  const LayerType* embedding = plugins_.find(config_.method, kEmbeddingType);
+  const bool knows_factor = embedding != nullptr && embedding->id().starts_with("tenon.");
+  return knows_factor && is_scaled_embedding(model_, calls) ? kEmbeddingType : module.type;
 }
 
 // A plugin made for a class that computes its weight may know how; ours are not.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -18,7 +19,7 @@ constexpr std::array<Plain, 13> kPlain = {{{"aten::bilinear", "torch.nn.Bilinear
                                            {"aten::conv_transpose1d", "torch.nn.ConvTranspose1d"},
                                            {"aten::conv_transpose2d", "torch.nn.ConvTranspose2d"},
                                            {"aten::conv_transpose3d", "torch.nn.ConvTranspose3d"},
-                                           {"aten::embedding", "torch.nn.Embedding"},
+                                           {"aten::embedding", kEmbeddingType},
                                            {"aten::embedding_bag", "torch.nn.EmbeddingBag"},
                                            {"aten::group_norm", "torch.nn.GroupNorm"},
                                            {"aten::layer_norm", "torch.nn.LayerNorm"},
@@ -43,6 +44,72 @@ std::optional<std::string> tensor_name(const ModelData& model, const Region& cal
 std::optional<std::string> weight_name(const ModelData& model, const Region& call) {
   return tensor_name(model, call, call.nodes.front(), call.nodes.size() == 1 ? "weight" : "self");
 }
+
+// One call of an embedding that scales what it looks up, operator by operator.
+class ScaledLookUp {
+ public:
+  ScaledLookUp(const ModelData& model, const Region& call) : model_(model), call_(call) {}
+
+  bool is_one() {
+    return std::ranges::all_of(call_.nodes, [&](std::int32_t node) { return takes(node); }) &&
+           is_scaled_ && call_.outputs.size() == 1 && rows_.contains(call_.outputs[0]);
+  }
+
+ private:
+  const Node& at(std::int32_t node) const {
+    return model_.graph.nodes[static_cast<std::size_t>(node)];
+  }
+
+  bool takes(std::int32_t index) {
+    const Node& node = at(index);
+    if (node.target == "aten::embedding") {
+      if (!rows_.empty() || tensor_name(model_, call_, index, "weight") != "weight") return false;
+      rows_ = {node.results[0].values[0]};
+      return true;
+    }
+    if (node.target == "aten::_assert_tensor_metadata") return true;
+    if (node.target == "aten::to" || node.target == "aten::_to_copy") return takes_cast(node);
+    if (node.target != "aten::mul" || is_scaled_ || node.arguments.size() != 2) return false;
+    const Argument& left = node.arguments[0].value;
+    const Argument& right = node.arguments[1].value;
+    if (!(is_rows(left) && is_factor(right)) && !(is_factor(left) && is_rows(right))) return false;
+    rows_ = {node.results[0].values[0]};
+    is_scaled_ = true;
+    return true;
+  }
+
+  bool takes_cast(const Node& node) {
+    const Argument& source = node.arguments[0].value;
+    if (!is_rows(source) && !is_factor(source)) return false;
+    (is_rows(source) ? rows_ : factors_).insert(node.results[0].values[0]);
+    return true;
+  }
+
+  bool is_rows(const Argument& argument) const {
+    const auto* value = std::get_if<ValueId>(&argument.value);
+    return value != nullptr && rows_.contains(*value);
+  }
+
+  bool is_factor(const Argument& argument) const {
+    const Module& module = model_.tree.modules[static_cast<std::size_t>(call_.module)];
+    if (const auto* constant = std::get_if<c10::IValue>(&argument.value)) {
+      return constant->isScalar() && module.type.ends_with("ScaledWordEmbedding");
+    }
+    const auto* value = std::get_if<ValueId>(&argument.value);
+    if (value == nullptr) return false;
+    const std::int32_t number = model_.graph.values[static_cast<std::size_t>(*value)].tensor;
+    if (number < 0) return factors_.contains(*value);
+    const ModelTensor& tensor = model_.tensors[static_cast<std::size_t>(number)];
+    return tensor.kind == ValueKind::kBuffer && tensor.tensor.numel() == 1 &&
+           tensor.name_in(module.path) == "embed_scale";
+  }
+
+  const ModelData& model_;
+  const Region& call_;
+  std::set<ValueId> rows_;     // what was looked up, as it is now
+  std::set<ValueId> factors_;  // the factor in another dtype
+  bool is_scaled_ = false;
+};
 
 // "weight_hh_l0" of "weight_hh_l0_orig".
 bool is_made_from(const std::string& name, std::string_view end, std::string& stem) {
@@ -82,6 +149,12 @@ std::string plain_type(const ModelData& model, const std::vector<Region>& calls)
   const auto* plain =
       std::find_if(kPlain.begin(), kPlain.end(), [&](const Plain& p) { return p.first == name; });
   return plain == kPlain.end() ? "" : plain->second;
+}
+
+bool is_scaled_embedding(const ModelData& model, const std::vector<Region>& calls) {
+  return !calls.empty() && std::ranges::all_of(calls, [&](const Region& call) {
+    return ScaledLookUp(model, call).is_one();
+  });
 }
 
 bool multiplies_by_its_weight(const ModelData& model, const std::vector<Region>& calls) {

@@ -8,9 +8,16 @@
 // What a module of any class still is, seen from the operators that it runs.
 namespace tenon {
 
+constexpr const char* kEmbeddingType = "torch.nn.Embedding";
+
 // "torch.nn.Linear" if each of a module's calls is that layer's one operator, with the module's own
 // `weight` for its weight: a subclass that a plugin for the layer can adapt. "" otherwise.
 std::string plain_type(const ModelData& model, const std::vector<Region>& calls);
+
+// Whether each of a module's calls looks rows of its own `weight` up and multiplies them by one
+// number: its buffer `embed_scale`, or a constant where the class is one of transformers'
+// ...ScaledWordEmbedding. (PEFT: _get_embed_scale; of another class it knows no factor.)
+bool is_scaled_embedding(const ModelData& model, const std::vector<Region>& calls);
 
 // Whether a call runs aten::linear on the module's own `weight`, whatever else it does.
 bool multiplies_by_its_weight(const ModelData& model, const std::vector<Region>& calls);

@@ -1,6 +1,7 @@
 // LoRA on embeddings: y = W[ids] + s * A^T[ids] B^T   (PEFT: tuners/lora/layer.py, Embedding).
 // W (rows, size); A (r, rows); B (size, r). The look-up in A^T is the base itself run on A^T for
-// its weight, so that it has the base's padding_idx, max_norm and whatever else its forward does.
+// its weight, so that it has the base's padding_idx, max_norm and whatever else its forward does:
+// transformers' scaled embeddings multiply it as they multiply W[ids].
 //
 // EmbeddingBag, which PEFT does not have: the same with the mean or sum of each bag. What is not
 // linear in the weight, the mode "max" and max_norm, runs on W + s * (B A)^T instead.

@@ -37,6 +37,26 @@ class Convolutions(nn.Module):
         return torch.cat(parts, dim=1)
 
 
+class ScaledWordEmbedding(nn.Embedding):
+    """As transformers' BART has it."""
+
+    embed_scale = 1.7
+
+    def forward(self, ids):
+        return super().forward(ids) * self.embed_scale
+
+
+class BufferedEmbedding(nn.Embedding):
+    """As transformers' Gemma has it."""
+
+    def __init__(self, rows, size):
+        super().__init__(rows, size, padding_idx=0)
+        self.register_buffer("embed_scale", torch.tensor(size**0.5), persistent=False)
+
+    def forward(self, ids):
+        return super().forward(ids) * self.embed_scale.to(self.weight.dtype)
+
+
 class Embeddings(nn.Module):
     """Embedding by its arguments that change forward or backward."""
 
@@ -46,6 +66,8 @@ class Embeddings(nn.Module):
         self.padded = nn.Embedding(11, 4, padding_idx=2)
         self.by_frequency = nn.Embedding(11, 3, scale_grad_by_freq=True)
         self.normed = nn.Embedding(11, 4, max_norm=1.5, norm_type=1.0)
+        self.scaled = ScaledWordEmbedding(11, 3)
+        self.buffered = BufferedEmbedding(11, 5)
 
     def forward(self, ids):
         return torch.cat([layer(ids).flatten(1) for layer in self.children()], dim=1)

@@ -215,6 +215,32 @@ def mistral_tied():
     return mistral(tied=True)
 
 
+def gemma(version):
+    """Two layers of Gemma with random weights: its embedding multiplies what it looks up."""
+    import transformers
+
+    config = getattr(transformers, f"Gemma{version}{'Text' if version == 3 else ''}Config")(
+        vocab_size=97,
+        hidden_size=24,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        max_position_embeddings=64,
+        use_cache=False,
+    )
+    return _token_example(getattr(transformers, f"Gemma{version}ForCausalLM")(config), longest=64)
+
+
+def gemma2():
+    return gemma(2)
+
+
+def gemma3():
+    return gemma(3)
+
+
 def poolformer(pretrained=False):
     """The image model of PEFT's guide "Custom models", for three classes."""
     from timm_without_torchvision import timm
@@ -227,7 +253,7 @@ MODELS = {
     build.__name__: build
     for build in (
         *(mlp, minilm, mistral, mistral_tied, lstm, normed, my_scale, bypass, poolformer),
-        *(gru_classifier, large_lstm, large_gru, text_conv),
+        *(gru_classifier, large_lstm, large_gru, text_conv, gemma2, gemma3),
     )
 }
 

@@ -72,6 +72,19 @@ TEST(LayerPlanner, SubclassThatIsStillTheLayerIsAdaptedAndSaidSo) {
                                    "else; it is adapted as torch.nn.Linear")));
 }
 
+TEST(LayerPlanner, EmbeddingThatScalesWhatItLooksUpIsAdaptedAndSaidSo) {
+  const InjectionPlan planned = plan(testing::scaled_model("acme.Scaled"), lora("a", {"words"}));
+  const PlannedLayer& layer = planned.layers.front();
+  EXPECT_EQ(layer.layer_type->id(), "tenon.lora-embedding");
+  EXPECT_EQ(layer.facts->description().operator_name, "") << "it is more than one operator";
+  EXPECT_THAT(layer.parameters[0].shape, ElementsAre(2, 7));
+  EXPECT_THAT(planned.notes,
+              Contains(std::string("acme.Scaled looks rows of its own weight up and scales them; "
+                                   "it is adapted as torch.nn.Embedding")));
+  EXPECT_THAT(refusal(testing::scaled_model("acme.Scaled", 4.0), lora("a", {"words"})),
+              HasSubstr("acme.Scaled at `words` is not supported by method lora"));
+}
+
 TEST(LayerPlanner, EveryLayerThatCannotBeAdaptedIsNamedAtOnce) {
   ModelData model = small_mlp();
   module_at(model, "seq.4").type = "acme.Odd";

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/linspace.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -72,6 +74,36 @@ inline ModelData tied_model(const std::string& dtype = "float32") {
   }
   model.tensors[static_cast<std::size_t>(words)].aliases = {"head.weight"};
   model.tensors.pop_back();
+  return model;
+}
+
+// tied_model, whose Embedding multiplies what it looks up: by a number, or by its buffer
+// `embed_scale`, the last of the tensors.
+inline ModelData scaled_model(const char* type, std::optional<double> factor = {}) {
+  ModelData model = tied_model();
+  Graph& graph = model.graph;
+  model.tree.modules[static_cast<std::size_t>(model.tree.find("words"))].type = type;
+  const auto tensor = static_cast<std::int32_t>(model.tensors.size());
+  model.tensors.push_back({"words.embed_scale", {}, ValueKind::kBuffer, false, at::full({}, 4.0)});
+  const auto scale = static_cast<ValueId>(graph.values.size());
+  graph.values.push_back({"scale", ValueKind::kBuffer, tensor, false});
+  graph.values.push_back({"scaled"});
+  const ValueId scaled = scale + 1;
+  const auto look_up = std::ranges::find(graph.nodes, "aten::embedding", &Node::target);
+  const ValueId rows = look_up->results[0].values[0];
+  for (Node& node : graph.nodes) {
+    for (NamedArgument& argument : node.arguments) {
+      auto* value = std::get_if<ValueId>(&argument.value.value);
+      if (value != nullptr && *value == rows) *value = scaled;
+    }
+  }
+  Node product = *look_up;
+  product.target = "aten::mul";
+  product.overload = "Tensor";
+  product.arguments = {{"self", {rows}},
+                       {"other", factor ? Argument{c10::IValue(*factor)} : Argument{scale}}};
+  product.results = {{false, {scaled}}};
+  graph.nodes.insert(look_up + 1, std::move(product));
   return model;
 }
 

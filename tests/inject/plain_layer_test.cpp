@@ -1,5 +1,7 @@
 #include "inject/plain_layer.h"
 
+#include <ATen/ops/ones.h>
+
 #include <algorithm>
 
 #include "inject/lora_model.h"
@@ -11,6 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using testing::error_text;
 using ::testing::HasSubstr;
+using testing::scaled_model;
 using testing::small_mlp;
 
 std::vector<Region> calls_of(const ModelData& model, const char* path) {
@@ -25,6 +28,28 @@ TEST(PlainLayer, ModuleThatRunsOneOperatorOnItsOwnWeightIsThatOperatorsLayer) {
   EXPECT_EQ(plain_type(model, {}), "") << "what never runs is nothing";
   std::ranges::find(model.tensors, "seq.0.weight", &ModelTensor::name)->name = "seq.0.kernel";
   EXPECT_EQ(plain_type(model, calls_of(model, "seq.0")), "") << "a plugin looks for `weight`";
+}
+
+TEST(PlainLayer, EmbeddingTimesItsOwnFactorIsAScaledEmbedding) {
+  const auto is_scaled = [](const ModelData& model) {
+    return is_scaled_embedding(model, calls_of(model, "words"));
+  };
+  EXPECT_TRUE(is_scaled(scaled_model("acme.Embedding")));
+  EXPECT_TRUE(is_scaled(scaled_model("acme.BartScaledWordEmbedding", 4.0)));
+  EXPECT_FALSE(is_scaled(scaled_model("acme.Embedding", 4.0)))
+      << "PEFT takes no number for a factor that it does not know by its name";
+  EXPECT_FALSE(is_scaled(testing::tied_model())) << "nothing is multiplied";
+  EXPECT_FALSE(is_scaled_embedding(testing::tied_model(), {}));
+
+  ModelData model = scaled_model("acme.Embedding");
+  model.tensors.back().name = "words.gain";
+  EXPECT_FALSE(is_scaled(model)) << "PEFT would not multiply its term by that";
+  model = scaled_model("acme.Embedding");
+  model.tensors.back().tensor = at::ones({4});
+  EXPECT_FALSE(is_scaled(model)) << "nor by more than one number";
+  model = scaled_model("acme.Embedding");
+  std::ranges::find(model.graph.nodes, "aten::mul", &Node::target)->target = "aten::add";
+  EXPECT_FALSE(is_scaled(model));
 }
 
 TEST(PlainLayer, ProductWithTheModulesOwnWeightIsSeenAmongOtherOperators) {

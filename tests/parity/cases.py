@@ -183,4 +183,4 @@ _DETAILS = {
         "peft_loss": _causal_loss,
     },
 }
-_DETAILS["mistral_tied"] = _DETAILS["mistral"]
+_DETAILS |= dict.fromkeys(("mistral_tied", "gemma2", "gemma3"), _DETAILS["mistral"])

@@ -43,16 +43,7 @@ class EmbeddingsTest(ParityTest):
         self.assertIn("`model.embed_tokens` and `lm_head` share their weight", "\n".join(plan["notes"]))
 
     def test_merged_rows_are_the_unmerged_ones(self):
-        folder, peft_model = self.save_by_peft(
-            self.tied, {**LORA, "trainable_token_indices": TOKENS}
-        )
-        merged = self.workspace.new_path(".pt2")
-        config = self.workspace.write_config({"model": self.tied.table})
-        self.workspace.tenon_ok("merge", config, "--adapter", folder, "--output", merged)
-        inputs = self.tied.inputs(ROWS)
-        expected = self.tied.predict(peft_model, inputs)
-        actual = self.workspace.predict({"path": merged}, inputs)
-        self.assert_within(actual, expected, 1e-4 * expected.abs().max().item())
+        self.assert_merged_as_unmerged(self.tied, {**LORA, "trainable_token_indices": TOKENS})
 
     def test_one_embedding_is_not_trained_in_two_ways(self):
         for keys, text in (
@@ -64,6 +55,20 @@ class EmbeddingsTest(ParityTest):
             done = self.workspace.tenon("plan", self.workspace.write_config(config))
             self.assertEqual(done.returncode, 2)
             self.assertIn(text, done.stderr)
+
+    def test_lora_on_an_embedding_that_scales_what_it_looks_up(self):
+        for name in ("gemma2", "gemma3"):
+            case = make_case(name, self.workspace.folder, training=True)
+            for keys in (
+                {"use_rslora": True},
+                {"use_dora": True},
+                {"ensure_weight_tying": True},
+                {"target_modules": ["embed_tokens", "lm_head", "q_proj"]},
+            ):
+                lora = {"r": 4, "lora_alpha": 8, "target_modules": ["embed_tokens"], **keys}
+                with self.subTest(model=name, **keys):
+                    self.exchange(case, lora)
+                    self.assert_merged_as_unmerged(case, lora)
 
     def plan(self, case, lora):
         config = {"model": case.table, "adapter": {"method": "lora", **lora}}
@@ -77,7 +82,7 @@ class EmbeddingsTest(ParityTest):
         trained = self.train(case, lora, folder)
         self.assertEqual(kinds(trained), kinds(folder))
         for name, tensor in self.train_by_peft(case, folder).items():
-            self.assert_within(load_file(trained / TENSORS)[name], tensor, 1e-5)
+            self.assert_within(tensors_of(trained)[name], tensor, 1e-5)
         loaded = PeftModel.from_pretrained(deepcopy(case.built.model), trained).eval()
         self.compare(case, trained, case.predict(loaded, inputs), inputs)
 
@@ -86,6 +91,16 @@ class EmbeddingsTest(ParityTest):
         self.assertEqual(
             (plan["trainable_params"], plan["all_params"]), fresh.get_nb_trainable_parameters()
         )
+
+    def assert_merged_as_unmerged(self, case, lora):
+        folder, peft_model = self.save_by_peft(case, lora)
+        merged = self.workspace.new_path(".pt2")
+        config = self.workspace.write_config({"model": case.table})
+        self.workspace.tenon_ok("merge", config, "--adapter", folder, "--output", merged)
+        inputs = case.inputs(ROWS)
+        expected = case.predict(peft_model, inputs)
+        actual = self.workspace.predict({"path": merged}, inputs)
+        self.assert_within(actual, expected, 1e-4 * expected.abs().max().item())
 
     def compare(self, case, folder, expected, inputs):
         base = case.predict(case.built.model, inputs)
@@ -136,14 +151,20 @@ class EmbeddingsTest(ParityTest):
             steps.step()
         path = self.workspace.new_path()
         model.save_pretrained(path)
-        return load_file(path / TENSORS)
+        return tensors_of(path)
 
 
 TENSORS = "adapter_model.safetensors"
 
 
-def kinds(folder):
+def tensors_of(folder):
+    """Without the base's weights, which PEFT writes beside an embedding's adapter."""
     tensors = load_file(folder / TENSORS)
+    return {name: tensor for name, tensor in tensors.items() if ".base_layer." not in name}
+
+
+def kinds(folder):
+    tensors = tensors_of(folder)
     return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
 
 
