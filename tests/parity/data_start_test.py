@@ -149,7 +149,7 @@ class DataStartTest(ParityTest):
         model = self.eva_by_peft(case, data, {})
         self.train_by_peft(model, case, data, BATCH)
         folder, _ = self.run_tenon(
-            case, data, {"init_lora_weights": "eva"}, learning_rate=0.5, steps=4
+            case, data, {"init_lora_weights": "eva"}, learning_rate=0.05, steps=4
         )
         loaded = PeftModel.from_pretrained(deepcopy(case.built.model), folder)
         x = data["x"]
@@ -157,7 +157,7 @@ class DataStartTest(ParityTest):
 
     @staticmethod
     def train_by_peft(model, case, data, batch_size):
-        optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.5)
+        optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.05)
         for batch in batches_of(data, batch_size)[:4]:
             labels = batch["labels"]
             inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
@@ -196,7 +196,7 @@ class DataStartTest(ParityTest):
             **lora,
         }
         folder, _ = self.run_tenon(
-            case, data, adapter, batch_size=batch_size, learning_rate=0.5, steps=4
+            case, data, adapter, batch_size=batch_size, learning_rate=0.05, steps=4
         )
         tensors, wanted = (
             load_file(each / "adapter_model.safetensors") for each in (folder, reference)
