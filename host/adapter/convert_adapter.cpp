@@ -37,7 +37,9 @@ std::string read_layer(const PlannedLayer& planned, const std::vector<at::Tensor
                        Layer& layer) {
   const LayerFacts::Description& facts = planned.facts->description();
   layer.path = facts.module_path;
-  layer.is_embedding = facts.type == "torch.nn.Embedding";
+  // Or of a class of its own that is adapted as one.
+  const std::vector<std::string> embedding{"torch.nn.Embedding"};
+  layer.is_embedding = facts.type == embedding[0] || planned.layer_type->base_types() == embedding;
   const std::string place = "`" + layer.path + "`, a " + facts.type + ", ";
   if (!is_linear(facts.type) && !layer.is_embedding) {
     return place + "is no Linear and no Embedding";

@@ -84,7 +84,7 @@ class TargetTier {
       const ModuleId id = model_.tree.find(path);
       const std::string matrix = other_shared_matrix(model_, id);
       if (!matrix.empty()) {
-        tied_.problems.push_back("`" + path + "` shares its `" + matrix +
+        tied_.problems.push_back(std::string("`").append(path).append("` shares its `") + matrix +
                                  "` with another layer, and ensure_weight_tying ties adapters of "
                                  "Embedding and Linear by their `weight` only; leave "
                                  "ensure_weight_tying or the layer out");
@@ -263,8 +263,8 @@ void tie_parameters(const TiedTargets& tied, const ModuleTree& tree, InjectionPl
     const std::string problem = tie_layer(*one, *other);
     if (!problem.empty()) problems.push_back(pair_of(owner, follower) + "; " + problem);
   }
-  std::ranges::stable_partition(
-      plan.layers, [](const PlannedLayer& layer) { return layer.tied_to == kNoModule; });
+  std::stable_partition(plan.layers.begin(), plan.layers.end(),
+                        [](const PlannedLayer& layer) { return layer.tied_to == kNoModule; });
 }
 
 }  // namespace tenon

@@ -70,6 +70,12 @@ class EmbeddingsTest(ParityTest):
                     self.exchange(case, lora)
                     self.assert_merged_as_unmerged(case, lora)
 
+    def test_rows_of_an_embedding_that_scales_what_it_looks_up(self):
+        case = make_case("gemma2", self.workspace.folder, training=True)
+        lora = {**LORA, "trainable_token_indices": TOKENS}
+        self.exchange(case, lora)
+        self.assert_merged_as_unmerged(case, lora)
+
     def plan(self, case, lora):
         config = {"model": case.table, "adapter": {"method": "lora", **lora}}
         return self.workspace.tenon_json("plan", self.workspace.write_config(config))
