@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "inject/module_names.h"
 #include "inject/tied_layers.h"
 #include "inject/token_rows.h"
 #include "inject/weight_targets.h"
@@ -10,12 +11,8 @@
 namespace tenon {
 namespace {
 
-bool is_meant(const std::string& path, const std::string& entry) {
-  return path == entry || path.ends_with("." + entry);
-}
-
 bool is_tied_by_peft(const std::string& entry) {
-  return is_meant(entry, "embed_tokens") || is_meant(entry, "lm_head");
+  return is_named(entry, "embed_tokens") || is_named(entry, "lm_head");
 }
 
 // PEFT takes each module whose path ends with an entry, at a dot or not, and ensure_weight_tying
@@ -40,7 +37,7 @@ std::vector<std::string> modules_in_file(const ModelData& model, const PlacedAda
     for (const ModuleId tied : tied_modules(model, model.tree.find(path))) {
       const std::string& other = model.tree.modules[static_cast<std::size_t>(tied)].path;
       const bool is_there = std::ranges::any_of(
-          names, [&](const std::string& entry) { return is_meant(other, entry); });
+          names, [&](const std::string& entry) { return is_named(other, entry); });
       if (!is_there && !is_left_apart(adapter.config, other)) names.push_back(other);
     }
   }
@@ -55,7 +52,7 @@ void name_embedding(const ModelData& model, std::vector<TokenRows>& rules) {
   if (input == kNoModule) return;
   const std::string& path = model.tree.modules[static_cast<std::size_t>(input)].path;
   for (TokenRows& rule : rules) {
-    if (rule.module.empty() && !is_meant(path, "embed_tokens")) rule.module = path;
+    if (rule.module.empty() && !is_named(path, "embed_tokens")) rule.module = path;
   }
 }
 

@@ -13,6 +13,7 @@
 #include "adapter/adapter_folder.h"
 #include "base/error.h"
 #include "base/suggest.h"
+#include "inject/module_names.h"
 #include "inject/name_patterns.h"
 
 namespace tenon {
@@ -73,7 +74,7 @@ std::vector<std::string> pattern_paths(const AdapterFiles& files, const std::str
   for (const std::string& name : files.config.target_parameters) {
     const std::size_t dot = name.rfind('.');
     const std::string parameter = std::string(layer).append(".").append(name, dot + 1);
-    if (parameter == name || parameter.ends_with("." + name)) paths.push_back(parameter);
+    if (is_named(parameter, name)) paths.push_back(parameter);
   }
   return paths;
 }

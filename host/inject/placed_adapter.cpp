@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "inject/module_names.h"
 #include "inject/saved_module.h"
 #include "inject/tied_layers.h"
 #include "inject/token_rows.h"
@@ -121,8 +122,7 @@ void place_copies(const Copies& copies, LayerSite site, PlacedAdapter& adapter) 
 
 bool is_saved(const ModelData& model, const InjectionPlan& plan, const std::string& path) {
   return std::ranges::any_of(plan.saved, [&](ModuleId id) {
-    const std::string& saved = model.tree.modules[static_cast<std::size_t>(id)].path;
-    return path == saved || path.starts_with(saved + ".");
+    return lies_in(path, model.tree.modules[static_cast<std::size_t>(id)].path);
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
+#include "inject/module_names.h"
 #include "inject/name_patterns.h"
 #include "inject/rule_matcher.h"
 
@@ -13,10 +14,9 @@ namespace {
 
 std::string quoted(const std::string& name) { return "`" + name + "`"; }
 
-bool lies_in(const std::string& path, const std::vector<std::string>& modules) {
-  return std::any_of(modules.begin(), modules.end(), [&](const std::string& module) {
-    return path == module || path.starts_with(module + ".");
-  });
+bool lies_in_any(const std::string& path, const std::vector<std::string>& modules) {
+  return std::any_of(modules.begin(), modules.end(),
+                     [&](const std::string& module) { return lies_in(path, module); });
 }
 
 // Collects what is wrong, and what may pass: a saved adapter's names need not all be in the model,
@@ -138,7 +138,7 @@ std::vector<std::string> match_parameters(const AdapterConfig& config,
     } else if (std::any_of(match.targeted.begin(), match.targeted.end(), is_module)) {
       problems.push_back(quoted(name).append(" in target_parameters belongs to ") +
                          quoted(module).append(", which target_modules adapts as a whole"));
-    } else if (lies_in(module, match.saved)) {
+    } else if (lies_in_any(module, match.saved)) {
       problems.push_back(quoted(name).append(" in target_parameters lies in ") +
                          quoted(module).append(", which modules_to_save trains as a whole"));
     } else {
@@ -159,7 +159,7 @@ TargetMatch match_targets(const AdapterConfig& config, const std::vector<std::st
   const std::vector<std::string> entries = saved_entries(config, paths);
   RuleMatcher saved("modules_to_save", entries.empty() ? ModuleRule() : entries);
   for (const std::string& path : paths) {
-    if (saved.matches(path) && !lies_in(path, match.saved)) match.saved.push_back(path);
+    if (saved.matches(path) && !lies_in_any(path, match.saved)) match.saved.push_back(path);
   }
   findings.add("modules_to_save", saved.unmatched(paths));
 
@@ -171,7 +171,7 @@ TargetMatch match_targets(const AdapterConfig& config, const std::vector<std::st
   for (const std::string& path : paths) {
     const bool is_excluded = excluded.matches(path);
     if (!targets.matches(path)) continue;
-    const bool is_saved = !is_excluded && lies_in(path, match.saved);
+    const bool is_saved = !is_excluded && lies_in_any(path, match.saved);
     any_excluded = any_excluded || is_excluded;
     any_saved = any_saved || is_saved;
     if (!is_excluded && !is_saved) match.targeted.push_back(path);

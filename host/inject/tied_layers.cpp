@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "inject/module_names.h"
+
 namespace tenon {
 namespace {
 
@@ -11,11 +13,6 @@ const Module& module_at(const ModelData& model, ModuleId id) {
 
 bool is_in(const std::vector<ModuleId>& modules, ModuleId id) {
   return std::ranges::find(modules, id) != modules.end();
-}
-
-// Or is it. A module is not tied to what lies in it (BERT's prediction head has its bias twice).
-bool lies_in(const std::string& path, const std::string& outer) {
-  return path == outer || path.starts_with(outer + ".");
 }
 
 std::vector<ModuleId> adapted(const InjectionPlan& plan) {
@@ -45,6 +42,7 @@ std::vector<ModuleId> tied_modules(const ModelData& model, ModuleId module) {
       if (dot == std::string::npos) continue;
       const ModuleId other = model.tree.find(std::string_view(name).substr(0, dot));
       if (other == kNoModule || !module_at(model, other).runs) continue;
+      // A module is not tied to what lies in it (BERT's prediction head has its bias twice).
       if (lies_in(module_at(model, other).path, path)) continue;
       if (lies_in(path, module_at(model, other).path)) continue;
       if (std::ranges::find(tied, other) == tied.end()) tied.push_back(other);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
+#include "inject/module_names.h"
 #include "inject/tied_layers.h"
 #include "model/graph_walk.h"
 
@@ -43,10 +44,6 @@ std::set<ModuleId> embeddings_of(const Graph& graph) {
   return modules;
 }
 
-bool is_meant(const TokenRows& rule, const std::string& path) {
-  return path == rule.module || path.ends_with("." + rule.module);
-}
-
 // A module that never runs holds the table of others, which do.
 ModuleId running(const ModelData& model, ModuleId id) {
   if (module_at(model, id).runs) return id;
@@ -64,7 +61,7 @@ std::vector<ModuleId> meant(const ModelData& model, const TokenRows& rule) {
     return modules;
   }
   for (std::size_t i = 0; i < model.tree.modules.size(); ++i) {
-    if (is_meant(rule, model.tree.modules[i].path)) {
+    if (is_named(model.tree.modules[i].path, rule.module)) {
       modules.push_back(running(model, static_cast<ModuleId>(i)));
     }
   }
@@ -138,8 +135,7 @@ class TokenPlanner {
 
   bool may_have(ModuleId id, const Module& module) {
     const auto is_saved = [&](ModuleId saved) {
-      const std::string& path = module_at(model_, saved).path;
-      return module.path == path || module.path.starts_with(path + ".");
+      return lies_in(module.path, module_at(model_, saved).path);
     };
     if (std::ranges::any_of(plan_.saved, is_saved)) {
       problems_.push_back("`" + module.path +
@@ -206,7 +202,7 @@ std::string rows_in_file(const ModelData& model, const AdapterConfig& config, Mo
     const Module& holder = model.tree.modules[i];
     if (holder.runs || running(model, static_cast<ModuleId>(i)) != embedding) continue;
     const bool is_wanted = std::ranges::any_of(config.trainable_tokens, [&](const auto& rule) {
-      return rule.module.empty() || is_meant(rule, holder.path);
+      return rule.module.empty() || is_named(holder.path, rule.module);
     });
     if (is_wanted) return holder.path;
   }
