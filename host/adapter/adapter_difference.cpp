@@ -8,17 +8,16 @@
 
 #include "adapter/lora_layers.h"
 #include "adapter/peft_config.h"
+#include "base/json.h"
 #include "train/tensor_text.h"
 
 namespace tenon {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 // The order of the names in a list of modules means nothing.
-Json config_of(const AdapterFiles& files) {
-  Json config =
-      Json::parse(write_peft_config(files.config, files.base_model_class, files.parent_library));
+OrderedJson config_of(const AdapterFiles& files) {
+  OrderedJson config = OrderedJson::parse(
+      write_peft_config(files.config, files.base_model_class, files.parent_library));
   for (const char* key : {"target_modules", "exclude_modules", "modules_to_save"}) {
     if (config.contains(key) && config.at(key).is_array()) {
       std::sort(config.at(key).begin(), config.at(key).end());
@@ -28,8 +27,8 @@ Json config_of(const AdapterFiles& files) {
 }
 
 std::vector<ConfigDifference> compare_configs(const AdapterFiles& one, const AdapterFiles& other) {
-  const Json left = config_of(one);
-  const Json right = config_of(other);
+  const OrderedJson left = config_of(one);
+  const OrderedJson right = config_of(other);
   std::vector<ConfigDifference> differences;
   for (const auto& [key, value] : left.items()) {
     if (!right.contains(key)) {

@@ -15,7 +15,7 @@ namespace {
 
 // Where the adapter came from, how PEFT ran it, and details of settings that are off or that only
 // mattered for how it started.
-constexpr std::array<std::string_view, 14> kIgnoredKeys = {
+constexpr std::array<std::string_view, 14> kIgnoredLoraKeys = {
     "auto_mapping",      "base_model_name_or_path",
     "corda_config",      "eva_config",
     "inference_mode",    "lora_ga_config",
@@ -65,7 +65,7 @@ class ConfigReader {
       return;
     }
     const bool ignored =
-        std::find(kIgnoredKeys.begin(), kIgnoredKeys.end(), key) != kIgnoredKeys.end();
+        std::find(kIgnoredLoraKeys.begin(), kIgnoredLoraKeys.end(), key) != kIgnoredLoraKeys.end();
     // A variant whose config is empty runs by its defaults.
     const std::string_view variant = foreign_variant(key);
     const bool is_on = !is_off(value) || (!variant.empty() && value.is_object());

@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "adapter/lora_config.h"
+#include "adapter/option_json.h"
 
 namespace tenon {
 namespace {
@@ -19,12 +20,6 @@ OrderedJson alpha_to_json(double value) {
 template <typename T>
 OrderedJson list_or_null(const std::vector<T>& list) {
   return list.empty() ? OrderedJson() : OrderedJson(list);
-}
-
-OrderedJson rule_to_json(const ModuleRule& rule) {
-  if (const auto* regex = std::get_if<Regex>(&rule)) return regex->pattern;
-  if (const auto* names = std::get_if<std::vector<std::string>>(&rule)) return *names;
-  return nullptr;
 }
 
 template <typename T>

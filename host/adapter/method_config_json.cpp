@@ -12,7 +12,7 @@ namespace tenon {
 namespace {
 
 // Where the adapter came from; nothing that changes what it computes.
-constexpr std::array<std::string_view, 8> kIgnoredKeys = {
+constexpr std::array<std::string_view, 8> kIgnoredMethodKeys = {
     "auto_mapping", "base_model_name_or_path", "inference_mode", "peft_type", "peft_version",
     "revision",     "runtime_config",          "task_type"};
 
@@ -26,12 +26,6 @@ ModuleRule read_rule(const std::string& key, const OrderedJson& value, JsonProbl
   if (is_names(value)) return value.get<std::vector<std::string>>();
   problems.wrong_type(key, "a regular expression or a list of names", value);
   return {};
-}
-
-OrderedJson rule_to_json(const ModuleRule& rule) {
-  if (const auto* regex = std::get_if<Regex>(&rule)) return regex->pattern;
-  if (const auto* names = std::get_if<std::vector<std::string>>(&rule)) return *names;
-  return nullptr;
 }
 
 void read_key(const std::string& key, const OrderedJson& value, AdapterConfig& config,
@@ -65,7 +59,9 @@ AdapterConfig read_method_config(const OrderedJson& json, const std::string& fil
   config.peft_type = json["peft_type"].get<std::string>();
   JsonProblems problems;
   for (const auto& [key, value] : json.items()) {
-    if (std::find(kIgnoredKeys.begin(), kIgnoredKeys.end(), key) != kIgnoredKeys.end()) continue;
+    if (std::find(kIgnoredMethodKeys.begin(), kIgnoredMethodKeys.end(), key) !=
+        kIgnoredMethodKeys.end())
+      continue;
     config.given.insert(key);
     read_key(key, value, config, problems);
   }

@@ -87,4 +87,10 @@ std::optional<OptionValue> option_from_json(const OrderedJson& json) {
   return *number;
 }
 
+OrderedJson rule_to_json(const ModuleRule& rule) {
+  if (const auto* regex = std::get_if<Regex>(&rule)) return regex->pattern;
+  if (const auto* names = std::get_if<std::vector<std::string>>(&rule)) return *names;
+  return nullptr;
+}
+
 }  // namespace tenon

@@ -12,4 +12,7 @@ nlohmann::ordered_json option_to_json(const OptionValue& value);
 // nullopt for what is no option: a table, a list of lists.
 std::optional<OptionValue> option_from_json(const nlohmann::ordered_json& json);
 
+// A regular expression as a string, names as a list, nothing as null.
+nlohmann::ordered_json rule_to_json(const ModuleRule& rule);
+
 }  // namespace tenon

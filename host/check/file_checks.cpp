@@ -51,10 +51,6 @@ bool is_libtorch(std::string_view name) {
   return false;
 }
 
-Finding judge(const char* rule, const std::string& fault) {
-  return {rule, fault.empty() ? RuleStatus::kPassed : RuleStatus::kFailed, fault};
-}
-
 // Weak symbols, of the author's inline functions, stay harmless: the library is opened local to
 // itself. A unique one (GNU's, for static locals of inline functions) is one for the whole process.
 std::string find_stray_exports(const std::vector<ElfSymbol>& symbols) {

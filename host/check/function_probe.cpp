@@ -14,8 +14,6 @@
 namespace tenon {
 namespace {
 
-HostProbe& probe() { return HostProbe::instance(); }
-
 // A context of the host's holds the plugin's function, then the plugin's own bytes.
 const tenon_function& original_of(const void* context) {
   return **static_cast<const tenon_function* const*>(context);

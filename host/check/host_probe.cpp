@@ -26,8 +26,6 @@ thread_local int HostProbe::watched_depth = 0;
 
 // What stands in the table: each looks, then asks the real host.
 struct ProbedFunctions {
-  static HostProbe& probe() { return HostProbe::instance(); }
-
   // Whether this call is to fail by force.
   static bool fails(const char* function, tenon_error* error) {
     ++calls_made;

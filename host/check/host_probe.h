@@ -80,4 +80,6 @@ class HostProbe {
   std::unordered_map<const void*, int> open_;
 };
 
+inline HostProbe& probe() { return HostProbe::instance(); }
+
 }  // namespace tenon

@@ -15,8 +15,6 @@
 namespace tenon {
 namespace {
 
-HostProbe& probe() { return HostProbe::instance(); }
-
 // The layer type under check.
 tenon_layer_type& original() {
   static tenon_layer_type table{};

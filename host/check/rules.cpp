@@ -86,4 +86,8 @@ bool has_failed(const Findings& findings) {
                      [](const Finding& finding) { return finding.status == RuleStatus::kFailed; });
 }
 
+Finding judge(const char* rule, const std::string& fault) {
+  return {rule, fault.empty() ? RuleStatus::kPassed : RuleStatus::kFailed, fault};
+}
+
 }  // namespace tenon

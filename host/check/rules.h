@@ -33,6 +33,9 @@ struct Finding {
 
 using Findings = std::vector<Finding>;
 
+// The rule has passed if `fault` is "".
+Finding judge(const char* rule, const std::string& fault);
+
 bool has_failed(const Findings& findings);
 
 }  // namespace tenon

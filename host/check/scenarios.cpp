@@ -17,10 +17,6 @@ namespace {
 
 using Tensors = std::vector<at::Tensor>;
 
-Finding judge(const char* rule, const std::string& fault) {
-  return {rule, fault.empty() ? RuleStatus::kPassed : RuleStatus::kFailed, fault};
-}
-
 Finding not_tried(const char* rule, const std::string& reason) {
   return {rule, RuleStatus::kNotTried, reason};
 }

@@ -12,8 +12,6 @@
 namespace tenon {
 namespace {
 
-HostProbe& probe() { return HostProbe::instance(); }
-
 tenon_status escaped(const std::string& function, const std::string& what, tenon_error* error) {
   const std::string text = function + " let an exception out: " + what;
   probe().report("no-exceptions", text);

@@ -186,11 +186,47 @@ job_count() {
   echo $((cores < fit ? cores : fit))
 }
 
+# show_progress: reads what Ninja prints under $ninja_status and shows the count and the time that the
+# rest will take, on one line that redraws itself on a terminal, else every tenth of the way. What
+# the compilers say passes through.
+ninja_status='@%f %t %e '
+show_progress() {
+  local line done all seconds rest text shown=0 terminal=0
+  [[ -t 2 ]] && terminal=1
+  while IFS= read -r line; do
+    if [[ $line != @* ]]; then
+      ((terminal == 0 || shown == 0)) || printf '\r\033[K' >&2
+      printf '%s\n' "$line" >&2
+      continue
+    fi
+    read -r done all seconds rest <<<"${line#@}"
+    # The first steps are the slowest: what they say of the rest is worth nothing.
+    text="building $done of $all"
+    if ((done >= all)); then
+      text="built $all of $all in ${seconds%.*} s"
+    elif ((done * 10 >= all)); then
+      text+=", about $((${seconds%.*} * (all - done) / done)) s left"
+    fi
+    if ((terminal == 1)); then
+      printf '\r\033[Kset-up: %s' "$text" >&2
+      shown=1
+    elif ((done * 10 / all > shown)) || ((done >= all)); then
+      say "$text"
+      shown=$((done * 10 / all))
+    fi
+  done
+  ((terminal == 0 || shown == 0)) || echo >&2
+}
+
 # build [TARGET...]: everything, or these targets of Ninja's.
 build() {
   local targets=()
-  if [[ $# != 0 ]] && grep -q '^CMAKE_GENERATOR:INTERNAL=Ninja$' "$build_dir/CMakeCache.txt"; then
-    targets=(--target "$@")
+  if ! grep -q '^CMAKE_GENERATOR:INTERNAL=Ninja$' "$build_dir/CMakeCache.txt"; then
+    cmake --build "$build_dir" --parallel "$(job_count)" >&2
+    return
   fi
-  cmake --build "$build_dir" --parallel "$(job_count)" "${targets[@]}" >&2
+  [[ $# == 0 ]] || targets=(--target "$@")
+  # (pipefail is set: a failed build is a failure here.)
+  NINJA_STATUS=$ninja_status cmake --build "$build_dir" --parallel "$(job_count)" \
+    "${targets[@]}" 2>&1 | show_progress
 }

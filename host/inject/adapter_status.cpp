@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/lists.h"
 #include "inject/adapted_model.h"
 #include "inject/parameter_count.h"
 
@@ -12,10 +13,6 @@ namespace {
 
 // PyTorch's own name: "float32".
 std::string dtype_name(at::ScalarType type) { return std::string(c10::getDtypeNames(type).first); }
-
-void add_once(std::vector<std::string>& names, const std::string& name) {
-  if (std::ranges::count(names, name) == 0) names.push_back(name);
-}
 
 // Parameters that the plugin froze for good do not count.
 class TrainedCount {

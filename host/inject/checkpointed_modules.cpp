@@ -14,11 +14,7 @@
 namespace tenon {
 namespace {
 
-const std::string& path_of(const ModelData& model, ModuleId module) {
-  return model.tree.modules[static_cast<std::size_t>(module)].path;
-}
-
-[[noreturn]] void fail(const std::string& message, const std::string& hint) {
+[[noreturn]] void fail_checkpoint(const std::string& message, const std::string& hint) {
   throw Error({.stage = Stage::kInjection, .message = message, .hint = hint});
 }
 
@@ -67,9 +63,10 @@ void take_replacements(const ModelData& model, Block& block,
       continue;
     }
     if (inside != static_cast<std::ptrdiff_t>(nodes.size())) {
-      fail("`" + each.replacement.name + "` runs only in part inside `" +
-               path_of(model, block.region.module) + "`, so that cannot be checkpointed",
-           "name the module around them in [train] checkpoint");
+      fail_checkpoint("`" + each.replacement.name + "` runs only in part inside `" +
+                          model.tree.at(block.region.module).path +
+                          "`, so that cannot be checkpointed",
+                      "name the module around them in [train] checkpoint");
     }
     for (std::int32_t& node : nodes) node = place.at(node);
     block.replacements.push_back(std::move(each));
@@ -93,7 +90,7 @@ LayerReplacement fold(const ModelData& model, Block block) {
   replacement.nodes = region.nodes;
   replacement.inputs = inputs_of(model, region);
   replacement.outputs = region.outputs;
-  replacement.name = path_of(model, region.module);
+  replacement.name = model.tree.at(region.module).path;
 
   std::vector<Replacement> inner;
   for (LayerReplacement& each : block.replacements) {
@@ -136,10 +133,10 @@ std::vector<ModuleId> modules_to_checkpoint(const ModelData& model, const Module
     const std::string& path = paths.emplace_back(model.tree.modules[i].path);
     if (!matcher.matches(path)) continue;
     for (const ModuleId outer : modules) {
-      if (path.starts_with(path_of(model, outer) + ".")) {
-        fail("[train] checkpoint names `" + path + "` and `" + path_of(model, outer) +
-                 "`, which it lies in",
-             "name one of the two");
+      if (path.starts_with(model.tree.at(outer).path + ".")) {
+        fail_checkpoint("[train] checkpoint names `" + path + "` and `" +
+                            model.tree.at(outer).path + "`, which it lies in",
+                        "name one of the two");
       }
     }
     modules.push_back(static_cast<ModuleId>(i));
@@ -148,7 +145,7 @@ std::vector<ModuleId> modules_to_checkpoint(const ModelData& model, const Module
   for (const std::string& problem : matcher.unmatched(paths)) {
     unmatched += (unmatched.empty() ? "" : "\n") + problem;
   }
-  if (!unmatched.empty()) fail(unmatched, "`tenon tree` lists the modules");
+  if (!unmatched.empty()) fail_checkpoint(unmatched, "`tenon tree` lists the modules");
   return modules;
 }
 
@@ -161,9 +158,9 @@ std::vector<Replacement> checkpoint_modules(const ModelData& model,
   for (const ModuleId module : modules) {
     const std::vector<Region> regions = finder->find(module);
     if (regions.empty()) {
-      fail("[train] checkpoint names `" + path_of(model, module) +
-               "`, but the exported program runs no operator of it by itself",
-           "name a module that runs; `tenon tree` marks those that do not");
+      fail_checkpoint("[train] checkpoint names `" + model.tree.at(module).path +
+                          "`, but the exported program runs no operator of it by itself",
+                      "name a module that runs; `tenon tree` marks those that do not");
     }
     for (const Region& region : regions) {
       Block block{region, {}};

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/lists.h"
 #include "base/suggest.h"
 #include "inject/layer_attributes.h"
 #include "inject/plain_layer.h"
@@ -12,20 +13,12 @@
 namespace tenon {
 namespace {
 
-bool is_in(const std::string& name, const std::vector<std::string>& names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 std::string text_of(const Module& module) {
   return (module.type.empty() ? "the module" : module.type) + " at `" + module.path + "`";
 }
 
 [[noreturn]] void fail(const Module& module, const std::string& why) {
   throw Error({.stage = Stage::kInjection, .message = text_of(module) + " " + why});
-}
-
-void add_once(std::vector<std::string>& notes, std::string note) {
-  if (!is_in(note, notes)) notes.push_back(std::move(note));
 }
 
 }  // namespace
@@ -126,7 +119,7 @@ PlannedLayer LayerPlanner::plan(const ParameterTargets& targets,
   layer.regions = readers(module, layer, names, targets);
   LayerFacts::Description facts = describe(parameter, layer, names);
   facts.attributes["module_type"] = module.type;
-  for (WeightFacts& weight : facts.weights) weight.is_target = is_in(weight.name, targets.names);
+  for (WeightFacts& weight : facts.weights) weight.is_target = is_in(targets.names, weight.name);
   layer.facts = std::make_shared<const LayerFacts>(std::move(facts));
   declare(module, layer, std::move(keys));
   return layer;
@@ -249,14 +242,14 @@ std::vector<Region> LayerPlanner::readers(const Module& module, const PlannedLay
                                           const ParameterTargets& targets) const {
   std::vector<std::int32_t> wanted;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if (is_in(names[i], targets.names)) wanted.push_back(layer.tensors[i]);
+    if (is_in(targets.names, names[i])) wanted.push_back(layer.tensors[i]);
   }
   std::vector<Region> regions = finder_.readers(layer.module, wanted);
   erase_dead(regions);
   std::set<std::int32_t> read;
   for (const Region& region : regions) read.insert(region.tensors.begin(), region.tensors.end());
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if (!is_in(names[i], targets.names) || read.contains(layer.tensors[i])) continue;
+    if (!is_in(targets.names, names[i]) || read.contains(layer.tensors[i])) continue;
     fail(module, "has a parameter `" + names[i] +
                      "` that its own forward never uses, so an adapter on it would do nothing");
   }

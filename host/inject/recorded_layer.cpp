@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/lists.h"
 
 namespace tenon {
 namespace {
@@ -31,10 +32,6 @@ const PluginInfo* find_plugin(const RecordedLayer& recorded, const PluginRegistr
 
 std::string here(const PluginInfo& plugin) {
   return "here it is " + plugin.version + " (" + plugin.path.string() + ")";
-}
-
-void add_once(std::vector<std::string>& notes, std::string note) {
-  if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(std::move(note));
 }
 
 void compare_versions(const RecordedLayer& recorded, const PluginInfo& plugin,

@@ -10,7 +10,7 @@
 namespace tenon {
 namespace {
 
-[[noreturn]] void fail(const std::string& message, const std::string& hint) {
+[[noreturn]] void fail_rows(const std::string& message, const std::string& hint) {
   throw Error({.stage = Stage::kInjection, .message = message, .hint = hint});
 }
 
@@ -20,9 +20,10 @@ void AdaptedModel::check_rows(const std::vector<at::Tensor>& inputs,
                               const std::vector<std::string>& adapters) const {
   const std::int64_t batch = inputs.empty() || inputs[0].dim() == 0 ? 0 : inputs[0].size(0);
   if (batch != static_cast<std::int64_t>(adapters.size())) {
-    fail("Length of `adapter_names` should be the same as the number of inputs, but got " +
-             std::to_string(adapters.size()) + " and " + std::to_string(batch) + " respectively.",
-         std::string("name one adapter for each row of the first input, or ") + kBaseRows);
+    fail_rows("Length of `adapter_names` should be the same as the number of inputs, but got " +
+                  std::to_string(adapters.size()) + " and " + std::to_string(batch) +
+                  " respectively.",
+              std::string("name one adapter for each row of the first input, or ") + kBaseRows);
   }
   const std::vector<std::string> known = adapter_names();
   std::vector<std::string> unknown;
@@ -31,12 +32,12 @@ void AdaptedModel::check_rows(const std::vector<at::Tensor>& inputs,
     if (!is_known && std::ranges::count(unknown, name) == 0) unknown.push_back(name);
   }
   if (!unknown.empty()) {
-    fail("Trying to infer with non-existing adapter(s): " + join(unknown),
-         known.empty() ? "the model has no adapter" : "the model has: " + join(known));
+    fail_rows("Trying to infer with non-existing adapter(s): " + join(unknown),
+              known.empty() ? "the model has no adapter" : "the model has: " + join(known));
   }
   if (!merged_.empty()) {
-    fail("Cannot pass `adapter_names` when there are merged adapters: " + join(merged_),
-         "unmerge them first");
+    fail_rows("Cannot pass `adapter_names` when there are merged adapters: " + join(merged_),
+              "unmerge them first");
   }
 }
 

@@ -21,7 +21,7 @@ std::vector<std::int32_t> tensors_of(const ModelData& model, ModuleId module) {
   return tensors;
 }
 
-bool lies_in(const Node& node, ModuleId module) {
+bool lies_in_module(const Node& node, ModuleId module) {
   return std::find(node.module_stack.begin(), node.module_stack.end(), module) !=
          node.module_stack.end();
 }
@@ -82,7 +82,7 @@ std::vector<LayerSite> reading_sites(const ModelData& model,
 
 std::vector<LayerSite> saved_sites(const ModelData& model, ModuleId module) {
   return reading_sites(model, tensors_of(model, module), [&](std::int32_t node) {
-    return lies_in(model.graph.nodes[static_cast<std::size_t>(node)], module);
+    return lies_in_module(model.graph.nodes[static_cast<std::size_t>(node)], module);
   });
 }
 

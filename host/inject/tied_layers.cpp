@@ -2,18 +2,11 @@
 
 #include <algorithm>
 
+#include "base/lists.h"
 #include "inject/module_names.h"
 
 namespace tenon {
 namespace {
-
-const Module& module_at(const ModelData& model, ModuleId id) {
-  return model.tree.modules[static_cast<std::size_t>(id)];
-}
-
-bool is_in(const std::vector<ModuleId>& modules, ModuleId id) {
-  return std::ranges::find(modules, id) != modules.end();
-}
 
 std::vector<ModuleId> adapted(const InjectionPlan& plan) {
   std::vector<ModuleId> modules;
@@ -24,14 +17,14 @@ std::vector<ModuleId> adapted(const InjectionPlan& plan) {
 }
 
 std::string pair_of(const ModelData& model, ModuleId one, ModuleId other) {
-  return "`" + module_at(model, one).path + "` and `" + module_at(model, other).path +
+  return "`" + model.tree.at(one).path + "` and `" + model.tree.at(other).path +
          "` share their weight";
 }
 
 }  // namespace
 
 std::vector<ModuleId> tied_modules(const ModelData& model, ModuleId module) {
-  const std::string& path = module_at(model, module).path;
+  const std::string& path = model.tree.at(module).path;
   std::vector<ModuleId> tied;
   for (const ModelTensor& tensor : model.tensors) {
     if (tensor.aliases.empty() || !tensor.name_in(path)) continue;
@@ -41,10 +34,10 @@ std::vector<ModuleId> tied_modules(const ModelData& model, ModuleId module) {
       const std::size_t dot = name.rfind('.');
       if (dot == std::string::npos) continue;
       const ModuleId other = model.tree.find(std::string_view(name).substr(0, dot));
-      if (other == kNoModule || !module_at(model, other).runs) continue;
+      if (other == kNoModule || !model.tree.at(other).runs) continue;
       // A module is not tied to what lies in it (BERT's prediction head has its bias twice).
-      if (lies_in(module_at(model, other).path, path)) continue;
-      if (lies_in(path, module_at(model, other).path)) continue;
+      if (lies_in(model.tree.at(other).path, path)) continue;
+      if (lies_in(path, model.tree.at(other).path)) continue;
       if (std::ranges::find(tied, other) == tied.end()) tied.push_back(other);
     }
   }
@@ -69,7 +62,7 @@ void check_tied_layers(const ModelData& model, InjectionPlan& plan,
         plan.notes.push_back(pair_of(model, id, other) +
                              "; modules_to_save trains the first alone, so they are tied no "
                              "longer; ensure_weight_tying = true trains both as one");
-      } else if (ensure && is_left_apart(plan.config, module_at(model, other).path)) {
+      } else if (ensure && is_left_apart(plan.config, model.tree.at(other).path)) {
         plan.notes.push_back(pair_of(model, id, other) +
                              "; the adapter has no tensors of the second, in spite of "
                              "ensure_weight_tying, and runs so here");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/lists.h"
 #include "base/suggest.h"
 #include "config/lora_init.h"
 #include "inject/name_patterns.h"
@@ -14,14 +15,6 @@
 namespace tenon {
 namespace {
 
-const std::string& path_of(const ModelData& model, ModuleId id) {
-  return model.tree.modules[static_cast<std::size_t>(id)].path;
-}
-
-bool is_in(const std::vector<std::string>& names, const std::string& name) {
-  return std::ranges::find(names, name) != names.end();
-}
-
 std::string pair_of(const std::string& one, const std::string& other) {
   return "`" + one + "` and `" + other + "` share their weight";
 }
@@ -31,8 +24,8 @@ std::vector<ModuleId> weight_sharers(const ModelData& model, ModuleId id) {
   std::vector<ModuleId> sharers = {id};
   for (const ModuleId other : tied_modules(model, id)) {
     const bool shares = std::ranges::any_of(model.tensors, [&](const ModelTensor& tensor) {
-      return tensor.name_in(path_of(model, id)) == "weight" &&
-             tensor.name_in(path_of(model, other)) == "weight";
+      return tensor.name_in(model.tree.at(id).path) == "weight" &&
+             tensor.name_in(model.tree.at(other).path) == "weight";
     });
     if (shares) sharers.push_back(other);
   }
@@ -44,8 +37,8 @@ std::vector<ModuleId> weight_sharers(const ModelData& model, ModuleId id) {
 std::string other_shared_matrix(const ModelData& model, ModuleId id) {
   for (const ModuleId other : tied_modules(model, id)) {
     for (const ModelTensor& tensor : model.tensors) {
-      const auto name = tensor.name_in(path_of(model, id));
-      const auto there = tensor.name_in(path_of(model, other));
+      const auto name = tensor.name_in(model.tree.at(id).path);
+      const auto there = tensor.name_in(model.tree.at(other).path);
       if (!name || !there || tensor.tensor.dim() < 2) continue;
       if (*name != "weight" || *there != "weight") return *name;
     }
@@ -92,14 +85,14 @@ class TargetTier {
       const std::vector<ModuleId> sharers = weight_sharers(model_, id);
       // What is saved whole is told elsewhere.
       if (sharers.size() == 1 || std::ranges::any_of(sharers, [&](ModuleId each) {
-            return is_in(match_.saved, path_of(model_, each));
+            return is_in(match_.saved, model_.tree.at(each).path);
           })) {
         continue;
       }
       if (!done.insert(sharers.front()).second) continue;
-      const std::string& owner = path_of(model_, owner_of(model_, sharers));
+      const std::string& owner = model_.tree.at(owner_of(model_, sharers)).path;
       for (const ModuleId each : sharers) {
-        if (path_of(model_, each) != owner) tie(owner, path_of(model_, each));
+        if (model_.tree.at(each).path != owner) tie(owner, model_.tree.at(each).path);
       }
     }
     AdapterConfig& config = tied_.config;

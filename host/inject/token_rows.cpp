@@ -15,10 +15,6 @@ namespace {
 
 constexpr const char* kType = "torch.nn.Embedding";
 
-const Module& module_at(const ModelData& model, ModuleId id) {
-  return model.tree.modules[static_cast<std::size_t>(id)];
-}
-
 // The values that are a caller's input, as it is or only rearranged.
 std::set<ValueId> input_values(const Graph& graph) {
   static const std::set<std::string_view> rearranging{
@@ -46,7 +42,7 @@ std::set<ModuleId> embeddings_of(const Graph& graph) {
 
 // A module that never runs holds the table of others, which do.
 ModuleId running(const ModelData& model, ModuleId id) {
-  if (module_at(model, id).runs) return id;
+  if (model.tree.at(id).runs) return id;
   const std::vector<ModuleId> tied = tied_modules(model, id);
   const ModuleId input = input_embedding(model);
   return std::ranges::find(tied, input) == tied.end() ? id : input;
@@ -118,7 +114,7 @@ class TokenPlanner {
   }
 
   void add(ModuleId id, const std::vector<std::int64_t>& tokens, ModuleId parameters_of) {
-    const Module& module = module_at(model_, id);
+    const Module& module = model_.tree.at(id);
     if (!may_have(id, module)) return;
     try {
       plan_.layers.push_back(planner_.plan(id, layer_type_,
@@ -135,7 +131,7 @@ class TokenPlanner {
 
   bool may_have(ModuleId id, const Module& module) {
     const auto is_saved = [&](ModuleId saved) {
-      return lies_in(module.path, module_at(model_, saved).path);
+      return lies_in(module.path, model_.tree.at(saved).path);
     };
     if (std::ranges::any_of(plan_.saved, is_saved)) {
       problems_.push_back("`" + module.path +
@@ -154,7 +150,7 @@ class TokenPlanner {
 
   void follow(ModuleId id, const Module& module, const std::vector<std::int64_t>& tokens) {
     for (const ModuleId other : tied_modules(model_, id)) {
-      const std::string& path = module_at(model_, other).path;
+      const std::string& path = model_.tree.at(other).path;
       const auto own = rows_.find(other);
       if (own != rows_.end() && *own->second != tokens) {
         if (!plan_.config.ensure_weight_tying) continue;
@@ -196,7 +192,7 @@ ModuleId input_embedding(const ModelData& model) {
 }
 
 std::string rows_in_file(const ModelData& model, const AdapterConfig& config, ModuleId embedding) {
-  const std::string& path = module_at(model, embedding).path;
+  const std::string& path = model.tree.at(embedding).path;
   if (embedding != input_embedding(model)) return path;
   for (std::size_t i = 0; i < model.tree.modules.size(); ++i) {
     const Module& holder = model.tree.modules[i];

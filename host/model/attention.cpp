@@ -14,7 +14,16 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // Arguments of the operator, in its order.
-enum Argument : std::uint8_t { kQuery, kKey, kValue, kMask, kDropout, kCausal, kScale, kGrouped };
+enum AttentionArgument : std::uint8_t {
+  kQuery,
+  kKey,
+  kValue,
+  kMask,
+  kDropout,
+  kCausal,
+  kScale,
+  kGrouped
+};
 
 // Tokens times numbers of a head up to which float32 was measured to be faster.
 constexpr std::int64_t kShort = 8192;

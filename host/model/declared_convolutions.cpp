@@ -6,8 +6,6 @@
 namespace tenon {
 namespace {
 
-constexpr double kSqrt5 = 2.23606797749978969641;
-
 using Sizes = std::vector<std::int64_t>;
 
 struct Channels {

@@ -10,7 +10,6 @@ namespace tenon {
 namespace {
 
 constexpr std::string_view kPrefix = "torch.nn.";
-constexpr double kSqrt5 = 2.23606797749978969641;
 
 std::string short_type(const DeclaredLayer& layer) {
   return layer.type.starts_with(kPrefix) ? layer.type.substr(kPrefix.size()) : layer.type;

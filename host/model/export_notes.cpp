@@ -7,6 +7,8 @@
 
 #include "model/mode_flags.h"
 
+#include "model/graph_walk.h"
+
 namespace tenon {
 namespace {
 
@@ -24,11 +26,6 @@ constexpr std::array<std::string_view, 2> kOnlyTraining{"aten::_batch_norm_with_
 
 // The usual names of layers that drop whole branches; in evaluation they run no operator.
 constexpr std::array<std::string_view, 3> kBranchDrops{"drop_path", "droppath", "stochastic_depth"};
-
-template <std::size_t N>
-bool is_one_of(const std::array<std::string_view, N>& names, std::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
 
 // "`a.b` and 3 more": where something was found.
 class Places {

@@ -127,6 +127,7 @@ struct Module {
 struct ModuleTree {
   std::vector<Module> modules;
   ModuleId find(std::string_view path) const;  // kNoModule if there is none
+  const Module& at(ModuleId id) const { return modules[static_cast<std::size_t>(id)]; }
 };
 
 // One dimension of an input as the exporter saw it.

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <string_view>
 #include <variant>
 
 #include "model/graph.h"
@@ -7,6 +10,11 @@
 // Walks over what nodes read and write, lists included; nested graphs are left out, since their
 // values are their own.
 namespace tenon {
+
+template <std::size_t N>
+bool is_one_of(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 // `visit(ValueId)` for a const argument; `visit(ValueId&)`, which may rename, for a mutable one.
 template <typename AnyArgument, typename Visit>

@@ -10,6 +10,9 @@
 
 namespace tenon {
 
+// What torch.nn starts weights with: kaiming_uniform_(a = sqrt(5)).
+inline constexpr double kSqrt5 = 2.23606797749978969641;
+
 // Adds the operators of one declared layer to a model, whose running value is the layer's input and
 // then its output.
 class LayerBuilder {

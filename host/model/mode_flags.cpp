@@ -4,6 +4,8 @@
 #include <array>
 #include <string_view>
 
+#include "model/graph_walk.h"
+
 namespace tenon {
 namespace {
 
@@ -27,11 +29,6 @@ constexpr std::array<std::string_view, 16> kTrainingOperators{"aten::dropout",
 constexpr std::array<std::string_view, 5> kBatchNormOperators{
     "aten::batch_norm", "aten::native_batch_norm", "aten::cudnn_batch_norm",
     "aten::_native_batch_norm_legit", "aten::_native_batch_norm_legit_functional"};
-
-template <std::size_t N>
-bool is_one_of(const std::array<std::string_view, N>& names, std::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
 
 // Normalising by the batch alone is no mode: weights that are standardised, BatchNorm without
 // statistics.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/lists.h"
 #include "model/contexts.h"
 #include "model/graph_walk.h"
 #include "model/linear_region.h"
@@ -12,11 +13,6 @@
 
 namespace tenon {
 namespace {
-
-template <typename T>
-void add_once(std::vector<T>& list, T item) {
-  if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
-}
 
 bool runs_in(const Node& node, ModuleId module) {
   return std::find(node.module_stack.begin(), node.module_stack.end(), module) !=

@@ -5,6 +5,8 @@
 #include <limits>
 
 namespace tenon {
+// Of this name, since the operators on symbols have the same ones.
+namespace size_math {
 namespace {
 
 using Values = std::vector<double>;
@@ -117,17 +119,18 @@ std::optional<std::size_t> find(std::size_t operands, const Matches& matches) {
 }
 
 }  // namespace
+}  // namespace size_math
 
 std::optional<std::size_t> find_size_function(std::string_view name, std::size_t operands) {
-  return find(operands,
-              [&](const SizeOperation& one) { return !name.empty() && one.name == name; });
+  return size_math::find(
+      operands, [&](const SizeOperation& one) { return !name.empty() && one.name == name; });
 }
 
 std::optional<std::size_t> find_size_operator(std::string_view symbol, std::size_t operands) {
-  return find(operands,
-              [&](const SizeOperation& one) { return !symbol.empty() && one.symbol == symbol; });
+  return size_math::find(
+      operands, [&](const SizeOperation& one) { return !symbol.empty() && one.symbol == symbol; });
 }
 
-const SizeOperation& size_operation(std::size_t index) { return kOperations[index]; }
+const SizeOperation& size_operation(std::size_t index) { return size_math::kOperations[index]; }
 
 }  // namespace tenon

@@ -128,10 +128,10 @@ void differentiable_gradients(const variable_list& saved, const Geometry& geomet
 }
 
 // The same with the terms of dx in one tensor. `low` is the saved rank-r result.
-class FastGradients {
+class FastConvGradients {
  public:
-  FastGradients(const AutogradContext& context, const variable_list& saved,
-                const Geometry& geometry, const at::Tensor& low)
+  FastConvGradients(const AutogradContext& context, const variable_list& saved,
+                    const Geometry& geometry, const at::Tensor& low)
       : context_(context), saved_(saved), geometry_(geometry), low_(low) {}
 
   void write(const at::Tensor& g, bool has_bias, variable_list& out) const {
@@ -218,7 +218,7 @@ struct LoraConvFunction : torch::autograd::Function<LoraConvFunction> {
       differentiable_gradients(saved, geometry, gradients[0], has_bias, out);
     } else {
       const at::AutoDispatchBelowADInplaceOrView no_gradients;  // none of these is recorded
-      FastGradients(*context, saved, geometry, low).write(gradients[0], has_bias, out);
+      FastConvGradients(*context, saved, geometry, low).write(gradients[0], has_bias, out);
     }
     return out;
   }

@@ -104,10 +104,10 @@ void differentiable_gradients(const variable_list& saved, const Group& group,
 
 // The same in as few passes over the large tensors as there can be. `low` are the saved products
 // drop(x) A^T, side by side.
-class FastGradients {
+class FastLinearGradients {
  public:
-  FastGradients(const AutogradContext& context, const variable_list& saved, const Group& group,
-                const variable_list& gradients, const at::Tensor& low)
+  FastLinearGradients(const AutogradContext& context, const variable_list& saved,
+                      const Group& group, const variable_list& gradients, const at::Tensor& low)
       : context_(context),
         saved_(saved),
         group_(group),
@@ -233,7 +233,7 @@ struct LoraLinearsFunction : torch::autograd::Function<LoraLinearsFunction> {
       differentiable_gradients(saved, group, gradients, out);
     } else {
       const at::AutoDispatchBelowADInplaceOrView no_gradients;  // none of these is recorded
-      FastGradients(*context, saved, group, gradients, low).write(out);
+      FastLinearGradients(*context, saved, group, gradients, low).write(out);
     }
     return out;
   }

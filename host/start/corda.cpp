@@ -13,7 +13,7 @@
 namespace tenon {
 namespace {
 
-[[noreturn]] void fail(const std::string& what, const std::string& hint) {
+[[noreturn]] void fail_corda(const std::string& what, const std::string& hint) {
   throw Error({.stage = Stage::kTraining,
                .message = "init_lora_weights = \"corda\": " + what,
                .hint = hint});
@@ -29,7 +29,7 @@ void check_ranks(const std::vector<CordaLayer>& layers) {
     problems.push_back("`" + layer.path + "` has rank " + std::to_string(most) + " at most, not " +
                        std::to_string(layer.rank));
   }
-  if (!problems.empty()) fail(join(problems, "; "), "lower r or rank_pattern");
+  if (!problems.empty()) fail_corda(join(problems, "; "), "lower r or rank_pattern");
 }
 
 // The mean over a layer's calls of XᵀX, X scaled to a largest value of 1.
@@ -87,8 +87,8 @@ Inverted invert(const CordaLayer& layer, const at::Tensor& covariance) {
       return {damped, inverse};
     }
   }
-  fail("the covariance of the inputs of `" + layer.path + "` cannot be inverted",
-       "look for inputs that are all zero; take more data");
+  fail_corda("the covariance of the inputs of `" + layer.path + "` cannot be inverted",
+             "look for inputs that are all zero; take more data");
 }
 
 CordaFactors factors(const CordaLayer& layer, const at::Tensor& covariance,
@@ -101,8 +101,8 @@ CordaFactors factors(const CordaLayer& layer, const at::Tensor& covariance,
   const at::Tensor v = vh.narrow(0, first, layer.rank).matmul(inverse);
   CordaFactors pair{v * root.unsqueeze(1), u.narrow(1, first, layer.rank) * root};
   if (!is_finite(pair.a) || !is_finite(pair.b)) {
-    fail("what `" + layer.path + "` would start from is not finite",
-         "look for NaN in the weights, and for a lora_alpha that is not above 0");
+    fail_corda("what `" + layer.path + "` would start from is not finite",
+               "look for NaN in the weights, and for a lora_alpha that is not above 0");
   }
   return pair;
 }
@@ -119,12 +119,12 @@ std::vector<CordaFactors> corda_start(const AdaptedModel& model,
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const std::string& path = layers[i].path;
     if (found[i].is_empty()) {
-      fail("`" + path + "` did not run on the data", "leave it out of target_modules");
+      fail_corda("`" + path + "` did not run on the data", "leave it out of target_modules");
     }
     const at::Tensor covariance = found[i].mean();
     if (!is_finite(covariance)) {
-      fail("the inputs of `" + path + "` are not finite, or none of them is above 0",
-           "look for NaN in the data, or leave the layer out of target_modules");
+      fail_corda("the inputs of `" + path + "` are not finite, or none of them is above 0",
+                 "look for NaN in the data, or leave the layer out of target_modules");
     }
     starts.push_back(factors(layers[i], covariance, config));
   }

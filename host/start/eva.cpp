@@ -39,7 +39,7 @@ struct Group {
   }
 };
 
-[[noreturn]] void fail(const std::string& what, const std::string& hint) {
+[[noreturn]] void fail_eva(const std::string& what, const std::string& hint) {
   throw Error(
       {.stage = Stage::kTraining, .message = "init_lora_weights = \"eva\": " + what, .hint = hint});
 }
@@ -115,8 +115,8 @@ class Eva {
     leaders_.resize(layers_.size());
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       if (!first[i].defined()) {
-        fail("`" + layers_[i].path + "` did not run on the first batch",
-             "leave it out of target_modules");
+        fail_eva("`" + layers_[i].path + "` did not run on the first batch",
+                 "leave it out of target_modules");
       }
       const auto same = std::find_if(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(i),
                                      [&](const at::Tensor& other) {
@@ -144,7 +144,7 @@ class Eva {
                          " features, and its rank may be " + std::to_string(components_[i]));
     }
     if (problems.empty()) return;
-    fail(join(problems, "; "), "lower r, or [adapter.eva_config] rho");
+    fail_eva(join(problems, "; "), "lower r, or [adapter.eva_config] rho");
   }
 
   // Which groups go on being watched. Whether that is none.
@@ -163,8 +163,8 @@ class Eva {
     if (rows.size(0) < found->second.pca.n_components()) return;
     const at::Tensor values = rows.to(at::kFloat);
     if (!at::isfinite(values).all().item<bool>()) {
-      fail("the inputs of `" + layers_[layer].path + "` are not finite",
-           "look for NaN in the data");
+      fail_eva("the inputs of `" + layers_[layer].path + "` are not finite",
+               "look for NaN in the data");
     }
     found->second.fit(values, config_.tau);
   }
@@ -182,7 +182,8 @@ class Eva {
                          std::to_string(group.pca.n_components()) + " rows that it needs");
     }
     if (problems.empty()) return;
-    fail(join(problems, "; "), "raise [train] batch_size, or lower r or [adapter.eva_config] rho");
+    fail_eva(join(problems, "; "),
+             "raise [train] batch_size, or lower r or [adapter.eva_config] rho");
   }
 
   [[noreturn]] void fail_unsettled(std::int64_t steps) const {
@@ -190,9 +191,9 @@ class Eva {
     for (const auto& [leader, group] : groups_) {
       if (group.is_watched) names.push_back("`" + layers_[leader].path + "`");
     }
-    fail("after " + std::to_string(steps) + " batches the singular vectors of " + join(names) +
-             " have not settled",
-         "lower [adapter.eva_config] tau, or raise [train] batch_size");
+    fail_eva("after " + std::to_string(steps) + " batches the singular vectors of " + join(names) +
+                 " have not settled",
+             "lower [adapter.eva_config] tau, or raise [train] batch_size");
   }
 
   // The ranks go to the components that explain most, of whichever layer; of equal ones to the

@@ -14,9 +14,9 @@ constexpr std::size_t kShownProblems = 10;
 constexpr std::size_t kShownCharacters = 40;
 
 // Collects misfits with their places; only the first few are kept as text.
-class Problems {
+class CsvProblems {
  public:
-  explicit Problems(std::string file) : file_(std::move(file)) {}
+  explicit CsvProblems(std::string file) : file_(std::move(file)) {}
 
   void add(std::int64_t line, const std::string& what) {
     if (count_++ < kShownProblems) {
@@ -144,7 +144,7 @@ CsvNumbers read_csv_numbers(std::string_view text, const std::filesystem::path& 
   const std::vector<std::string> names = read_csv_header(text, path);
   CsvReader reader(text, path);
   reader.next();  // the header
-  Problems problems(path.string());
+  CsvProblems problems(path.string());
   CsvNumbers numbers;
   const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
   numbers.floats.reserve(lines * float_columns.size());

@@ -25,23 +25,23 @@ constexpr int kHarmless[] = {JWRN_ADOBE_XFORM, JWRN_EXTRANEOUS_DATA, JWRN_JFIF_M
                              JWRN_NOT_SEQUENTIAL, JWRN_TOO_MUCH_DATA};
 
 // libjpeg reports by function pointers and wants an error not to return: they jump.
-struct Reader {
+struct JpegReader {
   jpeg_decompress_struct jpeg = {};
   jpeg_error_mgr errors = {};
   jpeg_progress_mgr progress = {};
   std::jmp_buf failed = {};
   char problem[JMSG_LENGTH_MAX] = {};
 
-  Reader() = default;
-  ~Reader() { jpeg_destroy_decompress(&jpeg); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
+  JpegReader() = default;
+  ~JpegReader() { jpeg_destroy_decompress(&jpeg); }
+  JpegReader(const JpegReader&) = delete;
+  JpegReader& operator=(const JpegReader&) = delete;
 };
 
-Reader& reader_of(j_common_ptr jpeg) { return *static_cast<Reader*>(jpeg->client_data); }
+JpegReader& reader_of(j_common_ptr jpeg) { return *static_cast<JpegReader*>(jpeg->client_data); }
 
 [[noreturn]] void fail(j_common_ptr jpeg) {
-  Reader& reader = reader_of(jpeg);
+  JpegReader& reader = reader_of(jpeg);
   jpeg->err->format_message(jpeg, reader.problem);
   std::longjmp(reader.failed, 1);  // NOLINT(cert-err52-cpp): as libjpeg wants it
 }
@@ -53,13 +53,13 @@ void take_message(j_common_ptr jpeg, int level) {
 
 void watch_scans(j_common_ptr jpeg) {
   if (reinterpret_cast<j_decompress_ptr>(jpeg)->input_scan_number <= kMostScans) return;
-  Reader& reader = reader_of(jpeg);
+  JpegReader& reader = reader_of(jpeg);
   constexpr std::string_view kProblem = "too many scans";
   std::ranges::copy(kProblem, reader.problem);
   std::longjmp(reader.failed, 1);  // NOLINT(cert-err52-cpp): as libjpeg wants it
 }
 
-void start(Reader& reader, std::span<const unsigned char> bytes) {
+void start(JpegReader& reader, std::span<const unsigned char> bytes) {
   reader.jpeg.err = jpeg_std_error(&reader.errors);
   reader.errors.error_exit = fail;
   reader.errors.emit_message = take_message;
@@ -71,7 +71,7 @@ void start(Reader& reader, std::span<const unsigned char> bytes) {
   jpeg_save_markers(&reader.jpeg, JPEG_APP0 + 1, 0xFFFF);
 }
 
-int find_orientation(const Reader& reader) {
+int find_orientation(const JpegReader& reader) {
   constexpr std::string_view kExif("Exif\0\0", 6);
   for (const jpeg_marker_struct* marker = reader.jpeg.marker_list; marker != nullptr;
        marker = marker->next) {
@@ -85,14 +85,14 @@ int find_orientation(const Reader& reader) {
 }
 
 // False where libjpeg jumped out. Nothing here has a destructor, which a jump would pass over.
-bool read_header(Reader& reader, std::span<const unsigned char> bytes) {
+bool read_header(JpegReader& reader, std::span<const unsigned char> bytes) {
   if (setjmp(reader.failed) != 0) return false;  // NOLINT(cert-err52-cpp)
   start(reader, bytes);
   jpeg_read_header(&reader.jpeg, TRUE);
   return true;
 }
 
-bool read_rows(Reader& reader, unsigned char* pixels, std::size_t row_size) {
+bool read_rows(JpegReader& reader, unsigned char* pixels, std::size_t row_size) {
   if (setjmp(reader.failed) != 0) return false;  // NOLINT(cert-err52-cpp)
   jpeg_start_decompress(&reader.jpeg);
   while (reader.jpeg.output_scanline < reader.jpeg.output_height) {
@@ -138,7 +138,7 @@ at::Tensor rgb_from_cmyk(const at::Tensor& stored) {
 }  // namespace
 
 ImageProblem decode_jpeg(std::span<const unsigned char> bytes, StoredImage& image) {
-  Reader reader;
+  JpegReader reader;
   if (!read_header(reader, bytes)) return reader.problem;
   if (auto problem = check_image_size(reader.jpeg.image_width, reader.jpeg.image_height);
       !problem.empty()) {

@@ -19,29 +19,30 @@ namespace tenon {
 
 namespace {
 
-[[noreturn]] void fail(const std::string& message, const std::string& hint = "") {
+[[noreturn]] void fail_loss(const std::string& message, const std::string& hint = "") {
   throw Error{{.stage = Stage::kTraining, .message = message, .hint = hint, .location = ""}};
 }
 
 [[noreturn]] void fail_shapes(const std::string& loss, const at::Tensor& output,
                               const at::Tensor& target, const std::string& hint) {
-  fail("the loss " + loss + " cannot compare the first output, of shape " +
-           shape_text(output.sizes()) + ", with the target, of shape " + shape_text(target.sizes()),
-       hint);
+  fail_loss("the loss " + loss + " cannot compare the first output, of shape " +
+                shape_text(output.sizes()) + ", with the target, of shape " +
+                shape_text(target.sizes()),
+            hint);
 }
 
 const at::Tensor& first_output(const std::string& loss, const std::vector<at::Tensor>& outputs) {
-  if (outputs.empty()) fail("the loss " + loss + " needs an output; the model gives none");
+  if (outputs.empty()) fail_loss("the loss " + loss + " needs an output; the model gives none");
   if (!outputs[0].is_floating_point()) {
-    fail("the first output is " + dtype_text(outputs[0].scalar_type()) + "; the loss " + loss +
-         " needs floating-point numbers");
+    fail_loss("the first output is " + dtype_text(outputs[0].scalar_type()) + "; the loss " + loss +
+              " needs floating-point numbers");
   }
   return outputs[0];
 }
 
 const at::Tensor& required_target(const std::string& loss,
                                   const std::optional<at::Tensor>& target) {
-  if (!target) fail("the loss " + loss + " needs a target", "name it with [data] target");
+  if (!target) fail_loss("the loss " + loss + " needs a target", "name it with [data] target");
   return *target;
 }
 
@@ -90,13 +91,13 @@ Classified arrange_tokens(const std::string& loss, const at::Tensor& output,
     const std::int64_t smallest = judged.min().item<std::int64_t>();
     const std::int64_t largest = judged.max().item<std::int64_t>();
     if (smallest < 0 || largest >= classes) {
-      fail("the target holds class " + std::to_string(smallest < 0 ? smallest : largest) +
-               "; the model's first output has " + std::to_string(classes) +
-               " classes, counted from 0",
-           "");
+      fail_loss("the target holds class " + std::to_string(smallest < 0 ? smallest : largest) +
+                    "; the model's first output has " + std::to_string(classes) +
+                    " classes, counted from 0",
+                "");
     }
   }
-  fail("the loss " + loss + ": " + error.what_without_backtrace());
+  fail_loss("the loss " + loss + ": " + error.what_without_backtrace());
 }
 
 at::Tensor class_loss(const std::string& loss, const Classified& classified) {

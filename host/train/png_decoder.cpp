@@ -15,21 +15,21 @@ namespace {
 
 // libpng reads through a function pointer and reports an error by one that must not return: it
 // jumps.
-struct Reader {
+struct PngReader {
   std::span<const unsigned char> bytes;
   std::size_t position = 0;
   char problem[256] = {};
   png_structp png = nullptr;
   png_infop info = nullptr;
 
-  explicit Reader(std::span<const unsigned char> all) : bytes(all) {}
-  ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
+  explicit PngReader(std::span<const unsigned char> all) : bytes(all) {}
+  ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
+  PngReader(const PngReader&) = delete;
+  PngReader& operator=(const PngReader&) = delete;
 };
 
 [[noreturn]] void fail(png_structp png, png_const_charp message) {
-  Reader& reader = *static_cast<Reader*>(png_get_error_ptr(png));
+  PngReader& reader = *static_cast<PngReader*>(png_get_error_ptr(png));
   std::strncpy(reader.problem, message, sizeof reader.problem - 1);
   png_longjmp(png, 1);
 }
@@ -37,14 +37,14 @@ struct Reader {
 void pass_over_warning(png_structp, png_const_charp) {}
 
 void read_bytes(png_structp png, png_bytep to, std::size_t size) {
-  Reader& reader = *static_cast<Reader*>(png_get_io_ptr(png));
+  PngReader& reader = *static_cast<PngReader*>(png_get_io_ptr(png));
   if (size > reader.bytes.size() - reader.position) png_error(png, "the file is cut off");
   std::memcpy(to, reader.bytes.data() + reader.position, size);
   reader.position += size;
 }
 
 // Whatever is stored, rows come as 8-bit grey or RGB.
-void ask_for_plain_pixels(Reader& reader) {
+void ask_for_plain_pixels(PngReader& reader) {
   png_set_strip_16(reader.png);
   png_set_palette_to_rgb(reader.png);
   if (png_get_bit_depth(reader.png, reader.info) < 8) png_set_expand_gray_1_2_4_to_8(reader.png);
@@ -54,7 +54,7 @@ void ask_for_plain_pixels(Reader& reader) {
 }
 
 // False where libpng jumped out. Nothing here has a destructor, which a jump would pass over.
-bool read_header(Reader& reader) {
+bool read_header(PngReader& reader) {
   reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, fail, pass_over_warning);
   if (reader.png == nullptr) return false;
   reader.info = png_create_info_struct(reader.png);
@@ -65,20 +65,20 @@ bool read_header(Reader& reader) {
   return true;
 }
 
-bool choose_pixels(Reader& reader) {
+bool choose_pixels(PngReader& reader) {
   if (setjmp(png_jmpbuf(reader.png)) != 0) return false;  // NOLINT(cert-err52-cpp)
   ask_for_plain_pixels(reader);
   return true;
 }
 
-bool read_rows(Reader& reader, std::vector<png_bytep>& rows) {
+bool read_rows(PngReader& reader, std::vector<png_bytep>& rows) {
   if (setjmp(png_jmpbuf(reader.png)) != 0) return false;  // NOLINT(cert-err52-cpp)
   png_read_image(reader.png, rows.data());
   png_read_end(reader.png, reader.info);
   return true;
 }
 
-int find_orientation(Reader& reader) {
+int find_orientation(PngReader& reader) {
   png_bytep exif = nullptr;
   png_uint_32 size = 0;
   if (png_get_eXIf_1(reader.png, reader.info, &size, &exif) == 0) return 1;
@@ -88,7 +88,7 @@ int find_orientation(Reader& reader) {
 }  // namespace
 
 ImageProblem decode_png(std::span<const unsigned char> bytes, StoredImage& image) {
-  Reader reader(bytes);
+  PngReader reader(bytes);
   if (!read_header(reader)) return reader.problem;
   const std::uint64_t width = png_get_image_width(reader.png, reader.info);
   const std::uint64_t height = png_get_image_height(reader.png, reader.info);

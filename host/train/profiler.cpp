@@ -23,23 +23,23 @@ struct Span : at::ObserverContext {
   }
 };
 
-struct Totals {
-  std::int64_t calls = 0;
-  double forward_ms = 0;
-  double backward_ms = 0;
-};
-
-// The gradient nodes that a layer's forward made: [first, last).
-struct MadeNodes {
-  std::uint64_t last = 0;
-  Totals* layer = nullptr;
-};
-
 }  // namespace
 
 // LibTorch's callbacks carry no data of their own, so the watch on this thread is here.
 struct Profiler::Watch {
   static thread_local Watch* current;
+
+  struct Totals {
+    std::int64_t calls = 0;
+    double forward_ms = 0;
+    double backward_ms = 0;
+  };
+
+  // The gradient nodes that a layer's forward made: [first, last).
+  struct MadeNodes {
+    std::uint64_t last = 0;
+    Totals* layer = nullptr;
+  };
 
   std::map<std::string, std::string> layer_types;
   std::map<std::string, double> parts;   // ms by scope

@@ -14,8 +14,8 @@ namespace {
 
 constexpr const char* kMask = "attention_mask";
 
-[[noreturn]] void fail(const std::string& message, const std::string& hint,
-                       const std::string& location = "") {
+[[noreturn]] void fail_lengths(const std::string& message, const std::string& hint,
+                               const std::string& location = "") {
   throw Error{{.stage = Stage::kTraining, .message = message, .hint = hint, .location = location}};
 }
 
@@ -24,8 +24,9 @@ std::size_t find_mask(const std::vector<InputSpec>& inputs) {
     return input.name == kMask || input.argument_name == kMask;
   });
   if (found == inputs.end()) {
-    fail("group_by_length needs a model with an input `attention_mask`, which tells the rows' ends",
-         "leave [train] group_by_length out");
+    fail_lengths(
+        "group_by_length needs a model with an input `attention_mask`, which tells the rows' ends",
+        "leave [train] group_by_length out");
   }
   return static_cast<std::size_t>(found - inputs.begin());
 }
@@ -39,13 +40,13 @@ at::Tensor ends_of(const at::Tensor& kept) {
 const DimensionSpec& width_of(const InputSpec& mask) {
   const bool has_width = mask.dimensions.size() == 2;
   if (!has_width || mask.dimensions[1].symbol.empty()) {
-    fail(has_width && mask.dimensions[1].fixed >= 0
-             ? "group_by_length cuts padding, but dimension 1 of `" + mask.name +
-                   "` was fixed to " + std::to_string(mask.dimensions[1].fixed) +
-                   " when this model was exported"
-             : "group_by_length cuts padding, but dimension 1 of `" + mask.name +
-                   "` is no free size of the exported model",
-         "export with a dynamic dimension 1, or leave [train] group_by_length out");
+    fail_lengths(has_width && mask.dimensions[1].fixed >= 0
+                     ? "group_by_length cuts padding, but dimension 1 of `" + mask.name +
+                           "` was fixed to " + std::to_string(mask.dimensions[1].fixed) +
+                           " when this model was exported"
+                     : "group_by_length cuts padding, but dimension 1 of `" + mask.name +
+                           "` is no free size of the exported model",
+                 "export with a dynamic dimension 1, or leave [train] group_by_length out");
   }
   return mask.dimensions[1];
 }
@@ -72,10 +73,11 @@ RowLengths::RowLengths(const Dataset& data, const std::vector<InputSpec>& inputs
   if (!target_has_width_ || data.target->dim() != 2 || data.target->is_floating_point()) return;
   const at::Tensor judged_behind = ends_of(at::ne(*data.target, kIgnoredClass)) > ends;
   if (judged_behind.any().item<bool>()) {
-    fail("row " + std::to_string(judged_behind.nonzero()[0][0].item<std::int64_t>()) +
-             " has labels behind its end, where `attention_mask` is 0: group_by_length would leave "
-             "them out of the loss",
-         "set the labels of padding to -100", data.source);
+    fail_lengths(
+        "row " + std::to_string(judged_behind.nonzero()[0][0].item<std::int64_t>()) +
+            " has labels behind its end, where `attention_mask` is 0: group_by_length would leave "
+            "them out of the loss",
+        "set the labels of padding to -100", data.source);
   }
 }
 

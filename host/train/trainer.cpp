@@ -27,25 +27,27 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kUnreachedHint =
     "the trained layers have no influence on the first output; see `tenon plan` for which they are";
 
-[[noreturn]] void fail(const std::string& message, const std::string& hint) {
+[[noreturn]] void fail_training(const std::string& message, const std::string& hint) {
   throw Error{{.stage = Stage::kTraining, .message = message, .hint = hint, .location = ""}};
 }
 
 // Gradients of `loss` in the parameters.
 void backward(const at::Tensor& loss) {
   const NamedScope scope(kBackwardScope);
-  if (!loss.requires_grad()) fail("the loss depends on no trained parameter", kUnreachedHint);
+  if (!loss.requires_grad())
+    fail_training("the loss depends on no trained parameter", kUnreachedHint);
   try {
     loss.backward();
   } catch (const c10::Error& error) {
-    fail(std::string("the gradient cannot be computed: ") + error.what_without_backtrace(), "");
+    fail_training(std::string("the gradient cannot be computed: ") + error.what_without_backtrace(),
+                  "");
   }
 }
 
 void check_gradients(const std::vector<at::Tensor>& parameters) {
   const auto has_gradient = [](const at::Tensor& parameter) { return parameter.grad().defined(); };
   if (std::none_of(parameters.begin(), parameters.end(), has_gradient)) {
-    fail("no trained parameter got a gradient", kUnreachedHint);
+    fail_training("no trained parameter got a gradient", kUnreachedHint);
   }
 }
 

@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
-using Pair = std::pair<std::string, std::string>;
+using NamePair = std::pair<std::string, std::string>;
 
 // words (7, 4), head (7, 4) tied to it, and mid (4, 4) by itself.
 AdapterFiles tied_files(const std::string& name, float seed) {
@@ -44,7 +44,8 @@ CombineOptions options(const std::string& type) {
 TEST(TiedTensors, FactorsThatAreEqualAcrossAreAPair) {
   const SavedTies ties = saved_ties(tied_files("a", 1).tensors);
   EXPECT_THAT(ties.layers, UnorderedElementsAre("words", "head", "mid"));
-  EXPECT_THAT(ties.pairs, UnorderedElementsAre(Pair("words", "head"), Pair("head", "words")));
+  EXPECT_THAT(ties.pairs,
+              UnorderedElementsAre(NamePair("words", "head"), NamePair("head", "words")));
 }
 
 TEST(TiedTensors, OneNumberThatDiffersAndHalfALayerMakeNone) {

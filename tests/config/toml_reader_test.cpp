@@ -15,11 +15,11 @@ using testing::TempDir;
 using ::testing::UnorderedElementsAre;
 
 constexpr ConfigScope kModelOnly = {};
-constexpr ConfigScope kPlan = {.adapter = true};
+constexpr ConfigScope kPlanScope = {.adapter = true};
 constexpr ConfigScope kRun = {.adapter = true, .training = true};
 
-const std::string kModel = "[model]\npath = \"m.pt2\"\n";
-const std::string kAdapter = "[adapter]\ntarget_modules = [\"a\"]\n";
+const std::string kModelText = "[model]\npath = \"m.pt2\"\n";
+const std::string kAdapterText = "[adapter]\ntarget_modules = [\"a\"]\n";
 const std::string kTraining =
     "[data]\ntrain = \"d.csv\"\n[train]\nepochs = 1\n[output]\ndirectory = \"out\"\n";
 
@@ -92,7 +92,7 @@ directory = "adapters/mlp"
 
 TEST(ReadRunConfig, ReadsEveryAdapterKey) {
   const TempDir dir;
-  const AdapterConfig adapter = read(dir, kModel + R"(
+  const AdapterConfig adapter = read(dir, kModelText + R"(
 [adapter]
 method = "lora"
 name = "mine"
@@ -116,7 +116,7 @@ word = ""
 list = [1, 2]
 mixed = [1, 2.5]
 )",
-                                     kPlan)
+                                     kPlanScope)
                                     .adapters.at(0);
   EXPECT_EQ(adapter.method, "lora");
   EXPECT_EQ(adapter.name, "mine");
@@ -142,7 +142,7 @@ mixed = [1, 2.5]
 
 TEST(ReadRunConfig, ReadsEveryTrainingKey) {
   const TempDir dir;
-  const RunConfig config = read(dir, kModel + kAdapter + R"(
+  const RunConfig config = read(dir, kModelText + kAdapterText + R"(
 [data]
 train = "/abs/d.safetensors"
 inputs = ["x", "y"]
@@ -188,7 +188,7 @@ TEST(ReadRunConfig, ReadsSgdWithNesterov) {
   const TempDir dir;
   const RunConfig config =
       read(dir,
-           kModel + kAdapter +
+           kModelText + kAdapterText +
                "[data]\ntrain = \"d\"\n[output]\ndirectory = \"o\"\n"
                "[train]\noptimizer = \"sgd\"\nmomentum = 0.9\nnesterov = true\n",
            kRun);
@@ -199,26 +199,26 @@ TEST(ReadRunConfig, ReadsSgdWithNesterov) {
 TEST(ReadRunConfig, ReadsHowDataStartAnAdapter) {
   const TempDir dir;
   const auto file = dir.write(
-      "c.toml", kModel + kAdapter +
+      "c.toml", kModelText + kAdapterText +
                     "init_lora_weights = \"EVA\"\n[adapter.eva_config]\nrho = 1\nwhiten = true\n"
                     "use_label_mask = false\nlabel_mask_value = 0\ntau = 1\n"
                     "adjust_scaling_factors = false\n");
   const AdapterConfig eva =
-      read_run_config(file, {"adapter.eva_config.rho=1.5"}, kPlan).adapters.at(0);
+      read_run_config(file, {"adapter.eva_config.rho=1.5"}, kPlanScope).adapters.at(0);
   EXPECT_EQ(eva.init_lora_weights, "eva");
   EXPECT_EQ(eva.eva_config, (EvaConfig{1.5, 1, false, 0, true, false}));
 
-  const auto other = dir.write("d.toml", kModel + kAdapter +
+  const auto other = dir.write("d.toml", kModelText + kAdapterText +
                                              "init_lora_weights = \"corda\"\n"
                                              "corda_config = { corda_method = \"kpm\" }\n");
-  EXPECT_EQ(read_run_config(other, {}, kPlan).adapters.at(0).corda_config.corda_method, "kpm");
+  EXPECT_EQ(read_run_config(other, {}, kPlanScope).adapters.at(0).corda_config.corda_method, "kpm");
 }
 
 TEST(ReadRunConfig, ReadsPlugins) {
   const TempDir dir;
   const std::string hash(64, 'A');
   const RunConfig config = read(dir,
-                                kModel +
+                                kModelText +
                                     "[plugins]\ndirectories = [\"p\", \"/q\"]\nfiles = [\"f.so\"]\n"
                                     "prefer = { \"lora:torch.nn.Linear\" = \"mine.linear\" }\n"
                                     "sha256 = { \"my.plugin\" = \"" +
@@ -232,11 +232,11 @@ TEST(ReadRunConfig, ReadsPlugins) {
 
 TEST(ReadRunConfig, KeepsPatternsInTheOrderOfTheFile) {
   const TempDir dir;
-  const auto file = dir.write("c.toml", kModel + kAdapter +
+  const auto file = dir.write("c.toml", kModelText + kAdapterText +
                                             "[adapter.rank_pattern]\nz = 1\n\"b.c\" = 2\na = 3\n"
                                             "[adapter.alpha_pattern]\ny = 1\nx = 2.5\n");
   const AdapterConfig adapter =
-      read_run_config(file, {"adapter.rank_pattern.aa=9", "adapter.rank_pattern.z=7"}, kPlan)
+      read_run_config(file, {"adapter.rank_pattern.aa=9", "adapter.rank_pattern.z=7"}, kPlanScope)
           .adapters.at(0);
   EXPECT_THAT(adapter.rank_pattern,
               ElementsAre(Pair("z", 7), Pair("b.c", 2), Pair("a", 3), Pair("aa", 9)));
@@ -246,14 +246,14 @@ TEST(ReadRunConfig, KeepsPatternsInTheOrderOfTheFile) {
 TEST(ReadRunConfig, TakesOneAdapterAsAList) {
   const TempDir dir;
   const RunConfig config =
-      read(dir, kModel + "[[adapter]]\ntarget_modules = \"all-linear\"\n", kPlan);
+      read(dir, kModelText + "[[adapter]]\ntarget_modules = \"all-linear\"\n", kPlanScope);
   EXPECT_EQ(config.adapters.at(0).target_modules, ModuleRule(Regex{"all-linear"}));
 }
 
 TEST(ReadRunConfig, TakesFullTrainingWithoutAnAdapter) {
   const TempDir dir;
   const RunConfig config = read(dir,
-                                kModel +
+                                kModelText +
                                     "[data]\ntrain = \"d\"\n[train]\nfull = true\n"
                                     "[output]\nmodel = \"w.safetensors\"\n",
                                 kRun);
@@ -265,7 +265,7 @@ TEST(ReadRunConfig, TakesFullTrainingWithoutAnAdapter) {
 TEST(ReadRunConfig, LeavesSectionsOutOfScopeAlone) {
   const TempDir dir;
   const RunConfig config = read(
-      dir, kModel + "[adapter]\nnonsense = 1\n[data]\nx = 1\n[train]\ny = 2\n[output]\nz = 3\n",
+      dir, kModelText + "[adapter]\nnonsense = 1\n[data]\nx = 1\n[train]\ny = 2\n[output]\nz = 3\n",
       kModelOnly);
   EXPECT_THAT(config.adapters, IsEmpty());
   EXPECT_FALSE(config.data);

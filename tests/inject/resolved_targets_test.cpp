@@ -30,13 +30,13 @@ AdapterConfig all_linear(const char* text = "all-linear") {
   return config;
 }
 
-ModuleRule names(std::vector<std::string> list) { return list; }
+ModuleRule named_modules(std::vector<std::string> list) { return list; }
 
 TEST(ResolvedTargets, AllLinearIsEveryFullyConnectedLayerButTheOutputLayer) {
   for (const char* text : {"all-linear", "All-Linear"}) {
     const ResolvedTargets resolved = resolve_targets(all_linear(text), small_mlp());
     EXPECT_TRUE(resolved.all_linear);
-    EXPECT_EQ(resolved.config.target_modules, names({"seq.0", "seq.2"}));
+    EXPECT_EQ(resolved.config.target_modules, named_modules({"seq.0", "seq.2"}));
     EXPECT_THAT(resolved.notes,
                 ElementsAre("all-linear leaves out `seq.4`, the model's output layer"));
   }
@@ -52,7 +52,7 @@ TEST(ResolvedTargets, AllLinearTakesSubclassesThatOnlyRunTheProductAndTellsOfOth
     if (node.module_stack.back() == relu) node.module_stack.back() = model.tree.find("seq.0");
   }
   const ResolvedTargets resolved = resolve_targets(all_linear(), model);
-  EXPECT_EQ(resolved.config.target_modules, names({"seq.2"}));
+  EXPECT_EQ(resolved.config.target_modules, named_modules({"seq.2"}));
   EXPECT_THAT(resolved.notes,
               Contains(std::string("all-linear leaves out `seq.0`: its class acme.Gated runs more "
                                    "than the product with its weight; name the layer if a plugin "
@@ -75,7 +75,7 @@ TEST(ResolvedTargets, MissingTargetsAreTheCustomForTheModelsType) {
   const ResolvedTargets resolved = resolve_targets(
       AdapterConfig(), model_of("transformers.models.llama.modeling_llama.LlamaForCausalLM"));
   EXPECT_FALSE(resolved.all_linear);
-  EXPECT_EQ(resolved.config.target_modules, names({"q_proj", "v_proj"}));
+  EXPECT_EQ(resolved.config.target_modules, named_modules({"q_proj", "v_proj"}));
   EXPECT_THAT(resolved.notes, ElementsAre("target_modules is not given; taken for models of type "
                                           "llama: q_proj, v_proj"));
 }
@@ -94,7 +94,7 @@ TEST(ResolvedTargets, GivenTargetsStayAsTheyAre) {
   AdapterConfig parameters;
   parameters.target_parameters = {"seq.0.weight"};
   AdapterConfig given;
-  given.target_modules = names({"seq.0"});
+  given.target_modules = named_modules({"seq.0"});
   AdapterConfig other_method;
   other_method.method = "ia3";
   for (const AdapterConfig& config : {parameters, given, other_method}) {

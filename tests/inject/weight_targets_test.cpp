@@ -27,7 +27,7 @@ LayerFacts recurrent_layer() {
   return LayerFacts(std::move(facts));
 }
 
-std::vector<ParameterSpec> parameters(const std::vector<std::string>& names) {
+std::vector<ParameterSpec> specs_named(const std::vector<std::string>& names) {
   std::vector<ParameterSpec> specs;
   for (const std::string& name : names) specs.emplace_back().name = name;
   return specs;
@@ -59,8 +59,8 @@ TEST(WeightTargets, ParametersAreGroupedByTheirModuleInModelOrder) {
 // The names that PEFT gives to the same layer: ParamWrapper around ParamWrapper.
 TEST(WeightTargets, FirstOfSeveralWeightsIsInnermostInTheFile) {
   const LayerFacts facts = recurrent_layer();
-  auto specs = parameters({"weight_ih_l0.lora_A.weight", "weight_ih_l0.lora_B.weight",
-                           "weight_hh_l0.lora_A.weight", "weight_hr_l0.lora_A.weight"});
+  auto specs = specs_named({"weight_ih_l0.lora_A.weight", "weight_ih_l0.lora_B.weight",
+                            "weight_hh_l0.lora_A.weight", "weight_hr_l0.lora_A.weight"});
   EXPECT_THAT(adapted_weights(facts, specs),
               ElementsAre("weight_ih_l0", "weight_hh_l0", "weight_hr_l0"));
   name_in_file(facts, specs);
@@ -71,7 +71,7 @@ TEST(WeightTargets, FirstOfSeveralWeightsIsInnermostInTheFile) {
 
 TEST(WeightTargets, LayerWithAParameterOfNoWeightKeepsItsOwnNames) {
   const LayerFacts facts = recurrent_layer();
-  auto specs = parameters({"weight_ih_l0.lora_A.weight", "lora_B.weight"});
+  auto specs = specs_named({"weight_ih_l0.lora_A.weight", "lora_B.weight"});
   EXPECT_THAT(adapted_weights(facts, specs), IsEmpty());
   name_in_file(facts, specs);
   EXPECT_THAT(file_names(specs), ElementsAre("weight_ih_l0.lora_A.weight", "lora_B.weight"));

@@ -59,19 +59,29 @@ def arguments_for_clang(command):
     return kept
 
 
+def sources_of(path):
+    """A unity build compiles a file that includes the sources."""
+    if "Unity" not in path.parts:
+        return [path]
+    return [pathlib.Path(name) for name in re.findall('#include "(.*)"', path.read_text())]
+
+
 def compiled_files(build):
     """{file: arguments} of the project's own sources, from CMake's compilation database."""
     entries = json.loads((build / "compile_commands.json").read_text())
     wanted = {path for path in files_with(SOURCES) if FAULTY_ON_PURPOSE not in path.parents}
     commands = {}
     for entry in entries:
-        path = pathlib.Path(entry["directory"], entry["file"]).resolve()
-        if path in wanted:
-            commands.setdefault(path, arguments_for_clang(entry["command"]))
-    return {
-        path: [word for word in words if pathlib.Path(word).resolve() != path]
-        for path, words in commands.items()
-    }
+        compiled = pathlib.Path(entry["directory"], entry["file"]).resolve()
+        arguments = [
+            word
+            for word in arguments_for_clang(entry["command"])
+            if pathlib.Path(word).resolve() != compiled
+        ]
+        for path in sources_of(compiled):
+            if path in wanted:
+                commands.setdefault(path, arguments)
+    return commands
 
 
 def uses_libtorch(arguments):

@@ -14,7 +14,7 @@ struct Operator {
 
 // Values of every case: 0 x, 1 weight (4, 3), 2 bias (4), 3 matrix (2, 4), then one for each
 // operator. All operators are those of the module `fc`.
-ModelData model_of(const std::vector<Operator>& operators) {
+ModelData linear_model_of(const std::vector<Operator>& operators) {
   ModelData model;
   model.tree.modules = {{"", "Model", true}, {"fc", "torch.nn.Linear", true}};
   model.tensors = {{"fc.weight", {}, ValueKind::kParameter, true, at::ones({4, 3}), -1},
@@ -56,7 +56,7 @@ void PrintTo(const Case& test_case, std::ostream* out) { *out << test_case.name;
 class LinearRegion : public ::testing::TestWithParam<Case> {};
 
 TEST_P(LinearRegion, IsRecognisedOnlyIfItComputesTheSame) {
-  const ModelData model = model_of(GetParam().operators);
+  const ModelData model = linear_model_of(GetParam().operators);
   const Region region = RegionFinder(model).find(1).front();
   EXPECT_EQ(is_linear(model, region), GetParam().is_linear);
   EXPECT_EQ(single_operator(model, region) == "aten::linear", GetParam().is_linear);
@@ -107,9 +107,10 @@ INSTANTIATE_TEST_SUITE_P(All, LinearRegion, ::testing::ValuesIn(cases()),
                          [](const auto& each) { return each.param.name; });
 
 TEST(LinearRegionTest, WhoseProductIsReadOutsideIsNone) {
-  ModelData model = model_of({{"aten::t", "", {value("self", 1)}},
-                              {"aten::matmul", "", {value("self", 0), value("other", 4)}},
-                              {"aten::add", "Tensor", {value("self", 5), value("other", 2)}}});
+  ModelData model =
+      linear_model_of({{"aten::t", "", {value("self", 1)}},
+                       {"aten::matmul", "", {value("self", 0), value("other", 4)}},
+                       {"aten::add", "Tensor", {value("self", 5), value("other", 2)}}});
   model.graph.outputs.push_back({5});
   EXPECT_FALSE(is_linear(model, RegionFinder(model).find(1).front()));
 }

@@ -9,7 +9,7 @@
 namespace tenon {
 namespace {
 
-constexpr double kScaling = 2.5;
+constexpr double kConvScaling = 2.5;
 
 struct Case {
   const char* name;
@@ -24,7 +24,7 @@ struct Case {
   friend void PrintTo(const Case& given, std::ostream* out) { *out << given.name; }
 };
 
-struct Tensors {
+struct ConvTensors {
   at::Tensor x;
   LoraConv layer;
 
@@ -35,7 +35,7 @@ struct Tensors {
   }
 };
 
-Tensors make(const Case& given) {
+ConvTensors make(const Case& given) {
   constexpr std::int64_t kOut = 5;
   constexpr std::int64_t kRank = 2;
   const std::int64_t in = given.x[given.x.size() - given.kernel.size() - 1];
@@ -44,18 +44,18 @@ Tensors make(const Case& given) {
     return at::randn(shape, at::kDouble);
   };
   const std::vector<std::int64_t> ones(given.kernel.size(), 1);
-  Tensors t{at::randn(given.x, at::kDouble),
-            {random({kOut, in}, given.kernel),
-             given.has_bias ? at::randn({kOut}, at::kDouble) : at::Tensor(),
-             random({kRank, in}, given.kernel), random({kOut, kRank}, ones), given.stride,
-             given.padding, given.dilation, kScaling, 0}};
+  ConvTensors t{at::randn(given.x, at::kDouble),
+                {random({kOut, in}, given.kernel),
+                 given.has_bias ? at::randn({kOut}, at::kDouble) : at::Tensor(),
+                 random({kRank, in}, given.kernel), random({kOut, kRank}, ones), given.stride,
+                 given.padding, given.dilation, kConvScaling, 0}};
   if (given.channels_last) t.x = t.x.contiguous(at::MemoryFormat::ChannelsLast);
   for (const at::Tensor& tensor : t.all()) tensor.set_requires_grad(true);
   return t;
 }
 
 // The same by plain operators, `dropped` going to the low-rank part.
-at::Tensor oracle(const Tensors& t, const at::Tensor& dropped) {
+at::Tensor conv_oracle(const ConvTensors& t, const at::Tensor& dropped) {
   const LoraConv& layer = t.layer;
   const bool is_single = t.x.dim() == layer.weight.dim() - 1;
   const auto conv = [&](const at::Tensor& x, const at::Tensor& kernel, const at::Tensor& bias) {
@@ -66,7 +66,7 @@ at::Tensor oracle(const Tensors& t, const at::Tensor& dropped) {
   const at::Tensor low = conv(is_single ? dropped.unsqueeze(0) : dropped, layer.a, {});
   const at::Tensor rows = at::matmul(layer.b.flatten(1), low.flatten(2));
   const at::Tensor base = conv(is_single ? t.x.unsqueeze(0) : t.x, layer.weight, layer.bias);
-  const at::Tensor y = base + kScaling * rows.view(base.sizes());
+  const at::Tensor y = base + kConvScaling * rows.view(base.sizes());
   return is_single ? y.squeeze(0) : y;
 }
 
@@ -81,7 +81,7 @@ void expect_close(const std::vector<at::Tensor>& got, const std::vector<at::Tens
   }
 }
 
-std::vector<at::Tensor> second_gradients(const at::Tensor& y, const Tensors& t) {
+std::vector<at::Tensor> conv_second_gradients(const at::Tensor& y, const ConvTensors& t) {
   at::Tensor norm = at::zeros({}, at::kDouble);
   for (const at::Tensor& gradient :
        torch::autograd::grad({y.square().sum()}, t.all(), {}, std::nullopt, true)) {
@@ -108,16 +108,16 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST_P(LoraConvCases, OutputAndGradientsAreThoseOfPlainOperators) {
-  const Tensors t = make(GetParam());
+  const ConvTensors t = make(GetParam());
   const at::Tensor y = lora_conv(t.x, t.layer);
-  const at::Tensor expected = oracle(t, t.x);
+  const at::Tensor expected = conv_oracle(t, t.x);
   expect_close({y}, {expected});
   expect_close(torch::autograd::grad({weighed(y)}, t.all()),
                torch::autograd::grad({weighed(expected)}, t.all()));
 }
 
 TEST_P(LoraConvCases, DroppedOutInputGoesToTheLowRankPartOnly) {
-  Tensors t = make(GetParam());
+  ConvTensors t = make(GetParam());
   t.layer.dropout = 0.4;
   at::manual_seed(5);
   const at::Tensor y = lora_conv(t.x, t.layer);
@@ -125,19 +125,20 @@ TEST_P(LoraConvCases, DroppedOutInputGoesToTheLowRankPartOnly) {
   const bool is_single = t.x.dim() == t.layer.weight.dim() - 1;
   const at::Tensor shaped = is_single ? t.x.unsqueeze(0) : t.x;
   const at::Tensor mask = DropoutMask::draw(0.4).tensor_like(shaped).view(t.x.sizes());
-  const at::Tensor expected = oracle(t, t.x * mask);
+  const at::Tensor expected = conv_oracle(t, t.x * mask);
   expect_close({y}, {expected});
   expect_close(torch::autograd::grad({weighed(y)}, t.all()),
                torch::autograd::grad({weighed(expected)}, t.all()));
 }
 
 TEST_P(LoraConvCases, SecondGradientsAreThoseOfPlainOperators) {
-  const Tensors t = make(GetParam());
-  expect_close(second_gradients(lora_conv(t.x, t.layer), t), second_gradients(oracle(t, t.x), t));
+  const ConvTensors t = make(GetParam());
+  expect_close(conv_second_gradients(lora_conv(t.x, t.layer), t),
+               conv_second_gradients(conv_oracle(t, t.x), t));
 }
 
 TEST(LoraConvFunction, FrozenBaseAndInputGetNoGradient) {
-  const Tensors t = make({"", {2, 4, 6}, {1}, {1}, {0}, {1}});
+  const ConvTensors t = make({"", {2, 4, 6}, {1}, {1}, {0}, {1}});
   t.layer.weight.set_requires_grad(false);
   t.layer.bias.set_requires_grad(false);
   t.x.set_requires_grad(false);

@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 
 at::Tensor parameter(const at::Tensor& values) { return values.clone().requires_grad_(); }
 
-std::vector<float> values(const at::Tensor& tensor) {
+std::vector<float> floats(const at::Tensor& tensor) {
   const at::Tensor flat = tensor.detach().contiguous();
   return {flat.const_data_ptr<float>(), flat.const_data_ptr<float>() + flat.numel()};
 }
@@ -48,8 +48,8 @@ TEST_P(OptimizerNumbers, EqualTorchOptim) {
     loss.backward();
     optimizer.step();
   }
-  std::vector<float> all = values(first);
-  for (const float value : values(second)) all.push_back(value);
+  std::vector<float> all = floats(first);
+  for (const float value : floats(second)) all.push_back(value);
   EXPECT_THAT(all, ::testing::Pointwise(::testing::FloatNear(2e-6F), GetParam().expected));
 }
 
@@ -150,7 +150,7 @@ TEST(Optimizer, ParameterWithoutGradientStaysAsItIs) {
   loss_of_first(first).backward();
   optimizer.step();
   EXPECT_EQ(idle.item<float>(), 1.0F);
-  EXPECT_NE(values(first)[0], 0.5F);
+  EXPECT_NE(floats(first)[0], 0.5F);
 }
 
 // Tied adapters: PEFT's optimizer steps both, in turn.

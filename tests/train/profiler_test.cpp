@@ -13,7 +13,7 @@ using testing::line_data;
 using testing::toy_config;
 using testing::ToyTask;
 
-const std::atomic<bool> kNoStop{false};
+const std::atomic<bool> kNeverStop{false};
 
 // Two layers in one scope each, and one operator outside.
 void train_two_layers(std::int64_t steps) {
@@ -28,7 +28,7 @@ void train_two_layers(std::int64_t steps) {
   };
   TrainConfig config = toy_config("mse", 4);
   config.steps = steps;
-  train(toy.task, line_data(8), config, {}, kNoStop);
+  train(toy.task, line_data(8), config, {}, kNeverStop);
 }
 
 TEST(Profiler, CountsLayersByTitleWithTheGradientNodesThatTheyMade) {
