@@ -8,10 +8,8 @@ find_path(LibTorch_CONFIG_DIR TorchConfig.cmake
   PATH_SUFFIXES share/cmake/Torch torch/share/cmake/Torch)
 if(LibTorch_CONFIG_DIR)
   get_filename_component(LibTorch_ROOT "${LibTorch_CONFIG_DIR}/../../.." ABSOLUTE)
-  find_library(LibTorch_TORCH torch PATHS "${LibTorch_ROOT}/lib" NO_DEFAULT_PATH)
   find_library(LibTorch_TORCH_CPU torch_cpu PATHS "${LibTorch_ROOT}/lib" NO_DEFAULT_PATH)
   find_library(LibTorch_C10 c10 PATHS "${LibTorch_ROOT}/lib" NO_DEFAULT_PATH)
-  find_library(LibTorch_TORCH_CUDA torch_cuda PATHS "${LibTorch_ROOT}/lib" NO_DEFAULT_PATH)
   find_path(LibTorch_INCLUDE_DIR ATen/ATen.h PATHS "${LibTorch_ROOT}/include" NO_DEFAULT_PATH)
   if(EXISTS "${LibTorch_INCLUDE_DIR}/torch/headeronly/version.h")
     set(_libtorch_version_file "${LibTorch_INCLUDE_DIR}/torch/headeronly/version.h")
@@ -26,21 +24,17 @@ endif()
 
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch
-  REQUIRED_VARS LibTorch_TORCH LibTorch_TORCH_CPU LibTorch_C10 LibTorch_INCLUDE_DIR
+  REQUIRED_VARS LibTorch_TORCH_CPU LibTorch_C10 LibTorch_INCLUDE_DIR
   VERSION_VAR LibTorch_VERSION)
 
 if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   add_library(LibTorch::LibTorch INTERFACE IMPORTED)
   target_include_directories(LibTorch::LibTorch SYSTEM INTERFACE
     "${LibTorch_INCLUDE_DIR}" "${LibTorch_INCLUDE_DIR}/torch/csrc/api/include")
-  # libtorch only registers back ends: it must stay linked though no symbol of it is used.
-  target_link_libraries(LibTorch::LibTorch INTERFACE
-    "-Wl,--no-as-needed" "${LibTorch_TORCH}" "-Wl,--as-needed" "${LibTorch_TORCH_CPU}"
-    "${LibTorch_C10}")
-  if(LibTorch_TORCH_CUDA)
-    target_link_libraries(LibTorch::LibTorch INTERFACE
-      "-Wl,--no-as-needed" "${LibTorch_TORCH_CUDA}" "-Wl,--as-needed")
-  endif()
+  # Not libtorch.so, which does nothing but pull in every back end: in a build for CUDA it wants
+  # NVIDIA's libraries, which a machine without a GPU lacks. The host loads libtorch_cuda itself when
+  # a config asks for the device.
+  target_link_libraries(LibTorch::LibTorch INTERFACE "${LibTorch_TORCH_CPU}" "${LibTorch_C10}")
   # LibTorch is built without debug checks; headers that disagree make its own assertions fire.
   target_compile_definitions(LibTorch::LibTorch INTERFACE NDEBUG)
 endif()

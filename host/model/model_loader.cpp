@@ -13,6 +13,7 @@
 #include "base/suggest.h"
 #include "model/declared_model.h"
 #include "model/device_constants.h"
+#include "model/gpu_library.h"
 #include "model/pt2_program.h"
 #include "model/tensor_file.h"
 
@@ -22,17 +23,14 @@ namespace {
 void check_device(const ModelConfig& config) {
   if (config.device == "cpu") return;
   const bool is_cuda = config.device == "cuda" || config.device.starts_with("cuda:");
-  if (is_cuda && !at::globalContext().hasCUDA()) {
-    throw Error({.stage = Stage::kModel,
-                 .message = "[model] device = \"" + config.device +
-                            "\", but this LibTorch has no GPU to use",
-                 .hint = "set device = \"cpu\", or build Tenon with a LibTorch for CUDA on a "
-                         "machine that has a GPU",
-                 .location = config.location});
-  }
+  const std::string why = is_cuda ? load_gpu_library() : "there is no such device";
+  if (why.empty()) return;
   throw Error({.stage = Stage::kModel,
-               .message = "[model] device = \"" + config.device + "\" is not supported",
-               .hint = "set device = \"cpu\"",
+               .message = "[model] device = \"" + config.device + "\": " + why,
+               .hint = is_cuda
+                           ? "set device = \"cpu\", or build Tenon with a LibTorch for CUDA on a "
+                             "machine that has a GPU"
+                           : "set device = \"cpu\"",
                .location = config.location});
 }
 

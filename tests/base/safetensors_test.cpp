@@ -17,7 +17,7 @@ using testing::TempDir;
 
 // Made by Hugging Face's own library: tests/data/README-safetensors.md.
 std::filesystem::path library_file() {
-  return std::filesystem::path(__FILE__).parent_path().parent_path() / "data" / "hf.safetensors";
+  return std::filesystem::path(TENON_SOURCE) / "tests/data/hf.safetensors";
 }
 
 std::string little_endian(std::uint64_t value) {

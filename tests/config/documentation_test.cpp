@@ -37,8 +37,7 @@ std::string line_of(const ConfigKey& key) {
 // "section.key | type | default" of each row "| `key` | type | default | ..." under a heading
 // "## [section]". A default in words, outside backquotes, is for people: nothing in the file.
 std::vector<std::string> documented_keys() {
-  const auto readme = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() /
-                      "configs/README.md";
+  const auto readme = std::filesystem::path(TENON_SOURCE) / "configs/README.md";
   std::stringstream text(read_text_file(readme, Stage::kConfig));
   std::vector<std::string> keys;
   std::string section;

@@ -4,6 +4,7 @@ A test is run as `python x_test.py TENON [unittest options]`.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,7 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(f"usage: {sys.argv[0]} TENON [unittest options]")
     _executable = Path(sys.argv.pop(1)).resolve()
-    torch.set_num_threads(2)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     # PEFT's own use of transformers; nothing that these tests could heed.
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
     unittest.main(verbosity=2, warnings=False)

@@ -16,8 +16,7 @@ using ::testing::HasSubstr;
 using testing::TempDir;
 
 const std::filesystem::path kPatterns =
-    std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() /
-    "configs/data/patterns/train/rows";
+    std::filesystem::path(TENON_SOURCE) / "configs/data/patterns/train/rows";
 
 // Every result but an error of the data's stage would end the test.
 bool can_be_read(const std::filesystem::path& file) {
