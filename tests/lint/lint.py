@@ -1,12 +1,13 @@
 """Checks the sources with clang-format or clang-tidy.
 
   lint.py format --tool clang-format                      all C and C++ files
-  lint.py tidy   --tool clang-tidy --build build          the quick ones and the changed ones
+  lint.py tidy   --tool clang-tidy --build build          what changed, and who includes it
   lint.py tidy   --tool clang-tidy --build build --all    all that are compiled
 
-Quick files are those compiled without LibTorch, whose headers take clang-tidy most of a minute.
-Changed files are those that differ from the commit before the last. A file that passed is not
-checked again until it, a header, its compile command or .clang-tidy changes.
+Changed files are those that differ from the commit before the last (or --since COMMIT). Of the
+sources that include a changed header, those compiled with LibTorch, whose headers take clang-tidy
+most of a minute, are left to --all, but for the header's own source. A file that passed is not
+checked again until it, a header that it includes, its compile command or .clang-tidy changes.
 """
 
 import argparse
@@ -93,17 +94,38 @@ def git(*arguments):
     return result.stdout.splitlines() if result.returncode == 0 else []
 
 
-def changed_files():
-    base = "HEAD~1" if git("rev-parse", "-q", "--verify", "HEAD~1") else "HEAD"
+def changed_files(since):
+    base = since if git("rev-parse", "-q", "--verify", since) else "HEAD"
     names = git("diff", "--name-only", base) + git("ls-files", "--others", "--exclude-standard")
     return {ROOT / name for name in names}
 
 
-def key_of_headers():
-    digest = hashlib.sha256((ROOT / ".clang-tidy").read_bytes())
-    for header in files_with(HEADERS):
-        digest.update(header.read_bytes())
-    return digest.hexdigest()
+class Includes:
+    """Which of the project's files each of them includes, by the names after #include."""
+
+    def __init__(self):
+        self.by_name = {}
+        for path in files_with(HEADERS):
+            for depth in range(1, len(path.parts)):
+                self.by_name.setdefault("/".join(path.parts[-depth:]), set()).add(path)
+        self.known = {}
+
+    def of(self, path):
+        """All headers, however far down."""
+        if path not in self.known:
+            self.known[path] = set()  # a circle ends here
+            found = set()
+            for name in re.findall(r'(?m)^#include ["<](.+)[">]', path.read_text()):
+                for header in self.by_name.get(name.removeprefix("../"), ()):
+                    found |= {header} | self.of(header)
+            self.known[path] = found
+        return self.known[path]
+
+
+def is_chosen(path, arguments, changed, headers):
+    return path in changed or any(
+        not uses_libtorch(arguments) or header.stem == path.stem for header in headers & changed
+    )
 
 
 def tidy(options, path, arguments, stamp):
@@ -120,16 +142,19 @@ def check_tidy(options):
     commands = compiled_files(options.build)
     if not commands:
         sys.exit(f"no sources in {options.build}/compile_commands.json")
-    changed = changed_files()
+    changed = changed_files(options.since)
+    includes = Includes()
     chosen = {
         path: arguments
         for path, arguments in commands.items()
-        if options.all or path in changed or not uses_libtorch(arguments)
+        if options.all or is_chosen(path, arguments, changed, includes.of(path))
     }
-    headers = key_of_headers()
+    rules = (ROOT / ".clang-tidy").read_bytes()
     jobs = []
     for path, arguments in sorted(chosen.items()):
-        digest = hashlib.sha256("\0".join([headers, *arguments]).encode() + path.read_bytes())
+        digest = hashlib.sha256("\0".join(arguments).encode() + rules)
+        for part in [path, *sorted(includes.of(path))]:
+            digest.update(part.read_bytes())
         stamp = options.build / "lint" / digest.hexdigest()
         if not stamp.exists():
             jobs.append((path, arguments, stamp))
@@ -149,6 +174,7 @@ def main():
     parser.add_argument("--tool", required=True)
     parser.add_argument("--build", type=pathlib.Path)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--since", default="HEAD~1")
     parser.add_argument("--all", action="store_true")
     options = parser.parse_args()
     return check_format(options) if options.check == "format" else check_tidy(options)
