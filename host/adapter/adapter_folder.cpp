@@ -100,6 +100,11 @@ void require_adapter_config(const fs::path& folder) {
       "run` and PEFT's save_pretrained make it";
   const std::vector<std::string> inside = adapters_inside(folder);
   if (!inside.empty()) hint = "there are adapters in " + join(inside);
+  if (fs::is_regular_file(folder, ignored)) {
+    hint =
+        "this is a file, an adapter is a folder; a LoRA file of kohya or diffusers becomes one by "
+        "`tenon adapter convert CONFIG --from kohya|diffusers --adapter FILE --output DIR`";
+  }
   fail_load(folder, "Can't find 'adapter_config.json' at '" + folder.string() + "'", hint);
 }
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "adapter/adapter_folder.h"
 #include "adapter/base_weights.h"
 #include "adapter/config_for_peft.h"
 #include "adapter/fingerprint.h"
+#include "adapter/peft_twins.h"
 #include "adapter/plain_lora.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -12,6 +14,7 @@
 #include "config/adapter_name.h"
 #include "config/lora_init.h"
 #include "inject/plain_layer.h"
+#include "inject/running_statistics.h"
 
 // The steps between an adapted model and the folders of its adapters.
 namespace tenon {
@@ -74,6 +77,39 @@ std::unique_ptr<PlacedAdapter> place_from_data(const ModelData& model, const Inj
   notes.insert(notes.end(), start.notes.begin(), start.notes.end());
   return place_adapter(model, plan_injection(model, start.config, plugins), seed,
                        std::move(start.given));
+}
+
+// What init_from starts from; of a folder that is only looked at the tensors may be missing.
+AdapterFiles load_start(const std::filesystem::path& folder, bool needs_tensors) {
+  if (needs_tensors || std::filesystem::exists(folder / kTensorFile)) return load_adapter(folder);
+  AdapterFiles start;
+  start.layers = load_layer_records(folder);
+  return start;
+}
+
+// The modules whose running statistics a training forward changes. They go into one adapter.
+std::vector<std::string> statistics_to_train(const ModelData& model,
+                                             const std::vector<AdapterConfig>& adapters) {
+  const auto is_trained = [](const AdapterConfig& config) {
+    return config.active && config.trainable;
+  };
+  std::vector<std::string> paths = modules_with_statistics(model);
+  if (std::ranges::count(paths, "") > 0) {
+    throw Error({.stage = Stage::kInjection,
+                 .message =
+                     "[train] batch_norm = \"train\" changes statistics that the model holds "
+                     "itself, in no module of its own, so that no adapter can save them",
+                 .hint = "leave batch_norm = \"frozen\""});
+  }
+  if (!paths.empty() && std::ranges::count_if(adapters, is_trained) > 1) {
+    throw Error({.stage = Stage::kConfig,
+                 .message = "[train] batch_norm = \"train\" changes the statistics of `" +
+                            paths.front() +
+                            "`, and several adapters are trained, so that it is not clear which "
+                            "one's they are",
+                 .hint = "train one adapter, or name the modules in modules_to_save of one"});
+  }
+  return paths;
 }
 
 }  // namespace
@@ -143,11 +179,15 @@ std::vector<std::string> add_adapters(AdaptedModel& model,
   std::uint64_t seed = options.seed;
   BaseCheck base(model);
   for (const AdapterConfig& given : adapters) {
-    const AdapterConfig config = effective_adapter_config(given);
+    AdapterConfig config = effective_adapter_config(given);
     AdapterFiles start;
-    if (config.init_from && options.load_tensors) start = load_adapter(*config.init_from);
-    if (config.init_from && !options.load_tensors) {
-      start.layers = load_layer_records(*config.init_from);
+    if (config.init_from) {
+      start = load_start(*config.init_from, options.load_tensors);
+      leave_out_twins(model.model(), start);
+      config.not_saved = start.config.not_saved;
+    }
+    if (options.train_statistics && given.active && given.trainable) {
+      config.statistics_of = statistics_to_train(model.model(), adapters);
     }
     const InjectionPlan plan = plan_injection(model.model(), config, plugins, start.layers);
     notes.insert(notes.end(), plan.notes.begin(), plan.notes.end());
@@ -155,6 +195,7 @@ std::vector<std::string> add_adapters(AdaptedModel& model,
                       ? place_from_data(model.model(), plan, plugins, options, seed, notes)
                       : place_adapter(model.model(), plan, seed);
     ++seed;
+    for (std::string& note : twin_notes(model.model(), *placed)) notes.push_back(std::move(note));
     if (config.init_from && options.load_tensors) {
       base.warn(start, *config.init_from);
       check_base_weights(start, model.base_tensors(), *config.init_from);
@@ -182,8 +223,13 @@ AdapterFiles adapter_files(const AdaptedModel& model, const PlacedAdapter& adapt
   const std::size_t dot = root.rfind('.');
   files.base_model_class = dot == std::string::npos ? root : root.substr(dot + 1);
   files.parent_library = dot == std::string::npos ? "__main__" : root.substr(0, dot);
-  for (const AdapterTensor& tensor : adapter_tensors(adapter)) {
-    files.tensors.push_back({tensor.key, tensor.tensor.detach()});
+  for (const AddedTensor& added : adapter.tensors) {
+    const at::Tensor tensor = added.tensor.detach();
+    files.tensors.push_back(
+        {added.key(), added.file_dtype ? tensor.to(*added.file_dtype) : tensor});
+  }
+  for (AdapterTensor& tensor : twin_tensors(model.model(), peft_twins(model.model(), adapter))) {
+    files.tensors.push_back(std::move(tensor));
   }
   files.has_tenon_json = true;
   files.base_fingerprint = base_fingerprint(model.base_tensors());
@@ -247,6 +293,7 @@ AdaptedModel with_adapters(ModelData data, const std::vector<NamedFolder>& adapt
   for (const auto& [name, folder] : adapters) {
     AdapterFiles files = load_adapter(folder);
     files.config.name = name;
+    leave_out_twins(model.model(), files);
     base.warn(files, folder);
     check_base_weights(files, model.base_tensors(), folder);
     const InjectionPlan plan = plan_injection(model.model(), files.config, plugins, files.layers);

@@ -30,6 +30,8 @@ AdapterConfig effective_adapter_config(const AdapterConfig& config);
 struct AddOptions {
   std::uint64_t seed = 0;
   bool load_tensors = true;
+  // Whether training changes BatchNorm's statistics, so that they are saved with the adapter.
+  bool train_statistics = false;
   std::optional<StartData> data = {};
 };
 std::vector<std::string> add_adapters(AdaptedModel& model,

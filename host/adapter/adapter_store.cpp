@@ -2,6 +2,7 @@
 
 #include "adapter/adapter_folder.h"
 #include "adapter/base_weights.h"
+#include "adapter/foreign_adapter.h"
 #include "adapter/peft_config.h"
 #include "adapter/peft_names.h"
 #include "adapter/tenon_json.h"
@@ -20,21 +21,34 @@ NamedTensors peft_tensors(const std::vector<AdapterTensor>& tensors) {
   return named;
 }
 
+std::string hint_for(const std::vector<std::string>& names) {
+  const std::string from = foreign_names(names);
+  if (from.empty()) return "save the adapter with PeftModel.save_pretrained";
+  return "these are names of " + from +
+         "; make a PEFT adapter of the file: tenon adapter convert "
+         "CONFIG --from " +
+         from + " --adapter FILE.safetensors --output DIR";
+}
+
 std::vector<AdapterTensor> read_tensors(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / kTensorFile;
   std::vector<AdapterTensor> tensors;
   std::string foreign;
+  std::vector<std::string> names;
   for (const auto& [name, tensor] : read_tensor_file(file, Stage::kAdapter)) {
     if (const auto key = from_peft_key(name)) {
       tensors.push_back({.key = *key, .tensor = tensor});
     } else {
-      foreign += "\n  " + name;
+      names.push_back(name);
+      constexpr std::size_t kShown = 12;
+      if (names.size() <= kShown) foreign += "\n  " + name;
+      if (names.size() == kShown + 1) foreign += "\n  ...";
     }
   }
   if (!foreign.empty()) {
     throw Error({.stage = Stage::kAdapter,
                  .message = "these tensors do not start with PEFT's `base_model.model.`:" + foreign,
-                 .hint = "save the adapter with PeftModel.save_pretrained",
+                 .hint = hint_for(names),
                  .location = file.string()});
   }
   return tensors;

@@ -1,9 +1,13 @@
 #include "adapter/config_for_peft.h"
 
+#include <tenon/method.h>
+
 #include <algorithm>
 #include <iterator>
 
+#include "inject/exact_targets.h"
 #include "inject/module_names.h"
+#include "inject/rule_matcher.h"
 #include "inject/tied_layers.h"
 #include "inject/token_rows.h"
 #include "inject/weight_targets.h"
@@ -29,6 +33,12 @@ std::vector<std::string> modules_in_file(const ModelData& model, const PlacedAda
     } else {
       std::ranges::copy_if(saved, std::back_inserter(names), ends_so);
     }
+  }
+  // Saved for their statistics, by no entry of the user's.
+  for (const std::string& path : saved) {
+    const bool is_there =
+        std::ranges::any_of(names, [&](const std::string& entry) { return path.ends_with(entry); });
+    if (!is_there) names.push_back(path);
   }
   if (!adapter.config.ensure_weight_tying || std::ranges::any_of(names, is_tied_by_peft)) {
     return names;
@@ -56,6 +66,77 @@ void name_embedding(const ModelData& model, std::vector<TokenRows>& rules) {
   }
 }
 
+// The layers that the adapter is on by target_modules.
+std::vector<std::string> targeted_layers(const PlacedAdapter& adapter) {
+  std::vector<std::string> paths;
+  for (const PlannedLayer& layer : adapter.layers) {
+    const bool is_token_row = layer.layer_type->method() != adapter.config.method;
+    const bool is_parameter = !adapted_weights(*layer.facts, layer.parameters).empty();
+    if (!is_token_row && !is_parameter) paths.push_back(layer.facts->description().module_path);
+  }
+  return paths;
+}
+
+// Whether the config's rules choose the layers in a way that PEFT's config of the method cannot
+// say: it has layers_to_transform for LoRA alone, exclude_modules not for all, and never leaves a
+// layer out because it is not supported.
+bool chooses_beyond_peft(const AdapterConfig& config) {
+  const bool excludes = !std::holds_alternative<std::monostate>(config.exclude_modules);
+  return config.skip_unsupported ||
+         (config.method != "lora" &&
+          (!config.layers_to_transform.empty() || (excludes && !config.writes_exclude)));
+}
+
+void name_targets(const ModelData& model, const PlacedAdapter& adapter, AdapterConfig& config) {
+  const std::vector<std::string> paths = targeted_layers(adapter);
+  if (paths.empty() || !chooses_beyond_peft(config)) return;
+  config.target_modules = exact_targets(model.tree, paths);
+  config.exclude_modules = {};
+  config.layers_to_transform.clear();
+  config.layers_pattern.clear();
+}
+
+ModuleRule rule_of(const OptionValue& value) {
+  if (const auto* pattern = std::get_if<std::string>(&value)) return Regex{*pattern};
+  if (const auto* names = std::get_if<std::vector<std::string>>(&value)) return *names;
+  return {};
+}
+
+// A key that names some of the targets, such as (IA)^3's feedforward_modules: PEFT takes each layer
+// whose path ends with an entry, at a dot or not, and of two lists wants the entries of the one
+// among those of the other. Where that is more than was meant, or refused, an expression.
+void name_modules_of_method(const PlacedAdapter& adapter, AdapterConfig& config) {
+  if (adapter.method == nullptr || !adapter.method->is_in_peft()) return;
+  const std::vector<std::string> paths = targeted_layers(adapter);
+  for (const DeclaredOption& key : adapter.method->keys()) {
+    const auto value = config.method_keys.find(key.key);
+    if (key.type != TENON_MODULES || value == config.method_keys.end()) continue;
+    // Without any, PEFT would take the custom of the model's type, or refuse the config.
+    if (std::holds_alternative<std::monostate>(value->second)) {
+      value->second = std::vector<std::string>();
+    }
+    const auto* entries = std::get_if<std::vector<std::string>>(&value->second);
+    if (entries == nullptr || entries->empty()) continue;
+    RuleMatcher rule(key.key, rule_of(value->second));
+    std::vector<std::string> meant;
+    std::size_t taken = 0;
+    for (const std::string& path : paths) {
+      if (rule.matches(path)) meant.push_back(path);
+      taken += std::ranges::any_of(*entries,
+                                   [&](const std::string& entry) { return path.ends_with(entry); })
+                   ? 1
+                   : 0;
+    }
+    const auto* targets = std::get_if<std::vector<std::string>>(&config.target_modules);
+    const bool is_subset =
+        targets == nullptr || std::ranges::all_of(*entries, [&](const std::string& entry) {
+          return std::ranges::count(*targets, entry) > 0;
+        });
+    if (taken == meant.size() && is_subset) continue;
+    value->second = exact_expression(meant).pattern;
+  }
+}
+
 bool is_product(const PlannedLayer& layer) {
   return layer.facts->description().operator_name == "aten::linear";
 }
@@ -65,6 +146,8 @@ bool is_product(const PlannedLayer& layer) {
 AdapterConfig config_for_peft(const ModelData& model, const PlacedAdapter& adapter) {
   AdapterConfig config = config_in_file(adapter.config, adapter.layers);
   config.modules_to_save = modules_in_file(model, adapter);
+  name_targets(model, adapter, config);
+  name_modules_of_method(adapter, config);
   // Without any, PEFT would take the custom of the model's type.
   if (!config.target_parameters.empty() &&
       std::holds_alternative<std::monostate>(config.target_modules)) {

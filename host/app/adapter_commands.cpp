@@ -29,6 +29,19 @@ AdapterFiles load_named(const std::filesystem::path& folder) {
   throw Error({.stage = Stage::kCommandLine, .message = message, .hint = hint});
 }
 
+// NaNs would go into every layer that they meet, or stop in the middle of a decomposition.
+void refuse_broken(const AdapterFiles& files, const std::filesystem::path& folder) {
+  const std::vector<std::string> broken = broken_tensors(files);
+  if (broken.empty()) return;
+  throw Error(
+      {.stage = Stage::kAdapter,
+       .message = "this adapter holds NaNs or infinities, in " + broken.front() +
+                  (broken.size() > 1 ? " and " + std::to_string(broken.size() - 1) + " more tensors"
+                                     : std::string()),
+       .hint = "its training diverged or its file is damaged: take an earlier one",
+       .location = folder.string()});
+}
+
 void check_options(const CombineArguments& given) {
   const CombineOptions& options = given.options;
   if (options.weights.size() != given.folders.size()) {
@@ -64,6 +77,7 @@ void adapter_combine_command(const CommandLine& line) {
   check_output_folder(line.outputs, line.force);
   std::vector<AdapterFiles> adapters;
   for (const std::filesystem::path& folder : given.folders) adapters.push_back(load_named(folder));
+  for (std::size_t i = 0; i < adapters.size(); ++i) refuse_broken(adapters[i], given.folders[i]);
   AdapterFiles combined = combine_adapters(adapters, given.options);
   save_adapter(line.outputs, combined, line.force);
   if (line.json) {

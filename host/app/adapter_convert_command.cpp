@@ -2,7 +2,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "adapter/adapter_stages.h"
 #include "adapter/convert_adapter.h"
+#include "adapter/foreign_adapter.h"
 #include "app/commands.h"
 #include "app/stages.h"
 #include "base/error.h"
@@ -43,14 +45,30 @@ AdapterFiles convert(const CommandLine& line, ModelData data, const AdapterFiles
                        "share of its change"});
 }
 
+// A LoRA file of another program, put on the model once, so that what does not fit is told here.
+AdapterFiles convert_foreign(const CommandLine& line, ModelData data,
+                             const PluginRegistry& plugins) {
+  const std::filesystem::path file = named_folders(line.adapters).front().folder;
+  const AdapterFiles files = read_foreign_adapter(data, file, line.from);
+  AdaptedModel model(std::move(data));
+  auto placed =
+      place_adapter(model.model(), plan_injection(model.model(), files.config, plugins), 0);
+  assign_adapter(files, adapter_tensors(*placed), file);
+  model.add_adapter(std::move(placed));
+  return adapter_files(model, model.adapter());
+}
+
 }  // namespace
 
 void adapter_convert_command(const CommandLine& line) {
   const RunConfig config = read_run_config(line.target, line.overrides, {});
   check_output_folder(line.outputs, line.force);
-  const AdapterFiles files = load_adapter(named_folders(line.adapters).front().folder);
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
-  const AdapterFiles converted = convert(line, load_model(config.model, plugins), files, plugins);
+  const AdapterFiles converted =
+      line.from.empty()
+          ? convert(line, load_model(config.model, plugins),
+                    load_adapter(named_folders(line.adapters).front().folder), plugins)
+          : convert_foreign(line, load_model(config.model, plugins), plugins);
   save_adapter(line.outputs, converted, line.force);
   if (line.json) {
     const nlohmann::ordered_json out{{"output", line.outputs.string()},

@@ -83,9 +83,17 @@ void add_combine(CLI::App& adapter, CommandLine& line) {
 void add_convert(CLI::App& adapter, CommandLine& line) {
   CLI::App* convert = adapter.add_subcommand(
       "convert",
-      "Make a plain LoRA adapter of another kind, or of one whose start changed the base");
+      "Make a plain LoRA adapter of another kind, of one whose start changed the base, or of "
+      "another program's file");
   convert->add_option("target", line.target, "The config (.toml)")->option_text(" ")->required();
-  convert->add_option("--adapter", line.adapters, "The adapter's folder")->required()->expected(1);
+  convert->add_option("--adapter", line.adapters, "The adapter's folder; with --from, its file")
+      ->required()
+      ->expected(1);
+  convert
+      ->add_option("--from", line.from,
+                   "Whose LoRA file it is: kohya or diffusers, where each of its names means one "
+                   "module of the model")
+      ->check(CLI::IsMember({"kohya", "diffusers"}));
   convert->add_option("--rank", line.rank,
                       "The rank of every layer (8), or the share of each layer's change that its "
                       "rank must hold (0.95); not needed for PiSSA and OLoRA, which convert "
@@ -129,6 +137,30 @@ CLI::App* add_verb(CLI::App& app, CommandLine& line, const std::string& name,
   if (required) option->required();
   add_common(*verb, line);
   return verb;
+}
+
+// A verb that is none, before the parser only misses one: `tenon rnu`, `tenon adapter combin`.
+void check_verbs(const CLI::App& app, int argc, const char* const* argv) {
+  const CLI::App* level = &app;
+  for (int i = 1; i < argc && !level->get_subcommands({}).empty(); ++i) {
+    const std::string word = argv[i];
+    if (word.empty() || word.front() == '-') return;
+    std::vector<std::string> verbs;
+    const CLI::App* next = nullptr;
+    for (const CLI::App* verb : level->get_subcommands({})) {
+      verbs.push_back(verb->get_name());
+      if (verb->get_name() == word) next = verb;
+    }
+    if (next == nullptr) {
+      const std::string near = did_you_mean(word, verbs);
+      const std::string before = level == &app ? "" : level->get_name() + " ";
+      throw Error({.stage = Stage::kCommandLine,
+                   .message = "there is no verb `" + before + word + "`" +
+                              (near.empty() ? "; the verbs are " + join(verbs) : "; " + near),
+                   .hint = "`tenon --help` lists the verbs, `tenon VERB --help` their options"});
+    }
+    level = next;
+  }
 }
 
 }  // namespace
@@ -192,6 +224,7 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
   add_adapter_verbs(app, line);
   add_plugin_verbs(app, line);
 
+  check_verbs(app, argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& stop) {

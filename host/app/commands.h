@@ -1,15 +1,13 @@
 #pragma once
 
-#include <atomic>
-
 #include "app/command_line.h"
 
 // One function for each verb; each throws Error on failure and prints its answer on standard
 // output.
 namespace tenon {
 
-// `stop` is set by Ctrl-C: the step at hand is finished and the adapter saved.
-void run_command(const CommandLine& line, const std::atomic<bool>& stop);
+// Its exit status: 0, or that of a signal, which finishes the step at hand and saves.
+int run_command(const CommandLine& line);
 void plan_command(const CommandLine& line);
 void tree_command(const CommandLine& line);
 void plugins_command(const CommandLine& line);

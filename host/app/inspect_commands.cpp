@@ -234,7 +234,8 @@ void tree_command(const CommandLine& line) {
                      {"runs", module.runs}});
     } else {
       std::cout << "('" << module.path << "', "
-                << (module.type.empty() ? "runs no operator" : module.type) << ")\n";
+                << (module.type.empty() ? "runs no operator" : module.type) << ")"
+                << (module.runs || module.type.empty() ? "" : "  never runs") << "\n";
     }
   }
   if (line.json) std::cout << out.dump(2) << "\n";

@@ -5,10 +5,12 @@
 #include "app/commands.h"
 #include "app/stages.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/suggest.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
+#include "model/export_notes.h"
 #include "plugin/plugin_registry.h"
 
 namespace tenon {
@@ -46,8 +48,9 @@ void merge_command(const CommandLine& line) {
   const RunConfig config = read_run_config(line.target, line.overrides, {});
   const bool program = wants_program(line.outputs, config.model);
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
-  AdaptedModel model =
-      with_adapters(load_model(config.model, plugins), named_folders(line.adapters), plugins);
+  ModelData data = load_model(config.model, plugins);
+  for (const std::string& note : evaluation_notes(data)) log::warning(note);
+  AdaptedModel model = with_adapters(std::move(data), named_folders(line.adapters), plugins);
   model.merge(model.adapter_names());
   const MergedModel merged = merged_model(model);
   if (program) {

@@ -4,13 +4,20 @@
 #include <iostream>
 
 #include "app/commands.h"
+#include "app/not_finite.h"
 #include "app/stages.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
+#include "model/export_notes.h"
+#include "model/id_tables.h"
 #include "model/tensor_file.h"
 #include "plugin/plugin_registry.h"
+#include "train/csv.h"
+#include "train/data_check.h"
 #include "train/data_source.h"
 
 namespace tenon {
@@ -76,16 +83,58 @@ std::vector<at::Tensor> forward_in_batches(const AdaptedModel& model,
   return joined;
 }
 
+// A CSV file's columns are those of the training file, where the config names one that is there.
+DataConfig with_columns(DataConfig data) {
+  if (!data.inputs.empty() || !is_csv_file(data.train)) return data;
+  const MappedFile file(data.train, Stage::kData);
+  std::vector<std::string> header = read_csv_header(file.text(), data.train);
+  std::erase(header, data.target);
+  data.columns = std::move(header);
+  return data;
+}
+
+Dataset read_prediction_rows(const std::filesystem::path& file, const DataConfig& config,
+                             const ModelData& model) {
+  Dataset rows;
+  rows.source = file.string();
+  rows.inputs = read_inputs(file, is_csv_file(file) ? with_columns(config) : config, model.inputs);
+  for (const InputSpec& input : model.inputs) rows.input_names.push_back(input.name);
+  check_ids(rows, id_tables(model));
+  return rows;
+}
+
+// Once they are written: NaNs are a failure, infinities may be meant (masked scores).
+void check_outputs(const NamedTensors& outputs, const AdaptedModel& model,
+                   const ModelConfig& config, const Dataset& rows,
+                   const std::filesystem::path& file) {
+  std::string nans;
+  std::string infinities;
+  for (const auto& [name, tensor] : outputs) {
+    const std::string nan = not_finite_text(tensor, /*infinite=*/false);
+    const std::string text = nan.empty() ? not_finite_text(tensor) : nan;
+    std::string& found = nan.empty() ? infinities : nans;
+    if (!text.empty()) found += (found.empty() ? "`" : ", `") + name + "` " + text;
+  }
+  if (!infinities.empty()) log::warning("the outputs are not finite: " + infinities);
+  if (nans.empty()) return;
+  throw Error({.stage = Stage::kModel,
+               .message = "the outputs are not finite: " + nans + "; they are in " + file.string(),
+               .hint = not_finite_causes(model, config, {&rows})});
+}
+
 }  // namespace
 
 void predict_command(const CommandLine& line) {
   // A folder of images is read as [data] says; nothing else of it is.
   const bool images = std::filesystem::is_directory(line.inputs);
-  const RunConfig config = read_run_config(line.target, line.overrides, {.data = images});
+  const bool columns = is_csv_file(line.inputs);
+  const RunConfig config =
+      read_run_config(line.target, line.overrides, {.data = images || columns});
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   ModelData data = load_model(config.model, plugins);
-  const std::vector<at::Tensor> inputs =
-      read_inputs(line.inputs, config.data.value_or(DataConfig{}), data.inputs);
+  for (const std::string& note : evaluation_notes(data)) log::warning(note);
+  const Dataset rows = read_prediction_rows(line.inputs, config.data.value_or(DataConfig{}), data);
+  const std::vector<at::Tensor>& inputs = rows.inputs;
   AdaptedModel model = with_adapters(std::move(data), named_folders(line.adapters), plugins);
   // Whoever names an adapter wants it to run.
   if (line.adapter_names.empty()) {
@@ -97,6 +146,7 @@ void predict_command(const CommandLine& line) {
     outputs.emplace_back("output_" + std::to_string(outputs.size()), std::move(output));
   }
   write_tensor_file(line.outputs, outputs);
+  check_outputs(outputs, model, config.model, rows, line.outputs);
   if (line.json) {
     std::cout << "{\"outputs\": " << outputs.size() << "}\n";
   } else if (!line.quiet) {

@@ -2,36 +2,25 @@
 
 #include <c10/util/Exception.h>
 
-#include <atomic>
-#include <csignal>
 #include <cstring>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "app/command_line.h"
 #include "app/commands.h"
+#include "app/signals.h"
 #include "base/error.h"
 #include "base/log.h"
 
 namespace tenon {
 namespace {
 
-// A signal handler can reach nothing but a static; the commands see it as a plain argument.
-std::atomic<bool> stop_requested{false};
-
-extern "C" void request_stop(int) {
-  stop_requested = true;
-  // A second Ctrl-C ends the program at once.
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
-}
-
 // The exit status.
 int run_verb(const CommandLine& line) {
   log::configure(line.quiet     ? log::Level::kError
                  : line.verbose ? log::Level::kDebug
                                 : log::Level::kInfo);
-  if (line.verb == "run") run_command(line, stop_requested);
+  if (line.verb == "run") return run_command(line);
   if (line.verb == "plan") plan_command(line);
   if (line.verb == "tree") tree_command(line);
   if (line.verb == "plugins") plugins_command(line);
@@ -69,12 +58,9 @@ int report(const Error& error, bool json) {
 }  // namespace
 
 int run_program(int argc, const char* const* argv) {
-  // A write past the file size limit then fails with an error, instead of ending the program.
-  std::signal(SIGXFSZ, SIG_IGN);
-  std::signal(SIGINT, request_stop);
-  std::signal(SIGTERM, request_stop);
   bool json = false;  // known before parsing, so that a bad command line is answered in JSON too
   for (int i = 1; i < argc; ++i) json = json || std::strcmp(argv[i], "--json") == 0;
+  handle_signals(json);
   log::configure(log::Level::kInfo);
   try {
     const auto line = parse_command_line(argc, argv);

@@ -1,110 +1,36 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <unistd.h>
 
-#include <fstream>
+#include <algorithm>
+#include <cmath>
+#include <functional>
 #include <iostream>
-#include <nlohmann/json.hpp>
+#include <map>
 
 #include "app/commands.h"
+#include "app/not_finite.h"
 #include "app/profile_text.h"
+#include "app/run_report.h"
+#include "app/signals.h"
 #include "app/stages.h"
 #include "app/training_task.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
 #include "model/export_notes.h"
+#include "model/id_tables.h"
 #include "model/tensor_file.h"
 #include "plugin/plugin_registry.h"
+#include "train/data_check.h"
 #include "train/data_source.h"
 #include "train/parameter_role.h"
 #include "train/trainer.h"
 
 namespace tenon {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-struct Outcome {
-  std::optional<Evaluation> before;
-  std::optional<Evaluation> after;
-  TrainingResult training;
-  std::optional<StepProfile> profile;
-};
-
-double peak_rss_mb() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) return std::stod(line.substr(6)) / 1024;
-  }
-  return 0;
-}
-
-void print(const CommandLine& line, const std::string& text) {
-  if (!line.json && !line.quiet) std::cout << text << std::endl;
-}
-
-// A bar that redraws itself on a terminal, a plain line now and then elsewhere.
-class Progress {
- public:
-  explicit Progress(bool shown) : shown_(shown), terminal_(::isatty(STDOUT_FILENO) != 0) {}
-
-  void operator()(const StepProgress& step) const {
-    if (!shown_) return;
-    const bool last = step.step == step.steps;
-    if (!terminal_) {
-      if (last || step.step == 1 || step.step % std::max<std::int64_t>(1, step.steps / 10) == 0) {
-        std::cout << "step " << step.step << "/" << step.steps << "  loss " << step.loss
-                  << std::endl;  // a reader of the pipe sees it now
-      }
-      return;
-    }
-    constexpr std::int64_t kWidth = 30;
-    const std::int64_t done = kWidth * step.step / std::max<std::int64_t>(1, step.steps);
-    std::cout << "\r[" << std::string(static_cast<std::size_t>(done), '=')
-              << std::string(static_cast<std::size_t>(kWidth - done), ' ') << "] " << step.step
-              << "/" << step.steps << "  loss " << step.loss << "   " << (last ? "\n" : "")
-              << std::flush;
-  }
-
- private:
-  bool shown_;
-  bool terminal_;
-};
-
-void print_plugins(const CommandLine& line, const PluginRegistry& plugins) {
-  for (const PluginInfo& plugin : plugins.plugins()) {
-    print(line, "plugin " + plugin.id + " " + plugin.version + "  " + plugin.path.string());
-  }
-}
-
-void print_adapters(const CommandLine& line, const AdaptedModel& model,
-                    const std::vector<std::string>& notes) {
-  for (const std::string& note : notes) log::warning(note);
-  for (const std::string& name : model.adapter_names()) {
-    for (const PlannedLayer& layer : model.adapter(name).layers) {
-      const LayerFacts::Description& facts = layer.facts->description();
-      print(line, "adapted  " + facts.module_path + "  " + facts.type + " -> " +
-                      layer.layer_type->title() + "  (" + layer.layer_type->plugin().id + ")" +
-                      (model.adapter_names().size() > 1 ? "  [" + name + "]" : ""));
-    }
-  }
-}
-
-std::string evaluation_text(const char* when, const Evaluation& evaluation) {
-  std::string text =
-      std::string("evaluation ") + when + ": loss " + std::to_string(evaluation.loss);
-  if (evaluation.accuracy) text += "  accuracy " + std::to_string(*evaluation.accuracy);
-  return text;
-}
-
-Json evaluation_json(const std::optional<Evaluation>& evaluation) {
-  if (!evaluation) return nullptr;
-  return {{"loss", evaluation->loss},
-          {"accuracy", evaluation->accuracy ? Json(*evaluation->accuracy) : Json(nullptr)}};
-}
 
 // What the profile counts each adapted layer under.
 std::map<std::string, std::string> layer_titles(const AdaptedModel& model) {
@@ -119,38 +45,54 @@ std::map<std::string, std::string> layer_titles(const AdaptedModel& model) {
   return titles;
 }
 
-Dataset training_data(const RunConfig& config, const AdaptedModel& model) {
-  return read_dataset(config.data->train, *config.data, config.train->loss, model.model().inputs);
+Dataset read_rows(const std::filesystem::path& file, const DataConfig& data,
+                  const RunConfig& config, const AdaptedModel& model) {
+  Dataset rows = read_dataset(file, data, config.train->loss, model.model().inputs);
+  check_ids(rows, id_tables(model.model()));
+  for (const std::string& note : rows.notes) log::info(note);
+  return rows;
 }
 
-Outcome train_and_evaluate(const CommandLine& line, const RunConfig& config,
-                           const AdaptedModel& model, const Dataset& data,
-                           const std::atomic<bool>& stop) {
-  const TrainConfig& settings = *config.train;
-  const TrainingTask task = training_task(model, settings);
-  std::optional<Dataset> held_out;
-  if (config.data->eval) {
-    held_out = read_dataset(*config.data->eval, *config.data, settings.loss, task.inputs);
+Dataset training_data(const RunConfig& config, const AdaptedModel& model) {
+  return read_rows(config.data->train, *config.data, config, model);
+}
+
+// Whether two paths name one file, or files with the same bytes.
+bool hold_the_same(const std::filesystem::path& one, const std::filesystem::path& other) {
+  std::error_code ignored;
+  if (std::filesystem::equivalent(one, other, ignored)) return true;
+  if (!std::filesystem::is_regular_file(one, ignored)) return false;
+  if (!std::filesystem::is_regular_file(other, ignored)) return false;
+  const MappedFile first(one, Stage::kData);
+  const MappedFile second(other, Stage::kData);
+  return std::ranges::equal(first.bytes(), second.bytes());
+}
+
+// The columns of a CSV file are those of the training file, in whatever order they stand.
+std::optional<Dataset> evaluation_data(const RunConfig& config, const AdaptedModel& model,
+                                       const Dataset& training) {
+  if (!config.data->eval) return std::nullopt;
+  if (hold_the_same(*config.data->eval, config.data->train)) {
+    log::warning("[data] eval holds the same as [data] train, " + training.source +
+                 ": what is evaluated was trained on");
   }
-  Outcome outcome;
-  if (held_out) {
-    outcome.before = evaluate(task, *held_out, settings);
-    print(line, evaluation_text("before", *outcome.before));
-  }
-  std::optional<Profiler> profiler;
-  if (line.profile) profiler.emplace(layer_titles(model));
-  outcome.training = train(task, data, settings, Progress(!line.json && !line.quiet), stop);
-  if (profiler) outcome.profile = profiler->profile();
-  profiler.reset();
-  if (outcome.training.rows_left_out > 0) {
-    print(line, std::to_string(outcome.training.rows_left_out) +
-                    " rows of each epoch were left out: the export fixed the batch size");
-  }
-  if (held_out) {
-    outcome.after = evaluate(task, *held_out, settings);
-    print(line, evaluation_text("after", *outcome.after));
-  }
-  return outcome;
+  DataConfig data = *config.data;
+  if (data.inputs.empty() && !training.columns.empty()) data.columns = training.columns;
+  return read_rows(*data.eval, data, config, model);
+}
+
+// Evaluations that are no number end the run: before anything is trained, or after it was saved.
+void check_evaluation(const char* when, const Evaluation& evaluation, const AdaptedModel& model,
+                      const RunConfig& config, const Dataset& data, const std::string& saved) {
+  if (std::isfinite(evaluation.loss)) return;
+  const std::string causes = not_finite_causes(model, config.model, {&data});
+  throw Error({.stage = Stage::kTraining,
+               .message = std::string("the evaluation ") + when + " training is not finite: loss " +
+                          std::to_string(evaluation.loss) + saved,
+               .hint = causes.empty() ? "[train] autocast or a half-precision base may overflow; "
+                                        "look at the outputs with `tenon predict`"
+                                      : causes,
+               .location = data.source});
 }
 
 void save_base(const AdaptedModel& model, const std::filesystem::path& file) {
@@ -166,78 +108,106 @@ void save_base(const AdaptedModel& model, const std::filesystem::path& file) {
   write_tensor_file(file, tensors);
 }
 
-Json run_json(const AdaptedModel& model, const Outcome& outcome, const std::string& output) {
-  const ParameterCount count = count_parameters(model);
-  const TrainingResult& training = outcome.training;
-  Json json = {
-      {"trainable_params", count.trainable},
-      {"all_params", count.all},
-      {"steps", training.steps},
-      {"losses", training.losses},
-      {"eval",
-       {{"before", evaluation_json(outcome.before)}, {"after", evaluation_json(outcome.after)}}},
-      {"step_ms",
-       {{"median", training.step_ms_median},
-        {"min", training.step_ms_min},
-        {"max", training.step_ms_max}}},
-      {"rows_left_out", training.rows_left_out},
-      {"interrupted", training.interrupted},
-      {"peak_rss_mb", peak_rss_mb()},
-      {"output", output}};
-  if (outcome.profile) json["profile"] = profile_json(*outcome.profile);
-  return json;
+// What ended training early, once the last good state is saved.
+void throw_failure(const AdaptedModel& model, const RunConfig& config, const Dataset& data,
+                   const TrainingResult& training, const std::string& output) {
+  const std::string saved = "; the last good state is saved in " + output;
+  if (training.failure) {
+    Failure failure = training.failure->failure();
+    failure.message = "training ended after step " + std::to_string(training.steps) + ": " +
+                      failure.message + saved;
+    throw Error(std::move(failure));
+  }
+  if (!training.not_finite_step) return;
+  const std::string causes = not_finite_causes(model, config.model, {&data});
+  throw Error({.stage = Stage::kTraining,
+               .message = "the loss was not finite at step " +
+                          std::to_string(*training.not_finite_step) + saved,
+               .hint = causes.empty() ? "lower [train] learning_rate: neither the data nor the "
+                                        "weights hold NaN or infinity"
+                                      : causes});
 }
 
-// Tells how the run ended; a loss that is not finite fails it after the last good state was saved.
-void finish(const CommandLine& line, const AdaptedModel& model, const Outcome& outcome,
-            const std::string& output) {
-  if (outcome.training.not_finite_step) {
-    throw Error({.stage = Stage::kTraining,
-                 .message = "the loss was not finite at step " +
-                            std::to_string(*outcome.training.not_finite_step) +
-                            "; the last good state is saved in " + output,
-                 .hint = "lower [train] learning_rate, or look for NaN in the data"});
-  }
+// Tells how the run ended; the exit status.
+int finish(const CommandLine& line, const AdaptedModel& model, const RunOutcome& outcome,
+           const std::string& output) {
+  const std::string ended = name_of_signal();
+  const std::string after = "after step " + std::to_string(outcome.training.steps);
   if (line.json) {
-    std::cout << run_json(model, outcome, output).dump(2) << "\n";
-    return;
+    std::cout << run_json(model, outcome, output) << "\n";
+  } else {
+    if (!ended.empty()) print_line(line, "interrupted " + after);
+    if (outcome.profile) print_line(line, profile_text(*outcome.profile));
+    print_line(line, "saved in " + output);
   }
-  if (outcome.training.interrupted) {
-    print(line, "interrupted after step " + std::to_string(outcome.training.steps));
+  if (!ended.empty()) {
+    log::error("ended by " + ended + " " + after + "; what was trained is saved in " + output);
   }
-  if (outcome.profile) print(line, profile_text(*outcome.profile));
-  print(line, "saved in " + output);
+  return status_of_signal();
 }
 
-void run_full(const CommandLine& line, const RunConfig& config, ModelData data,
-              const std::atomic<bool>& stop) {
+// Everything from the first evaluation to the last. A signal before the first step ends the run at
+// once; from then on what was trained is saved first, whatever happens.
+int train_and_save(const CommandLine& line, const RunConfig& config, const AdaptedModel& model,
+                   const Dataset& data, const std::string& output,
+                   const std::function<void()>& save) {
+  const TrainConfig& settings = *config.train;
+  const TrainingTask task = training_task(model, settings);
+  const std::optional<Dataset> held_out = evaluation_data(config, model, data);
+  RunOutcome outcome;
+  if (held_out) {
+    outcome.before = evaluate(task, *held_out, settings);
+    print_line(line, evaluation_text("before", *outcome.before));
+    check_evaluation("before", *outcome.before, model, config, *held_out, "; nothing was trained");
+  }
+  std::optional<Profiler> profiler;
+  if (line.profile) profiler.emplace(layer_titles(model));
+  const SignalsHeld held;
+  outcome.training =
+      train(task, data, settings, RunProgress(!line.json && !line.quiet), held.stop());
+  if (profiler) outcome.profile = profiler->profile();
+  profiler.reset();
+  save();
+  throw_failure(model, config, data, outcome.training, output);
+  for (const std::string& note : training_notes(outcome.training, settings.loss)) {
+    log::warning(note);
+  }
+  if (held_out) outcome.after = evaluate(task, *held_out, settings, held.stop());
+  if (outcome.after) {
+    print_line(line, evaluation_text("after", *outcome.after));
+    check_evaluation("after", *outcome.after, model, config, *held_out,
+                     "; what was trained is saved in " + output);
+  }
+  return finish(line, model, outcome, output);
+}
+
+int run_full(const CommandLine& line, const RunConfig& config, ModelData data) {
   AdaptedModel model(std::move(data));
   model.train_base();
   model.checkpoint(config.train->checkpoint);
-  print(line, trainable_line(count_parameters(model)));
+  print_line(line, trainable_line(count_parameters(model)));
   const Dataset rows = training_data(config, model);
-  const Outcome outcome = train_and_evaluate(line, config, model, rows, stop);
-  save_base(model, *config.output.model);
-  finish(line, model, outcome, config.output.model->string());
+  const std::filesystem::path& file = *config.output.model;
+  return train_and_save(line, config, model, rows, file.string(), [&] { save_base(model, file); });
 }
 
 }  // namespace
 
-void run_command(const CommandLine& line, const std::atomic<bool>& stop) {
+int run_command(const CommandLine& line) {
   RunConfig config =
       read_run_config(line.target, line.overrides, {.adapter = true, .training = true});
   if (config.train->threads > 0) at::set_num_threads(static_cast<int>(config.train->threads));
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
-  print_plugins(line, plugins);
   ModelData data = load_model(config.model, plugins);
   for (const std::string& note : export_notes(data)) log::warning(note);
-  if (config.train->full) return run_full(line, config, std::move(data), stop);
+  if (config.train->full) return run_full(line, config, std::move(data));
 
   const bool force = line.force || config.output.force;
   check_output_folder(*config.output.directory, force);
   AdaptedModel model(std::move(data));
   std::optional<Dataset> rows;
   AddOptions options{.seed = config.train->seed};
+  options.train_statistics = config.train->batch_norm == "train";
   if (std::ranges::any_of(config.adapters, needs_data)) {
     rows = training_data(config, model);
     options.data.emplace(StartData{*rows, *config.train});
@@ -245,12 +215,14 @@ void run_command(const CommandLine& line, const std::atomic<bool>& stop) {
   const std::vector<std::string> notes = add_adapters(model, config.adapters, plugins, options);
   model.checkpoint(config.train->checkpoint);
   if (config.train->optimizer == "lorafa") freeze_lora_a(model);
-  print_adapters(line, model, notes);
-  print(line, trainable_line(count_parameters(model)));
+  print_plugins(line, plugins, model);
+  for (const std::string& note : notes) log::warning(note);
+  print_adapters(line, model);
+  print_line(line, trainable_line(count_parameters(model)));
   if (!rows) rows = training_data(config, model);
-  const Outcome outcome = train_and_evaluate(line, config, model, *rows, stop);
-  save_adapters(model, *config.output.directory, force);
-  finish(line, model, outcome, config.output.directory->string());
+  const std::filesystem::path& folder = *config.output.directory;
+  return train_and_save(line, config, model, *rows, folder.string(),
+                        [&] { save_adapters(model, folder, force); });
 }
 
 }  // namespace tenon

@@ -17,6 +17,7 @@ TrainingTask training_task(const AdaptedModel& model, const TrainConfig& config)
   TrainingTask task;
   task.parameters = model.trainable();
   task.inputs = model.model().inputs;
+  task.guards = model.model().guards;
   task.buffers = model.buffers();
   task.roles = parameter_roles(model, task.parameters);
   const auto dtype = autocast_dtype(config);

@@ -4,6 +4,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/foreign_content.h"
+
 namespace tenon {
 namespace {
 
@@ -92,6 +94,11 @@ AnyJson parse(std::string_view text, const Failure& context) {
   try {
     return AnyJson::parse(text.begin(), text.end());
   } catch (const typename AnyJson::exception& error) {
+    if (const ForeignContent content = foreign_content(text); content.what != nullptr) {
+      Failure foreign = context;
+      foreign.hint = content.hint;
+      fail(foreign, std::string("is ") + content.what);
+    }
     fail(context, "is not valid JSON: " + readable(error.what()));
   }
 }

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/foreign_content.h"
 #include "base/json.h"
 #include "base/safetensors_layout.h"
 
@@ -32,6 +33,7 @@ class Reader {
     for (std::size_t i = kLengthBytes; i-- > 0;) {
       length = length << 8U | std::to_integer<std::uint64_t>(bytes_[i]);
     }
+    if (length > bytes_.size() - kLengthBytes) refuse_foreign();
     if (length > kMaxHeader) {
       fail("its header claims " + std::to_string(length) + " bytes, over the limit of " +
            std::to_string(kMaxHeader));
@@ -94,6 +96,16 @@ class Reader {
   }
 
  private:
+  void refuse_foreign() const {
+    const ForeignContent content =
+        foreign_content({reinterpret_cast<const char*>(bytes_.data()), bytes_.size()});
+    if (content.what == nullptr) return;
+    throw Error{{.stage = stage_,
+                 .message = std::string("this is no safetensors file but ") + content.what,
+                 .hint = content.hint,
+                 .location = location_}};
+  }
+
   std::span<std::byte> read_bytes(const SafetensorsEntry& entry, const Json& offsets) const {
     const std::size_t item_size = safetensors_item_size(entry.dtype);
     if (item_size == 0) fail_tensor(entry.name, "has the unknown dtype `" + entry.dtype + "`");

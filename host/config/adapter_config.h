@@ -86,6 +86,10 @@ struct AdapterConfig {
   ModuleRule exclude_modules = {};
   std::vector<std::string> target_parameters = {};  // full names or dotted suffixes of parameters
   std::vector<std::string> modules_to_save = {};
+  // Full paths of modules that are saved too, for the statistics that training changes in them; or
+  // that a saved adapter's modules_to_save means to PEFT and that it did not train.
+  std::vector<std::string> statistics_of = {};
+  std::set<std::string> not_saved = {};
   std::vector<std::int64_t> layers_to_transform = {};
   std::vector<std::string> layers_pattern = {};
 

@@ -55,8 +55,11 @@ struct DataConfig {
   std::filesystem::path train;  // safetensors, CSV or a folder of images
   std::optional<std::filesystem::path> eval;
   std::vector<std::string> inputs;  // empty: the model's input names
+  std::vector<std::string> shared;  // inputs of the model that are the same for all rows
   std::string target = "labels";
   double scale = 1.0;  // a factor on float inputs
+  // Of a CSV file: its input columns are these, in this order, and no others (the training file's).
+  std::optional<std::vector<std::string>> columns;
   ImageConfig images;
   std::set<std::string> given;
   std::string location;

@@ -130,8 +130,12 @@ void read_data_section(SectionReader& section, RunConfig& config) {
   section.path("train", data.train);
   section.path("eval", data.eval);
   section.strings("inputs", data.inputs);
+  section.strings("shared", data.shared);
   section.string("target", data.target);
   section.number("scale", data.scale);
+  if (section.has("scale") && data.scale == 0) {
+    section.fail_at("scale", "must not be 0: every input would be 0");
+  }
   read_images(section, data.images);
   section.require("train", "the safetensors or CSV file, or the folder of images, to train on");
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <iterator>
 #include <utility>
 
 #include "base/error.h"
@@ -61,6 +62,10 @@ LayerChoice AdaptedLayer::choose(std::span<const std::string> adapters) const {
   for (const std::string& name : adapters) {
     if (std::find(merged_.begin(), merged_.end(), name) != merged_.end()) continue;
     if (const AdapterSlot* slot = find(name)) add_to(choice, *slot);
+  }
+  const auto type_of = [](const at::Tensor& tensor) { return tensor.scalar_type(); };
+  if (!std::ranges::equal(choice.weights, weights_, {}, type_of, type_of)) {
+    std::ranges::transform(weights_, std::back_inserter(choice.runs_in), type_of);
   }
   return choice;
 }

@@ -8,10 +8,12 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/suggest.h"
+#include "inject/exact_targets.h"
 #include "inject/layer_options.h"
 #include "inject/layer_planner.h"
 #include "inject/method_config.h"
 #include "inject/module_aliases.h"
+#include "inject/module_names.h"
 #include "inject/plain_layer.h"
 #include "inject/resolved_targets.h"
 #include "inject/shared_parameters.h"
@@ -68,6 +70,50 @@ void check_saved(const ModelData& model, const RegionFinder& finder, ModuleId id
   }
 }
 
+// Each line of a hint, if it is new.
+void add_lines_once(const std::string& hint, std::vector<std::string>& hints) {
+  constexpr std::string_view kEnd = "\n  ";
+  for (std::size_t at = 0; at < hint.size();) {
+    const std::size_t end = std::min(hint.find(kEnd, at), hint.size());
+    const std::string line = hint.substr(at, end - at);
+    if (std::ranges::count(hints, line) == 0) hints.push_back(line);
+    at = end + kEnd.size();
+  }
+}
+
+// The record of a saved adapter tells its layers, where PEFT's config can name them only with
+// others: of methods without layers_to_transform, or where a layer was left out as not supported.
+bool is_unrecorded(const AdapterConfig& config, const std::vector<RecordedLayer>& recorded,
+                   const std::string& path) {
+  return config.lenient_keys.contains("target_modules") && !recorded.empty() &&
+         std::ranges::count(recorded, path, &RecordedLayer::name) == 0;
+}
+
+// Modules that are saved for what a training forward writes in them, their parameters frozen.
+void plan_statistics(const ModelData& model, const std::map<std::string_view, ModuleId>& ids,
+                     InjectionPlan& plan, std::vector<std::string>& problems) {
+  const auto path_of = [&](ModuleId id) {
+    return model.tree.modules[static_cast<std::size_t>(id)].path;
+  };
+  const std::vector<ModuleId> saved = plan.saved;
+  for (const std::string& path : plan.config.statistics_of) {
+    if (std::ranges::any_of(saved, [&](ModuleId id) { return lies_in(path, path_of(id)); })) {
+      continue;
+    }
+    const bool is_adapted = std::ranges::any_of(plan.layers, [&](const PlannedLayer& layer) {
+      return lies_in(path_of(layer.module), path);
+    });
+    if (is_adapted) {
+      problems.push_back("the statistics of `" + path +
+                         "` cannot be trained and saved while a layer in it is adapted; leave "
+                         "[train] batch_norm = \"frozen\"");
+      continue;
+    }
+    plan.saved.push_back(ids.at(path));
+    plan.frozen.push_back(ids.at(path));
+  }
+}
+
 }  // namespace
 
 InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted,
@@ -77,7 +123,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
   for (const Module& module : model.tree.modules) {
     if (!module.path.empty()) paths.push_back(module.path);
   }
-  ResolvedTargets resolved = resolve_targets(wanted, model);
+  ResolvedTargets resolved = resolve_targets(wanted, model, plugins.supported_types(wanted.method));
   MethodConfig method = with_method(resolved.config, plugins.methods());
   const TiedTargets tied = tie_targets(model, method.config, paths);
   method.config = tied.config;
@@ -85,7 +131,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
   const TargetMatch match = match_targets(config, paths, parameter_names(model));
   LayerOptions options(method, match.targeted);
 
-  InjectionPlan plan{config, method.method, {}, {}, std::move(resolved.notes)};
+  InjectionPlan plan{config, method.method, {}, {}, {}, std::move(resolved.notes)};
   plan.notes.insert(plan.notes.end(), match.notes.begin(), match.notes.end());
   plan.notes.insert(plan.notes.end(), tied.notes.begin(), tied.notes.end());
   std::vector<std::string> problems = tied.problems;
@@ -103,6 +149,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
                            "never runs it");
       continue;
     }
+    if (is_unrecorded(config, recorded, path)) continue;
     try {
       plan.layers.push_back(planner.plan(id, plan.notes));
       adapted.push_back(path);
@@ -111,7 +158,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
         plan.notes.push_back("skipped: " + error.failure().message);
       } else {
         problems.push_back(error.failure().message);
-        if (!error.failure().hint.empty()) hints.push_back(error.failure().hint);
+        add_lines_once(error.failure().hint, hints);
       }
       continue;
     }
@@ -123,14 +170,15 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
     }
   }
   for (const ParameterTargets& targets : by_module(model, match.parameters)) {
+    if (is_unrecorded(config, recorded, targets.module)) continue;
     try {
       plan.layers.push_back(planner.plan(targets, plan.notes));
     } catch (const Error& error) {
       problems.push_back(error.failure().message);
-      if (!error.failure().hint.empty()) hints.push_back(error.failure().hint);
+      add_lines_once(error.failure().hint, hints);
     }
   }
-  if (resolved.all_linear) plan.config.target_modules = std::move(adapted);
+  if (resolved.all_linear) plan.config.target_modules = exact_targets(model.tree, adapted);
   options.throw_problems();
   for (std::string& problem : settle_shared_parameters(plan.layers)) {
     problems.push_back(std::move(problem));
@@ -139,6 +187,8 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
     plan.saved.push_back(ids.at(path));
     check_saved(model, finder, plan.saved.back(), problems);
   }
+  plan_statistics(model, ids, plan, problems);
+  for (const ModuleId id : plan.frozen) check_saved(model, finder, id, problems);
   tie_parameters(tied, model.tree, plan, problems);
   plan_token_rows(model, planner, plugins, plan, problems);
   check_tied_layers(model, plan, problems);

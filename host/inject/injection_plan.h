@@ -44,6 +44,7 @@ struct InjectionPlan {
   const Method* method = nullptr;
   std::vector<PlannedLayer> layers;
   std::vector<ModuleId> saved;
+  std::vector<ModuleId> frozen;  // of these, those whose parameters are not trained
   std::vector<std::string> notes;
 };
 

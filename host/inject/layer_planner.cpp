@@ -170,11 +170,24 @@ const LayerType* LayerPlanner::dispatch(const Module& module, const std::string&
   if (layer_type != nullptr) return layer_type;
   const std::vector<std::string> supported = plugins_.supported_types(config_.method);
   const std::string type = module.type.empty() ? "a module of unknown type" : module.type;
-  throw Error({.stage = Stage::kInjection,
-               .message = type + " at `" + module.path + "` is not supported by method " +
-                          config_.method +
-                          "; supported here: " + (supported.empty() ? "nothing" : join(supported)) +
-                          "; a plugin for it goes into " + plugins_.user_folder()});
+  // The same for each layer of the class, so that it is told once.
+  std::string hint = "supported here: " + (supported.empty() ? "nothing" : join(supported)) +
+                     "; a plugin for it goes into " + plugins_.user_folder();
+  if (holds_layers(module)) {
+    hint = "to adapt the layers in it: target_modules = [\"" + module.path + ".*\"]\n  " + hint;
+  } else if (!module.type.starts_with("torch.nn.") && config_.method == "lora") {
+    hint += "; parameters of a class of your own are adapted by name too, by target_parameters";
+  }
+  throw Error(
+      {.stage = Stage::kInjection,
+       .message = type + " at `" + module.path + "` is not supported by method " + config_.method,
+       .hint = hint});
+}
+
+bool LayerPlanner::holds_layers(const Module& module) const {
+  return std::ranges::any_of(model_.tree.modules, [&](const Module& other) {
+    return other.path.starts_with(module.path + ".");
+  });
 }
 
 // The plugin that made a saved layer, for the type that it was looked up by then.

@@ -35,6 +35,7 @@ class LayerPlanner {
   std::string served_type(const Module& module, const std::vector<Region>& calls) const;
   void check_weights(const Module& module, const std::string& served,
                      const std::vector<std::string>& names) const;
+  bool holds_layers(const Module& module) const;
   const LayerType* dispatch(const Module& module, const std::string& served) const;
   const LayerType* serve(const RecordedLayer& recorded, const std::string& served,
                          std::vector<std::string>& notes) const;

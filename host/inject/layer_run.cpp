@@ -22,14 +22,20 @@ LayerRun::LayerRun(const LayerChoice& choice, const RegionProgram& region,
   for (std::size_t i = 0; i < region.n_inputs; ++i) {
     inputs_.push_back(to_handle(values[i].toTensor()));
   }
+  for (std::size_t i = 0; i < choice.runs_in.size(); ++i) {
+    narrowed_.push_back(choice.weights[i].to(choice.runs_in[i]));
+  }
+  narrowed_handles_ = handles_of(narrowed_);
+  const std::vector<tenon_tensor>& weights =
+      narrowed_.empty() ? choice.weight_handles : narrowed_handles_;
   if (adapters == nullptr) adapters = &choice.adapters;
   call_.struct_size = sizeof call_;
   if (mode.training) call_.flags |= TENON_TRAINING;
   if (at::GradMode::is_enabled()) call_.flags |= TENON_GRAD_ENABLED;
   call_.inputs = inputs_.data();
   call_.n_inputs = static_cast<std::uint32_t>(inputs_.size());
-  call_.weights = choice.weight_handles.data();
-  call_.n_weights = static_cast<std::uint32_t>(choice.weight_handles.size());
+  call_.weights = weights.data();
+  call_.n_weights = static_cast<std::uint32_t>(weights.size());
   call_.adapters = adapters->data();
   call_.n_adapters = static_cast<std::uint32_t>(adapters->size());
   call_.n_outputs = region.n_outputs;
@@ -98,7 +104,7 @@ at::Tensor LayerRun::weight(std::size_t i, Replaced replaced) const {
   for (const auto& [which, tensor] : replaced) {
     if (which == static_cast<std::uint32_t>(number)) return tensor;
   }
-  return choice_.weights[static_cast<std::size_t>(number)];
+  return (narrowed_.empty() ? choice_.weights : narrowed_)[static_cast<std::size_t>(number)];
 }
 
 }  // namespace tenon

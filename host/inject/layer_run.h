@@ -32,6 +32,8 @@ struct LayerChoice {
   const LayerFacts* facts = nullptr;
   std::vector<const tenon_adapter*> adapters;
   bool is_saved_module = false;  // the weights are an adapter's own
+  // The base's types where one of the weights is kept in a wider one; else empty.
+  std::vector<at::ScalarType> runs_in = {};
 
   explicit LayerChoice(std::vector<at::Tensor> base);
   LayerChoice(LayerChoice&&) = default;
@@ -77,6 +79,8 @@ class LayerRun : private tenon_call_context {
   const std::vector<c10::IValue>& values_;
   RunMode mode_;
   KeptBase* kept_;
+  std::vector<at::Tensor> narrowed_;  // the choice's weights as the base's types have them
+  std::vector<tenon_tensor> narrowed_handles_;
   std::vector<tenon_tensor> inputs_;
   tenon_call call_{};
 };

@@ -84,9 +84,18 @@ std::vector<at::Tensor> AdaptedLayer::merged_weights(std::span<const std::string
   for (std::size_t i = 0; i < merged.size(); ++i) {
     if (merged[i].defined()) merged[i] = merged[i].to(weights_[i].scalar_type());
     const bool replaced = !choice.weights[i].is_same(weights_[i]);
-    if (!merged[i].defined() && replaced) merged[i] = choice.weights[i].detach().clone();
+    if (!merged[i].defined() && replaced) {
+      merged[i] = choice.weights[i].detach().to(weights_[i].scalar_type(), /*non_blocking=*/false,
+                                                /*copy=*/true);
+    }
     if (!merged[i].defined() || !merged[i].is_floating_point()) continue;
     if (at::isfinite(merged[i]).all().item<bool>()) continue;
+    if (!at::isfinite(weights_[i]).all().item<bool>()) {
+      throw Error({.stage = Stage::kModel,
+                   .message = "NaNs or infinities in the base's own " + weight_names_[i] + " of `" +
+                              path_ + "`, not in the adapter; nothing was merged",
+                   .hint = "the base's file is damaged, or its training diverged; take another"});
+    }
     throw Error({.stage = Stage::kInjection,
                  .message = "NaNs or infinities in the merged " + weight_names_[i] + " of `" +
                             path_ + "`: the adapter " + join({adapters.begin(), adapters.end()}) +

@@ -7,7 +7,9 @@ namespace tenon {
 std::string exact_pattern(std::string_view path) {
   std::string pattern = "^";
   for (const char c : path) {
-    const bool is_plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+    // Of a letter outside ASCII every byte stays as it is.
+    const auto byte = static_cast<unsigned char>(c);
+    const bool is_plain = std::isalnum(byte) != 0 || c == '_' || byte >= 0x80;
     if (!is_plain) pattern += '\\';
     pattern += c;
   }

@@ -138,6 +138,10 @@ void place_tied(const ModelData& model, const InjectionPlan& plan, ModuleId modu
       if (!name) continue;
       tied.push_back(tensor);
       adapter.tensors.push_back({path, *name, copy, false});
+      const at::Tensor& base = model.tensors[static_cast<std::size_t>(tensor)].tensor;
+      if (copy.scalar_type() != base.scalar_type()) {
+        adapter.tensors.back().file_dtype = base.scalar_type();
+      }
     }
     for (LayerSite& site : reading_sites(model, tied, [&](std::int32_t node) {
            const auto& stack = model.graph.nodes[static_cast<std::size_t>(node)].module_stack;
@@ -159,6 +163,13 @@ std::vector<std::string> names_in(const ModelTensor& tensor, const std::string& 
   return names;
 }
 
+// Steps of a usual learning rate are lost where half precision rounds them, so a copy is trained in
+// float32 and runs rounded to the base's type; PEFT trains it in the base's.
+bool trains_wide(const AdapterConfig& config, const at::Tensor& base) {
+  const bool is_half = base.scalar_type() == at::kHalf || base.scalar_type() == at::kBFloat16;
+  return is_half && config.autocast_adapter_dtype;
+}
+
 // Gives the module tensors of its own: what runs in it reads the copies, everything else the
 // originals (PEFT: ModulesToSaveWrapper). `tied`: the copies of modules before it, which are its
 // own for a weight that it shares with them; empty unless ensure_weight_tying.
@@ -166,6 +177,7 @@ void place_saved_module(const ModelData& model, const InjectionPlan& plan, Modul
                         Copies& tied, PlacedAdapter& adapter) {
   const std::string& path = model.tree.modules[static_cast<std::size_t>(module)].path;
   adapter.saved.push_back(path);
+  const bool is_frozen = std::ranges::count(plan.frozen, module) > 0;
   Copies copies;
   for (std::size_t i = 0; i < model.tensors.size(); ++i) {
     const ModelTensor& base = model.tensors[i];
@@ -173,15 +185,21 @@ void place_saved_module(const ModelData& model, const InjectionPlan& plan, Modul
     if (names.empty() || base.kind == ValueKind::kConstant) continue;
     const auto number = static_cast<std::int32_t>(i);
     const bool is_new = !tied.contains(number);
-    const at::Tensor copy =
-        is_new ? base.tensor.detach().clone(at::MemoryFormat::Contiguous) : tied.at(number);
     const bool is_parameter = base.kind == ValueKind::kParameter;
-    const bool trainable = is_new && is_parameter && copy.is_floating_point();
+    const bool trainable = is_new && is_parameter && base.tensor.is_floating_point() && !is_frozen;
+    const bool is_wide = trainable && trains_wide(plan.config, base.tensor);
+    const at::Tensor copy = !is_new ? tied.at(number)
+                                    : base.tensor.detach()
+                                          .to(is_wide ? at::kFloat : base.tensor.scalar_type())
+                                          .clone(at::MemoryFormat::Contiguous);
     if (trainable) copy.requires_grad_(true);
     copies.emplace(number, copy);
     if (!base.persistent) continue;
     for (const std::string& own : names) {
       adapter.tensors.push_back({path, own, copy, trainable && own == names[0], !is_parameter});
+      if (copy.scalar_type() != base.tensor.scalar_type()) {
+        adapter.tensors.back().file_dtype = base.tensor.scalar_type();
+      }
     }
   }
   for (LayerSite& site : saved_sites(model, module)) {

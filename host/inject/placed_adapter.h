@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,8 @@ struct AddedTensor {
   bool is_buffer = false;  // of a module to save: running statistics
   // Runs in the place of a parameter of the base, so it counts once with that one.
   bool replaces_base = false;
-  std::string file_module = {};  // its module in a file, where that is another
+  std::string file_module = {};                   // its module in a file, where that is another
+  std::optional<at::ScalarType> file_dtype = {};  // in a file, where it is trained in a wider one
   std::string key() const {
     const std::string& path = file_module.empty() ? module : file_module;
     return name.empty() ? path : path + "." + name;

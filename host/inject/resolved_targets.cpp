@@ -5,7 +5,9 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
+#include "inject/block_targets.h"
 #include "inject/default_targets.h"
+#include "inject/exact_targets.h"
 #include "inject/output_layer.h"
 #include "inject/plain_layer.h"
 
@@ -72,7 +74,7 @@ void expand_all_linear(const ModelData& model, ResolvedTargets& resolved) {
                  .hint = "`tenon tree` lists the model's modules; name those to adapt",
                  .location = resolved.config.location});
   }
-  resolved.config.target_modules = std::move(names);
+  resolved.config.target_modules = exact_targets(model.tree, names);
   resolved.all_linear = true;
 }
 
@@ -97,8 +99,14 @@ void take_default(const ModelData& model, ResolvedTargets& resolved) {
 
 }  // namespace
 
-ResolvedTargets resolve_targets(const AdapterConfig& config, const ModelData& model) {
+ResolvedTargets resolve_targets(const AdapterConfig& config, const ModelData& model,
+                                const std::vector<std::string>& served) {
   ResolvedTargets resolved{config, false, {}};
+  if (names_blocks(config.target_modules)) {
+    const auto& names = std::get<std::vector<std::string>>(config.target_modules);
+    resolved.config.target_modules = expand_blocks(config, model, names, served);
+    return resolved;
+  }
   if (is_all_linear(config.target_modules)) {
     expand_all_linear(model, resolved);
     return resolved;

@@ -133,7 +133,8 @@ std::vector<std::string> RuleMatcher::unmatched(const std::vector<std::string>& 
   std::vector<std::string> problems;
   for (const Entry& entry : entries_) {
     if (entry.hits != 0) continue;
-    problems.push_back("`" + entry.text + "` in " + key_ + " matches no module" +
+    const char* const kind = key_ == "target_parameters" ? "parameter" : "module";
+    problems.push_back("`" + entry.text + "` in " + key_ + " matches no " + kind +
                        explain(entry, paths));
   }
   return problems;

@@ -69,7 +69,9 @@ std::vector<std::string> saved_entries(const AdapterConfig& config,
   if (!config.lenient_keys.contains("modules_to_save")) return config.modules_to_save;
   std::vector<std::string> entries;
   for (const std::string& entry : config.modules_to_save) {
-    const auto ends_so = [&](const std::string& path) { return path.ends_with(entry); };
+    const auto ends_so = [&](const std::string& path) {
+      return path.ends_with(entry) && !config.not_saved.contains(path);
+    };
     std::ranges::copy_if(paths, std::back_inserter(entries), ends_so);
     if (std::ranges::none_of(paths, ends_so)) entries.push_back(entry);
   }

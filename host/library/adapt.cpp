@@ -5,12 +5,16 @@
 #include <optional>
 
 #include "adapter/adapter_stages.h"
+#include "base/log.h"
 #include "base/suggest.h"
 #include "capture/captured_model.h"
 #include "config/checked_config.h"
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
+#include "inject/module_names.h"
 #include "inject/parameter_count.h"
+#include "inject/running_statistics.h"
+#include "model/export_notes.h"
 #include "model/model_loader.h"
 #include "plugin/plugin_registry.h"
 
@@ -26,6 +30,7 @@ struct AdaptedState {
   AdaptedModel model;
   RunMode mode;
   std::vector<std::string> notes;
+  bool has_trained_statistics = false;  // BatchNorm's, in the model itself
   // Of the user's model while it is merged: each tensor, and what it was.
   std::vector<std::pair<at::Tensor, at::Tensor>> originals;
 };
@@ -96,6 +101,21 @@ std::shared_ptr<AdaptedState> adapt_data(ModelData data, const Config& given,
   return state;
 }
 
+// They were trained in the user's own model, of which the adapter's folder holds nothing.
+void warn_of_statistics(const AdaptedModel& model) {
+  std::vector<std::string> paths = modules_with_statistics(model.model());
+  std::erase_if(paths, [&](const std::string& path) {
+    return std::ranges::any_of(model.adapter_names(), [&](const std::string& name) {
+      return std::ranges::any_of(model.adapter(name).saved,
+                                 [&](const std::string& saved) { return lies_in(path, saved); });
+    });
+  });
+  if (paths.empty()) return;
+  log::warning("the statistics of " + join(paths) +
+               " were trained in the model itself and are not in the adapter's folder: save the "
+               "model too, or name these in modules_to_save");
+}
+
 }  // namespace
 
 namespace detail {
@@ -113,7 +133,11 @@ std::shared_ptr<AdaptedState> adapt_program(const std::filesystem::path& file, c
                                             const AdaptOptions& options) {
   ModelConfig model;
   model.path = file;
-  return adapt_data(load_model(model), config, options);
+  ModelData data = load_model(model);
+  const std::vector<std::string> notes = export_notes(data);
+  auto state = adapt_data(std::move(data), config, options);
+  state->notes.insert(state->notes.begin(), notes.begin(), notes.end());
+  return state;
 }
 
 }  // namespace detail
@@ -121,6 +145,7 @@ std::shared_ptr<AdaptedState> adapt_program(const std::filesystem::path& file, c
 AdaptedModule::AdaptedModule(std::shared_ptr<AdaptedState> state) : state_(std::move(state)) {}
 
 std::vector<at::Tensor> AdaptedModule::run(const std::vector<at::Tensor>& inputs) const {
+  if (state_->mode.batch_norm_training) state_->has_trained_statistics = true;
   return state_->model.forward(inputs, state_->mode);
 }
 
@@ -143,6 +168,7 @@ void AdaptedModule::train(bool on, bool batch_norm) {
 bool AdaptedModule::is_training() const { return state_->mode.training; }
 
 void AdaptedModule::save(const std::filesystem::path& folder, bool force) {
+  if (state_->has_trained_statistics) warn_of_statistics(state_->model);
   // The record names the base as it is without the adapter.
   const bool merged = !state_->originals.empty();
   if (merged) unmerge_from_model();

@@ -12,6 +12,16 @@
 namespace tenon {
 namespace {
 
+constexpr std::array<std::string_view, 9> kDropouts{"aten::dropout",
+                                                    "aten::dropout_",
+                                                    "aten::feature_dropout",
+                                                    "aten::alpha_dropout",
+                                                    "aten::alpha_dropout_",
+                                                    "aten::feature_dropout_",
+                                                    "aten::native_dropout",
+                                                    "aten::feature_alpha_dropout",
+                                                    "aten::feature_alpha_dropout_"};
+
 constexpr std::array<std::string_view, 18> kDraws{
     "aten::bernoulli", "aten::bernoulli_", "aten::rand",         "aten::rand_like",
     "aten::randn",     "aten::randn_like", "aten::randint",      "aten::randint_like",
@@ -54,16 +64,25 @@ class Survey {
     }
   }
 
+  // What holds of every forward, in evaluation too.
+  std::vector<std::string> evaluation_notes() const {
+    std::vector<std::string> notes;
+    add_draws(notes);
+    add_fixed_training(notes);
+    return notes;
+  }
+
   std::vector<std::string> notes() const {
     std::vector<std::string> notes;
-    if (!draws_.empty()) {
-      notes.push_back("random numbers are drawn in every forward, in evaluation too, by " +
-                      draws_.text() +
-                      "; where they come from an export in train() (stochastic depth), export in "
-                      "eval() for a model without them");
-    }
+    add_draws(notes);
     // Of a model without any flag nobody knows how it was exported.
     const bool in_training = exported_in_training_.value_or(false);
+    if (!dropouts_.empty() && !in_training) {
+      notes.push_back(
+          "the export was made in eval(); training switches its dropout on, as "
+          "train() does: " +
+          dropouts_.text());
+    }
     if (!attentions_.empty() && !in_training) {
       notes.push_back(
           "the dropout of attention, if it had any, is not in this export, so that "
@@ -80,16 +99,29 @@ class Survey {
           "cannot be trained: " +
           only_evaluation_.text() + "; export without it");
     }
+    add_fixed_training(notes);
+    return notes;
+  }
+
+ private:
+  void add_draws(std::vector<std::string>& notes) const {
+    if (!draws_.empty()) {
+      notes.push_back("random numbers are drawn in every forward, in evaluation too, by " +
+                      draws_.text() +
+                      "; where they come from an export in train() (stochastic depth), export in "
+                      "eval() for a model without them");
+    }
+  }
+
+  void add_fixed_training(std::vector<std::string>& notes) const {
     if (!only_training_.empty()) {
       notes.push_back(
           "run_decompositions fixed BatchNorm to training, so that it normalises by "
           "the batch in evaluation too: " +
           only_training_.text() + "; export without it, or in eval()");
     }
-    return notes;
   }
 
- private:
   static bool drops_branches(std::string_view path) {
     const std::string_view name = path.substr(path.rfind('.') + 1);
     return std::any_of(kBranchDrops.begin(), kBranchDrops.end(),
@@ -113,6 +145,7 @@ class Survey {
                                                : static_cast<std::size_t>(node.module_stack.back())]
             .path;
     if (is_one_of(kDraws, node.target)) draws_.add(path);
+    if (is_one_of(kDropouts, node.target) && drops_any(node)) dropouts_.add(path);
     if (node.target == kOnlyEvaluation) only_evaluation_.add(path);
     if (is_one_of(kOnlyTraining, node.target)) only_training_.add(path);
     if (node.target == "aten::scaled_dot_product_attention" && !has_dropout(node)) {
@@ -128,6 +161,14 @@ class Survey {
     exported_in_training_ = exported_in_training_.value_or(false) || constant->toBool();
   }
 
+  static bool drops_any(const Node& node) {
+    return std::any_of(node.arguments.begin(), node.arguments.end(), [](const NamedArgument& a) {
+      const auto* constant = std::get_if<c10::IValue>(&a.value.value);
+      return a.name == "p" && constant != nullptr && constant->isDouble() &&
+             constant->toDouble() > 0;
+    });
+  }
+
   static bool has_dropout(const Node& node) {
     return std::any_of(node.arguments.begin(), node.arguments.end(), [](const NamedArgument& a) {
       const auto* constant = std::get_if<c10::IValue>(&a.value.value);
@@ -139,6 +180,7 @@ class Survey {
   const ModelData& model_;
   std::optional<bool> exported_in_training_;
   Places draws_;
+  Places dropouts_;
   Places attentions_;
   Places branch_drops_;
   Places only_evaluation_;
@@ -148,5 +190,9 @@ class Survey {
 }  // namespace
 
 std::vector<std::string> export_notes(const ModelData& model) { return Survey(model).notes(); }
+
+std::vector<std::string> evaluation_notes(const ModelData& model) {
+  return Survey(model).evaluation_notes();
+}
 
 }  // namespace tenon

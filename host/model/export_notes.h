@@ -11,4 +11,7 @@ namespace tenon {
 // source would: for `plan` and `run` to tell.
 std::vector<std::string> export_notes(const ModelData& model);
 
+// Those of them that hold in evaluation too: for whoever runs or merges the model.
+std::vector<std::string> evaluation_notes(const ModelData& model);
+
 }  // namespace tenon

@@ -1,6 +1,7 @@
 #include "model/foreign_file.h"
 
 #include "base/error.h"
+#include "base/foreign_content.h"
 
 namespace tenon {
 namespace {
@@ -66,6 +67,9 @@ void refuse_foreign_file(std::string_view bytes, const std::string& location) {
     if (bytes.size() > format.offset && bytes.substr(format.offset).starts_with(format.magic)) {
       refuse(location, std::string("this is ") + format.what, format.hint);
     }
+  }
+  if (const ForeignContent content = foreign_content(bytes); content.what != nullptr) {
+    refuse(location, std::string("this is ") + content.what, content.hint);
   }
   if (is_safetensors(bytes)) {
     refuse(

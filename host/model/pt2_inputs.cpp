@@ -139,7 +139,7 @@ std::vector<SizeExpression> read_guards(const Program& program) {
     if (auto guard = SizeExpression::parse(code)) {
       guards.push_back(std::move(*guard));
     } else {
-      log::warning("a condition of this export cannot be checked on inputs: " + code);
+      log::debug("a condition of this export cannot be checked on inputs: " + code);
     }
   }
   for (const auto& [name, number] : program.graph.input_numbers) {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/suggest.h"
 #include "inject/adapted_model.h"
+#include "inject/exact_targets.h"
 #include "inject/linear_layer.h"
 #include "inject/name_patterns.h"
 #include "start/corda.h"
@@ -87,21 +88,6 @@ void check(const InjectionPlan& plan, const Layers& layers) {
   }
 }
 
-// The layers by name, as target_modules: a list means each name's suffixes too, so where that would
-// take in another module, an expression.
-ModuleRule exact_targets(const ModelData& model, const std::vector<std::string>& paths) {
-  const std::set<std::string> wanted(paths.begin(), paths.end());
-  const bool is_ambiguous = std::ranges::any_of(model.tree.modules, [&](const Module& module) {
-    return !wanted.contains(module.path) &&
-           std::ranges::any_of(
-               paths, [&](const std::string& path) { return module.path.ends_with("." + path); });
-  });
-  if (!is_ambiguous) return paths;
-  std::vector<std::string> expressions;
-  for (const std::string& path : paths) expressions.push_back(exact_pattern(path));
-  return Regex{join(expressions, "|")};
-}
-
 // What every LoRA layer's rank and alpha are, written into the config's patterns, and the layers
 // without a rank left out of its targets (PEFT: eva.py, _load_eva_state_dict).
 class DealtConfig {
@@ -126,7 +112,7 @@ class DealtConfig {
     if (dropped_.empty()) return std::move(config_);
     notes.push_back("EVA leaves no rank for " + join(dropped_) +
                     ": other layers' inputs explain more with it");
-    config_.target_modules = exact_targets(model, kept_);
+    config_.target_modules = exact_targets(model.tree, kept_);
     config_.exclude_modules = {};
     config_.layers_to_transform.clear();
     config_.layers_pattern.clear();
@@ -204,7 +190,7 @@ DataStart start_from_data(const ModelData& model, const InjectionPlan& plan,
   check(plan, layers);
   TrainConfig config = data.config;
   config.gradient_accumulation_steps = 1;  // one batch after the other
-  BatchOrder batches(data.dataset, model.inputs, config);
+  BatchOrder batches(data.dataset, model.inputs, config, model.guards);
   const AdaptedModel observed(model, plan, config.seed);
   return plan.config.init_lora_weights == "eva" ? start_by_eva(observed, plan, layers, batches)
                                                 : start_by_corda(observed, plan, layers, batches);

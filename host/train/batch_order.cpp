@@ -5,8 +5,10 @@
 namespace tenon {
 
 BatchOrder::BatchOrder(const Dataset& data, const std::vector<InputSpec>& inputs,
-                       const TrainConfig& config)
-    : data_(data), config_(config), fixed_(check_batch_size(data, inputs, config.batch_size)) {
+                       const TrainConfig& config, const std::vector<SizeExpression>& guards)
+    : data_(data),
+      config_(config),
+      leaves_out_last_(leaves_out_last(data, inputs, guards, config.batch_size)) {
   if (config.group_by_length) lengths_.emplace(data, inputs);
   start_epoch();
 }
@@ -18,7 +20,7 @@ std::int64_t BatchOrder::steps_per_epoch() const {
 }
 
 std::int64_t BatchOrder::rows_left_out() const {
-  return fixed_ ? data_.rows % config_.batch_size : 0;
+  return tenon::rows_left_out(data_, leaves_out_last_, config_.batch_size);
 }
 
 std::vector<Batch> BatchOrder::next() {
@@ -44,8 +46,8 @@ std::vector<Batch> BatchOrder::take() {
 }
 
 void BatchOrder::start_epoch() {
-  batches_ = batch_rows(data_.rows, config_.batch_size, config_.shuffle, config_.seed, epoch_,
-                        fixed_, lengths_ ? lengths_->lengths() : std::vector<std::int64_t>());
+  batches_ = epoch_batches(data_, config_, config_.shuffle, epoch_, leaves_out_last_,
+                           lengths_ ? lengths_->lengths() : std::vector<std::int64_t>());
   position_ = 0;
 }
 

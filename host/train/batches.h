@@ -8,6 +8,7 @@
 
 #include "config/run_config.h"
 #include "model/graph.h"
+#include "model/size_expression.h"
 #include "train/data_source.h"
 
 namespace tenon {
@@ -16,13 +17,27 @@ namespace tenon {
 struct Batch {
   std::vector<at::Tensor> inputs;
   std::optional<at::Tensor> target;
+  std::vector<std::int64_t> rows = {};  // of the dataset
 };
 
 Batch take_batch(const Dataset& data, const std::vector<std::int64_t>& rows);
 
-// Whether the export fixed dimension 0 of an input. Throws Error{Stage::kTraining} where the batch
-// size is not the fixed one, or the dataset does not fill one batch.
-bool check_batch_size(const Dataset& data, const std::vector<InputSpec>& inputs,
-                      std::int64_t batch_size);
+// Whether the program cannot take a last batch that is shorter than the others: the export fixed
+// the size of a batch, or its `guards` or dimensions rule that size out. Throws
+// Error{Stage::kTraining} where it cannot take batches of `batch_size`, with one that it can.
+bool leaves_out_last(const Dataset& data, const std::vector<InputSpec>& inputs,
+                     const std::vector<SizeExpression>& guards, std::int64_t batch_size);
+
+// Rows of every epoch that are in no batch.
+std::int64_t rows_left_out(const Dataset& data, bool drops_last, std::int64_t batch_size);
+
+// Row numbers of each batch of one epoch: see data_source.h; all at once where they are one batch.
+std::vector<std::vector<std::int64_t>> epoch_batches(const Dataset& data, const TrainConfig& config,
+                                                     bool shuffle, std::int64_t epoch,
+                                                     bool drops_last,
+                                                     const std::vector<std::int64_t>& lengths = {});
+
+// "row 150", "rows 128 to 159", "rows 3, 17, 5, 40, ...".
+std::string rows_text(const std::vector<std::int64_t>& rows);
 
 }  // namespace tenon

@@ -54,15 +54,21 @@ struct CrossEntropyFunction : torch::autograd::Function<CrossEntropyFunction> {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor& scores = saved[0];
     const at::Tensor& log_sums = saved[3];
-    const at::Tensor factors = (saved[2].to(sum_type(scores)) * (gradients[0] / saved[4]))
-                                   .unsqueeze(1);  // 0 for ignored rows
+    // Where nothing is judged there is no loss and no gradient, and 0 / 0 is neither.
+    const at::Tensor factors =
+        (saved[2].to(sum_type(scores)) * (gradients[0] / saved[4].clamp_min(1))).unsqueeze(1);
+    const at::Tensor ignored = at::logical_not(saved[2]).unsqueeze(1);
+    const bool any_ignored = ignored.any().item<bool>();
     at::Tensor out = at::empty_like(scores);
     for_each_block(scores, [&](std::int64_t first, std::int64_t rows) {
       const auto block = [&](const at::Tensor& tensor) { return tensor.narrow(0, first, rows); };
       at::Tensor probabilities =
           (block(scores).to(log_sums.scalar_type()) - block(log_sums)).exp_();
       probabilities.scatter_add_(1, block(saved[1]), at::full({rows, 1}, -1, log_sums.options()));
-      block(out).copy_(probabilities.mul_(block(factors)));
+      probabilities.mul_(block(factors));
+      // 0 times a score that is not finite would not be 0.
+      if (any_ignored) probabilities.masked_fill_(block(ignored), 0);
+      block(out).copy_(probabilities);
     });
     return {out, at::Tensor()};
   }

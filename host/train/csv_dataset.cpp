@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/foreign_content.h"
 #include "base/suggest.h"
 #include "train/csv.h"
 #include "train/input_fit.h"
@@ -27,6 +28,17 @@ std::string missing_column(const std::string& name, const std::string& role,
          (near.empty() ? "the columns are " + join(header) : near);
 }
 
+// Columns that the training file does not have.
+void refuse_others(const std::vector<std::string>& header, const DataConfig& config,
+                   std::vector<std::string>& problems) {
+  for (const std::string& name : header) {
+    if (name == config.target || std::ranges::count(*config.columns, name) > 0) continue;
+    problems.push_back("column `" + name + "` is none of the training file's, which are " +
+                       join(*config.columns) +
+                       "; name those to use with [data] inputs if it is to be left out");
+  }
+}
+
 CsvSelection select_columns(const std::vector<std::string>& header, const DataConfig& config,
                             const std::string& loss, std::vector<std::string>& problems) {
   CsvSelection selection;
@@ -42,17 +54,24 @@ CsvSelection select_columns(const std::vector<std::string>& header, const DataCo
   }
   if (target_kind(loss) != TargetKind::kNone) selection.target = target;
 
-  for (std::size_t i = 0; config.inputs.empty() && i < header.size(); ++i) {
+  // Predictions need no target, and a file that has one is meant without it.
+  const bool by_names = !config.inputs.empty() || config.columns;
+  for (std::size_t i = 0; !by_names && i < header.size(); ++i) {
     if (i != target) selection.inputs.push_back(i);
   }
-  for (const std::string& name : config.inputs) {
+  const std::vector<std::string>& names =
+      config.inputs.empty() && config.columns ? *config.columns : config.inputs;
+  const char* const role =
+      config.inputs.empty() ? "a column of the training file" : "[data] inputs";
+  for (const std::string& name : names) {
     const std::optional<std::size_t> column = position(name);
     if (column) selection.inputs.push_back(*column);
-    if (!column) problems.push_back(missing_column(name, "[data] inputs", header));
+    if (!column) problems.push_back(missing_column(name, role, header));
     if (column && column == selection.target) {
       problems.push_back("column `" + name + "` is the target and also an input");
     }
   }
+  if (config.inputs.empty() && config.columns) refuse_others(header, config, problems);
   if (problems.empty() && selection.inputs.empty()) {
     problems.emplace_back("no column is left for the model's input");
   }
@@ -94,10 +113,14 @@ Dataset read_csv_dataset(const std::filesystem::path& file, const DataConfig& co
   data.source = file.string();
   check_model(data.source, loss, inputs);
   const MappedFile mapped(file, Stage::kData);
+  if (const ForeignContent content = foreign_content(mapped.text()); content.what != nullptr) {
+    throw_data_problems({std::string("this is no CSV file but ") + content.what}, data.source,
+                        content.hint);
+  }
   std::vector<std::string> problems;
   const std::string hint = "name the columns with [data] inputs and target";
-  const CsvSelection selection =
-      select_columns(read_csv_header(mapped.text(), file), config, loss, problems);
+  const std::vector<std::string> header = read_csv_header(mapped.text(), file);
+  const CsvSelection selection = select_columns(header, config, loss, problems);
   throw_data_problems(problems, data.source, hint);
 
   std::vector<std::size_t> float_columns = selection.inputs;
@@ -112,10 +135,13 @@ Dataset read_csv_dataset(const std::filesystem::path& file, const DataConfig& co
   at::Tensor joined = adopt(std::move(numbers.floats), {data.rows, width}, at::kFloat);
   if (float_target) {
     data.target = joined.select(1, width - 1).contiguous();
+    check_target(*data.target, loss, "column `" + config.target + "`", problems);
     joined = joined.narrow(1, 0, width - 1).contiguous();
   }
   if (integer_column) data.target = adopt(std::move(numbers.integers), {data.rows}, at::kLong);
   data.input_names = {inputs[0].name};
+  data.target_name = config.target;
+  for (const std::size_t column : selection.inputs) data.columns.push_back(header[column]);
   data.inputs = {fit_input(joined, inputs[0], "the columns joined", problems)};
   throw_data_problems(problems, data.source, hint);
   return data;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
-#include <set>
 
 #include "base/error.h"
 #include "base/suggest.h"
@@ -13,7 +12,7 @@
 #include "train/csv_dataset.h"
 #include "train/image_dataset.h"
 #include "train/input_fit.h"
-#include "train/tensor_text.h"
+#include "train/shared_inputs.h"
 
 namespace tenon {
 
@@ -127,29 +126,6 @@ std::optional<at::Tensor> take_target(const TensorTable& table, const DataConfig
   return fit_target(*target, loss, "`" + config.target + "`", problems);
 }
 
-// Fills in `rows`.
-void check_rows(Dataset& data, const std::vector<InputSpec>& inputs, const std::string& target,
-                std::vector<std::string>& problems) {
-  std::vector<std::string> counts;
-  std::set<std::int64_t> different;
-  const auto count = [&](const std::string& name, const at::Tensor& tensor) {
-    if (tensor.dim() == 0) {
-      problems.push_back("`" + name + "` is a single number; rows go in dimension 0");
-      return;
-    }
-    data.rows = tensor.size(0);
-    different.insert(data.rows);
-    counts.push_back("`" + name + "` " + std::to_string(data.rows));
-  };
-  for (std::size_t i = 0; i < data.inputs.size(); ++i) {
-    // A number, the same for all rows.
-    if (inputs[i].checked && inputs[i].dimensions.empty()) continue;
-    count(data.input_names[i], data.inputs[i]);
-  }
-  if (data.target) count(target, *data.target);
-  if (different.size() > 1) problems.push_back("the tensors differ in rows: " + join(counts));
-}
-
 Dataset read_tensor_dataset(const std::filesystem::path& file, const DataConfig& config,
                             const std::string& loss, const std::vector<InputSpec>& inputs) {
   Dataset data;
@@ -159,7 +135,8 @@ Dataset read_tensor_dataset(const std::filesystem::path& file, const DataConfig&
   data.inputs = take_inputs(table, config.inputs, inputs, problems);
   for (const InputSpec& input : inputs) data.input_names.push_back(input.name);
   data.target = take_target(table, config, loss, inputs, data.inputs, problems);
-  if (problems.empty()) check_rows(data, inputs, config.target, problems);
+  data.target_name = config.target;
+  if (problems.empty()) settle_rows(data, inputs, config.shared, problems);
   throw_data_problems(problems, data.source,
                       "the file needs one tensor for each input and the target, rows in dimension "
                       "0; [data] inputs and target give their names");
@@ -186,10 +163,20 @@ Dataset read_dataset(const std::filesystem::path& file, const DataConfig& config
   return data;
 }
 
+bool is_csv_file(const std::filesystem::path& file) {
+  return std::filesystem::is_regular_file(file) && !is_tensor_file(file);
+}
+
 std::vector<at::Tensor> read_inputs(const std::filesystem::path& file, const DataConfig& config,
                                     const std::vector<InputSpec>& inputs) {
   if (std::filesystem::is_directory(file)) return {read_image_inputs(file, config, inputs)};
-  if (!is_tensor_file(file)) return read_csv_dataset(file, DataConfig{}, "output", inputs).inputs;
+  if (!is_tensor_file(file)) {
+    DataConfig columns;
+    columns.inputs = config.inputs;
+    columns.columns = config.columns;
+    columns.target = config.target;
+    return read_csv_dataset(file, columns, "output", inputs).inputs;
+  }
   std::vector<std::string> problems;
   std::vector<at::Tensor> taken = take_inputs(TensorTable(file), {}, inputs, problems);
   throw_data_problems(problems, file.string(),

@@ -22,8 +22,13 @@ struct Dataset {
   std::vector<at::Tensor> inputs;
   std::shared_ptr<const ImageReader> images;  // in place of `inputs`: read batch by batch
   std::optional<at::Tensor> target;  // absent only where the loss needs none (causal_lm, output)
+  std::string target_name = {};
   std::int64_t rows = 0;
   std::string source;
+  std::vector<std::string> columns = {};  // of a CSV file: what is joined to its one input
+  std::vector<bool> shared = {};          // inputs that are the same for all rows; empty: none is
+  bool is_one_batch = false;  // rows that belong together, in their order, such as a graph's
+  std::vector<std::string> notes = {};  // what was found, for the user
 };
 
 // Reads one file of [data] (safetensors or CSV, told apart by content), or a folder of images, for
@@ -33,8 +38,11 @@ struct Dataset {
 Dataset read_dataset(const std::filesystem::path& file, const DataConfig& config,
                      const std::string& loss, const std::vector<InputSpec>& inputs);
 
+// Whether read_dataset takes the file as CSV.
+bool is_csv_file(const std::filesystem::path& file);
+
 // Only the inputs (for predict): tensors named like the model's inputs, or all images below a
-// folder, sorted by their paths.
+// folder, sorted by their paths; of a CSV file the columns that `config` names.
 std::vector<at::Tensor> read_inputs(const std::filesystem::path& file, const DataConfig& config,
                                     const std::vector<InputSpec>& inputs);
 

@@ -3,23 +3,44 @@
 
 #include <limits>
 
+#include "base/error.h"
 #include "train/batches.h"
+#include "train/data_check.h"
 #include "train/loss.h"
 #include "train/trainer.h"
 
 namespace tenon {
 
-Evaluation evaluate(const TrainingTask& task, const Dataset& data, const TrainConfig& config) {
-  const bool fixed = check_batch_size(data, task.inputs, config.batch_size);
+namespace {
+
+[[noreturn]] void fail_evaluation(const Dataset& data) {
+  throw Error{{.stage = Stage::kData,
+               .message = "no label of the data is judged: every one is the ignored class, -100",
+               .hint = "a mean over nothing is no loss; give labels to some rows",
+               .location = data.source}};
+}
+
+}  // namespace
+
+std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data,
+                                   const TrainConfig& config, const std::atomic<bool>& stop) {
+  const bool drops_last = leaves_out_last(data, task.inputs, task.guards, config.batch_size);
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
   const at::NoGradGuard no_grad;
 
   double loss_sum = 0;
   std::int64_t weight_sum = 0;
   std::optional<Accuracy> all;
-  for (const auto& rows : batch_rows(data.rows, config.batch_size, false, 0, 0, fixed)) {
+  bool is_first = true;
+  for (const auto& rows : epoch_batches(data, config, false, 0, drops_last)) {
+    if (stop) return std::nullopt;
     const Batch batch = take_batch(data, rows);
     const std::vector<at::Tensor> outputs = task.forward(batch.inputs, false);
+    if (is_first) {
+      is_first = false;
+      const auto classes = count_classes(config.loss, outputs, batch.target);
+      if (classes) check_classes(data, *classes);
+    }
     const double loss = compute_loss(config.loss, outputs, batch.target).item<double>();
     const auto accuracy = count_correct(config.loss, outputs, batch.target);
     // A batch's loss is a mean over what it judged; one that judged nothing has none.
@@ -32,13 +53,19 @@ Evaluation evaluate(const TrainingTask& task, const Dataset& data, const TrainCo
     all->correct += accuracy->correct;
     all->total += accuracy->total;
   }
+  if (weight_sum == 0) fail_evaluation(data);
 
   Evaluation evaluation;
-  evaluation.loss = weight_sum > 0 ? loss_sum / static_cast<double>(weight_sum)
-                                   : std::numeric_limits<double>::quiet_NaN();
+  evaluation.loss = loss_sum / static_cast<double>(weight_sum);
+  evaluation.rows_left_out = rows_left_out(data, drops_last, config.batch_size);
   if (all)
     evaluation.accuracy = static_cast<double>(all->correct) / static_cast<double>(all->total);
   return evaluation;
+}
+
+Evaluation evaluate(const TrainingTask& task, const Dataset& data, const TrainConfig& config) {
+  const std::atomic<bool> never{false};
+  return *evaluate(task, data, config, never);
 }
 
 }  // namespace tenon

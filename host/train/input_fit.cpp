@@ -1,7 +1,16 @@
 #include "train/input_fit.h"
 
+#include <ATen/ops/ge.h>
+#include <ATen/ops/le.h>
+#include <ATen/ops/logical_and.h>
+#include <ATen/ops/logical_not.h>
+#include <ATen/ops/nonzero.h>
+
+#include <sstream>
+
 #include "base/error.h"
 #include "base/suggest.h"
+#include "model/id_tables.h"
 #include "model/input_check.h"
 #include "train/tensor_text.h"
 
@@ -106,7 +115,10 @@ at::Tensor fit_target(const at::Tensor& target, const std::string& loss, const s
                       std::vector<std::string>& problems) {
   const at::ScalarType dtype = target.scalar_type();
   if (target_kind(loss) == TargetKind::kNumbers) {
-    if (c10::isFloatingType(dtype)) return target;
+    if (c10::isFloatingType(dtype)) {
+      check_target(target, loss, label, problems);
+      return target;
+    }
     problems.push_back(label + " is " + dtype_text(dtype) + "; the loss " + loss +
                        " takes a float32 target");
     return target;
@@ -115,6 +127,20 @@ at::Tensor fit_target(const at::Tensor& target, const std::string& loss, const s
   problems.push_back(label + " is " + dtype_text(dtype) + "; the loss " + loss +
                      " takes an int64 target");
   return target;
+}
+
+void check_target(const at::Tensor& target, const std::string& loss, const std::string& label,
+                  std::vector<std::string>& problems) {
+  if (loss != "bce_with_logits") return;
+  const at::Tensor flat = target.contiguous().flatten();
+  const at::Tensor wrong =
+      at::nonzero(at::logical_not(at::logical_and(at::ge(flat, 0), at::le(flat, 1))));
+  if (wrong.numel() == 0) return;
+  const std::int64_t first = wrong[0].item<std::int64_t>();
+  std::ostringstream text;
+  text << label << " is " << flat[first].item<double>() << " in " << place_text(target, first);
+  if (wrong.numel() > 1) text << ", and " << wrong.numel() - 1 << " more are out of range";
+  problems.push_back(text.str() + "; the loss bce_with_logits takes targets from 0 to 1");
 }
 
 void throw_data_problems(const std::vector<std::string>& problems, const std::string& source,

@@ -28,6 +28,10 @@ TargetKind target_kind(const std::string& loss);
 at::Tensor fit_target(const at::Tensor& target, const std::string& loss, const std::string& label,
                       std::vector<std::string>& problems);
 
+// What the loss cannot judge: bce_with_logits takes probabilities, from 0 to 1.
+void check_target(const at::Tensor& target, const std::string& loss, const std::string& label,
+                  std::vector<std::string>& problems);
+
 // One Error{Stage::kData} that lists all `problems`; nothing where there are none.
 void throw_data_problems(const std::vector<std::string>& problems, const std::string& source,
                          const std::string& hint);

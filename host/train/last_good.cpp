@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_copy.h>
+#include <ATen/ops/equal.h>
 
 #include <cstring>
 #include <utility>
@@ -26,6 +27,14 @@ void LastGood::keep() {
       copies_[i].copy_(tensors_[i]);
     }
   }
+}
+
+bool LastGood::differs(std::size_t count) const {
+  const at::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!at::equal(tensors_[i], copies_[i])) return true;
+  }
+  return false;
 }
 
 void LastGood::restore() const {

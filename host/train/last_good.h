@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <vector>
 
 namespace tenon {
@@ -14,6 +15,8 @@ class LastGood {
   explicit LastGood(std::vector<at::Tensor> tensors);
   void keep();
   void restore() const;
+  // Whether one of the first `count` tensors changed since it was kept.
+  bool differs(std::size_t count) const;
 
  private:
   std::vector<at::Tensor> tensors_;

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "train/cross_entropy.h"
+#include "train/input_fit.h"
 #include "train/tensor_text.h"
 
 namespace tenon {
@@ -139,13 +140,27 @@ at::Tensor arrange_numbers(const std::string& loss, const at::Tensor& output,
 at::Tensor compute_loss(const std::string& loss, const std::vector<at::Tensor>& outputs,
                         const std::optional<at::Tensor>& target) {
   const at::Tensor& output = first_output(loss, outputs);
-  if (loss == "output") return output.mean();
+  if (loss == "output") {
+    if (output.numel() == 1) return output.mean();
+    fail_loss("the loss output takes the model's first output as the loss, one number; its shape is " +
+             shape_text(output.sizes()),
+         "let the model's forward return the mean, or choose another [train] loss");
+  }
   const at::Tensor& wanted = required_target(loss, target);
   if (loss == "mse") return at::mse_loss(output, arrange_numbers(loss, output, wanted));
   if (loss == "bce_with_logits") {
     return at::binary_cross_entropy_with_logits(output, arrange_numbers(loss, output, wanted));
   }
   return class_loss(loss, arrange(loss, output, wanted));
+}
+
+std::optional<std::int64_t> count_classes(const std::string& loss,
+                                          const std::vector<at::Tensor>& outputs,
+                                          const std::optional<at::Tensor>& target) {
+  if (target_kind(loss) != TargetKind::kClasses && target_kind(loss) != TargetKind::kTokens) {
+    return std::nullopt;
+  }
+  return arrange(loss, first_output(loss, outputs), required_target(loss, target)).scores.size(1);
 }
 
 std::int64_t count_judged(const std::string& loss, const std::optional<at::Tensor>& target,

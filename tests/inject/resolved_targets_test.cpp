@@ -104,5 +104,17 @@ TEST(ResolvedTargets, GivenTargetsStayAsTheyAre) {
   }
 }
 
+TEST(ResolvedTargets, ABlockIsTheFullyConnectedLayersInIt) {
+  const ModelData model = small_mlp("float32", /*with_head=*/true);
+  AdapterConfig config;
+  config.target_modules = named_modules({"seq.2", "head.*"});
+  EXPECT_EQ(resolve_targets(config, model).config.target_modules,
+            named_modules({"seq.2", "head.0", "head.1"}));
+  config.target_modules = named_modules({"haed.*"});
+  EXPECT_THAT(error_text([&] { resolve_targets(config, model); }),
+              HasSubstr("`haed.*` in target_modules: there is no module `haed`; did you mean "
+                        "`head`?"));
+}
+
 }  // namespace
 }  // namespace tenon

@@ -38,7 +38,9 @@ TEST(ExportNotes, StochasticDepthOfATrainingExportIsDrawnInEvaluationToo) {
 TEST(ExportNotes, AnEvaluationExportHasLostAttentionsDropoutAndStochasticDepth) {
   EXPECT_THAT(
       export_notes(model_of({dropout(false), node("aten::scaled_dot_product_attention")})),
-      ElementsAre(HasSubstr("the dropout of attention, if it had any, is not in this export, so "
+      ElementsAre(HasSubstr("the export was made in eval(); training switches its dropout on, as "
+                            "train() does: `block`"),
+                  HasSubstr("the dropout of attention, if it had any, is not in this export, so "
                             "that training goes without: `block`;"),
                   HasSubstr("`drop_path1` runs no operator")));
 }

@@ -30,7 +30,8 @@ class ErrorsTest(ParityTest):
     def test_unsupported_layer_type_names_what_is_supported_and_where_plugins_go(self):
         self.check_refused(
             self.export("normed"),
-            "torch.nn.LayerNorm at `norm` is not supported by method lora; supported here: ",
+            "torch.nn.LayerNorm at `norm` is not supported by method lora\n",
+            "supported here: ",
             "torch.nn.Linear",
             "; a plugin for it goes into ",
             target_modules=["norm", "head"],
@@ -39,7 +40,8 @@ class ErrorsTest(ParityTest):
     def test_unsupported_class_of_a_user_is_named_in_full(self):
         self.check_refused(
             self.export("my_scale"),
-            "acme.MyScale at `scale` is not supported by method lora; supported here: ",
+            "acme.MyScale at `scale` is not supported by method lora\n",
+            "supported here: ",
             "; a plugin for it goes into ",
             target_modules=["scale"],
         )

@@ -8,6 +8,7 @@ import resource
 import select
 import signal
 import subprocess
+import time
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -72,6 +73,11 @@ class FailuresTest(ParityTest):
     def test_one_entry_of_the_list_matched_nothing(self):
         done = self.run_config(self.config(adapter={"target_modules": ["hidden", "q_proj"]}))
         self.check_fails(done, 2, "`q_proj` in target_modules matches no module")
+
+    def test_a_wrong_verb_names_the_right_one(self):
+        done = self.workspace.tenon("rnu", "x.toml")
+        self.check_fails(done, 2, "there is no verb `rnu`; did you mean `run`?")
+        self.check_fails(self.workspace.tenon("adapter", "combin"), 2, "did you mean `combine`?")
 
     def test_bad_regex_is_shown_with_its_fault(self):
         done = self.run_config(self.config(adapter={"target_modules": "hid(den"}))
@@ -208,10 +214,209 @@ class FailuresTest(ParityTest):
                 out, err = process.communicate(timeout=60)
                 self.assertRegex(out, r"interrupted after step \d+", err)
                 self.assertIn(f"saved in {folder}", out)
+                self.assertEqual(process.returncode, 128 + number)
                 self.assertEqual(
                     sorted(path.name for path in folder.iterdir()),
                     ["adapter_config.json", "adapter_model.safetensors", "tenon.json"],
                 )
+
+    def test_a_signal_saves_and_is_the_exit_status_also_of_a_quiet_run(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(signal=number.name):
+                folder = self.workspace.new_path()
+                process = subprocess.Popen(
+                    self.workspace.command("run", self.long_run(folder), "-q"),
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+                # Anything before the first step ends it at once, without an adapter.
+                time.sleep(1.5)
+                process.send_signal(number)
+                _, err = process.communicate(timeout=60)
+                self.assertEqual(process.returncode, 128 + number, err)
+                self.assertRegex(err, rf"ended by {number.name} after step \d+; what was trained is "
+                                      rf"saved in {folder}")
+                self.assertTrue((folder / "adapter_model.safetensors").exists())
+
+    def test_a_signal_before_the_first_step_ends_any_verb_at_once(self):
+        config = self.workspace.write_config(self.config())
+        for verb in (["run", config, "--force"], ["plan", config]):
+            for delay in (0.0, 0.02, 0.05, 0.1):
+                with self.subTest(verb=verb[0], delay=delay):
+                    process = subprocess.Popen(
+                        self.workspace.command(*verb),
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.PIPE,
+                        text=True,
+                    )
+                    time.sleep(delay)
+                    process.send_signal(signal.SIGTERM)
+                    _, err = process.communicate(timeout=20)
+                    # 0: it was done before; -SIGTERM: it had not begun.
+                    self.assertIn(process.returncode, (0, 128 + signal.SIGTERM, -signal.SIGTERM))
+                    if process.returncode == 128 + signal.SIGTERM:
+                        self.assertIn("ended by SIGTERM", err)
+
+    def test_a_reader_that_has_read_enough_ends_no_training(self):
+        folder = self.workspace.new_path()
+        config = self.workspace.write_config(
+            self.config(train={"steps": 300}, output={"directory": folder})
+        )
+        process = subprocess.Popen(
+            self.workspace.command("run", config), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        process.stdout.readline()
+        process.stdout.close()
+        _, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, err)
+        self.assertTrue((folder / "adapter_model.safetensors").exists())
+
+    def test_an_answer_that_cannot_be_written_is_a_failure(self):
+        config = self.workspace.write_config(self.config())
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                self.workspace.command("plan", config), stdout=full, stderr=subprocess.PIPE
+            )
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"standard output could not be written", done.stderr)
+
+    def embedding_config(self, ids, **changes):
+        torch.manual_seed(5)
+        rows = {"input": ids, "labels": torch.randint(3, (len(ids), 4))}
+        layers = [
+            {"name": "words", "type": "Embedding", "num_embeddings": 10, "embedding_dim": 4},
+            {"name": "head", "type": "Linear", "in_features": 4, "out_features": 3},
+        ]
+        config = self.config(data={"train": self.workspace.write_tensors(rows)}, **changes)
+        config["model"] = {"layers": layers}
+        config["adapter"] = {"r": 2, "target_modules": ["head"]}
+        return config
+
+    def test_ids_out_of_range_name_row_column_and_layer_before_the_first_step(self):
+        ids = torch.randint(0, 10, (200, 4))
+        ids[150, 2] = 700
+        done = self.run_config(self.embedding_config(ids))
+        self.check_fails(
+            done, 1, "`input` holds 700 in row 150, column 2", "`words` (torch.nn.Embedding) has 10"
+        )
+        self.assertNotIn("step 1/", done.stdout)
+        outputs = self.workspace.new_path(".safetensors")
+        done = self.workspace.tenon(
+            *("predict", self.workspace.write_config(self.embedding_config(ids))),
+            *("--inputs", self.workspace.write_tensors({"input": ids}), "--outputs", outputs),
+        )
+        self.check_fails(done, 1, "`input` holds 700 in row 150, column 2", "`words`")
+
+    def test_a_class_that_is_none_is_told_before_the_first_step(self):
+        labels = torch.randint(3, (64,))
+        labels[50] = 9
+        done = self.run_config(
+            self.config(data={"train": self.data(labels=labels)}, train={"batch_size": 4})
+        )
+        self.check_fails(done, 1, "holds class 9 in row 50", "has 3 classes")
+        self.assertNotIn("step 1/", done.stdout)
+
+    def test_batches_without_labels_are_skipped_and_counted(self):
+        labels = torch.tensor([0, 1, -100, 2])
+        data = self.data(rows=4, labels=labels)
+        train = {"batch_size": 1, "shuffle": False, "epochs": 2}
+        config = self.config(data={"train": data}, train=train)
+        del config["train"]["steps"]
+        done = self.run_config(config, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("2 batches were skipped", done.stderr)
+        result = json.loads(done.stdout)
+        self.assertEqual((result["steps"], result["batches_skipped"]), (6, 2))
+
+    def test_which_weight_holds_a_nan(self):
+        weights = {f"{name}.{kind}": torch.rand(*shape)
+                   for name, out, into in (("hidden", 16, 4), ("head", 3, 16))
+                   for kind, shape in (("weight", (out, into)), ("bias", (out,)))}
+        weights["hidden.weight"][7, 2] = float("nan")
+        file = self.workspace.write_tensors(weights)
+        data = self.data()
+        config = self.config(model={"weights": file}, data={"eval": data, "train": data})
+        done = self.run_config(config)
+        self.check_fails(done, 1, "the evaluation before training is not finite",
+                         f"the base's `hidden.weight` ({file}) holds NaN in row 7")
+        del config["data"]["eval"]
+        self.check_fails(self.run_config(config), 1, f"`hidden.weight` ({file}) holds NaN in row 7")
+        adapter = self.saved_adapter()
+        merged = self.workspace.new_path(".safetensors")
+        done = self.workspace.tenon(
+            *("merge", self.workspace.write_config(config), "--adapter", adapter),
+            *("--output", merged),
+        )
+        self.check_fails(done, 1, "in the base's own weight of `hidden`, not in the adapter")
+        outputs = self.workspace.new_path(".safetensors")
+        done = self.workspace.tenon(
+            *("predict", self.workspace.write_config({"model": config["model"]}), "--inputs"),
+            *(self.workspace.write_tensors({"input": torch.rand(2, 4)}), "--outputs", outputs),
+        )
+        self.check_fails(done, 1, "the outputs are not finite: `output_0` holds NaN in row 0",
+                         f"`hidden.weight` ({file}) holds NaN in row 7")
+        self.assertTrue(outputs.exists())
+
+    def test_a_broken_adapter_is_not_combined(self):
+        good, bad = self.saved_adapter(), self.saved_adapter()
+        path = bad / "adapter_model.safetensors"
+        tensors = load_file(path)
+        tensors["base_model.model.hidden.lora_A.weight"][0, 0] = float("nan")
+        save_file(tensors, path)
+        output = self.workspace.new_path()
+        done = self.workspace.tenon(
+            "adapter", "combine", good, bad, "--weights", "1,1", "--output", output
+        )
+        self.check_fails(done, 1, f"{bad}: this adapter holds NaNs or infinities, in hidden.lora_A")
+        self.assertFalse(output.exists())
+
+    def test_what_is_odd_is_told(self):
+        data = self.data()
+        copy = self.workspace.new_path(".safetensors")
+        copy.write_bytes(data.read_bytes())
+        done = self.run_config(self.config(data={"train": data, "eval": copy}))
+        self.assertIn("[data] eval holds the same as [data] train", done.stderr)
+        done = self.run_config(self.config(train={"loss": "nll"}))
+        self.assertIn("the loss nll was negative: it takes log-probabilities", done.stderr)
+        done = self.run_config(self.config(train={"learning_rate": 1e-50}))
+        self.assertIn("no trained parameter has moved", done.stderr)
+        self.check_fails(self.run_config(self.config(data={"scale": 0})), 2, "must not be 0")
+
+    def test_columns_of_other_files_go_by_their_names(self):
+        torch.manual_seed(2)
+        x, labels = torch.rand(16, 4), torch.randint(3, (16,))
+        rows = [[*map(float, row), int(label)] for row, label in zip(x, labels, strict=True)]
+
+        def write(order):
+            names = ["a", "b", "c", "d", "labels"]
+            path = self.workspace.new_path(".csv")
+            lines = [",".join(order)]
+            lines += [",".join(repr(row[names.index(name)]) for name in order) for row in rows]
+            path.write_text("\n".join(lines) + "\n")
+            return path
+
+        train = write(["a", "b", "c", "d", "labels"])
+        losses = []
+        for order in (["a", "b", "c", "d", "labels"], ["labels", "d", "c", "a", "b"]):
+            config = self.config(data={"train": train, "eval": write(order)})
+            done = self.run_config(config, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            losses.append(json.loads(done.stdout)["eval"]["before"]["loss"])
+        self.assertEqual(*losses)
+        predicted = []
+        for order in (["a", "b", "c", "d"], ["d", "labels", "b", "a", "c"]):
+            outputs = self.workspace.new_path(".safetensors")
+            self.workspace.tenon_ok(
+                *("predict", self.workspace.write_config(config), "--inputs", write(order)),
+                *("--outputs", outputs),
+            )
+            predicted.append(load_file(outputs)["output_0"])
+        self.assertTrue(torch.equal(*predicted))
+        other = train.read_text().replace("a,b,c,d", "a,b,c,e")
+        wrong = self.workspace.new_path(".csv")
+        wrong.write_text(other)
+        config = self.config(data={"train": train, "eval": wrong})
+        self.check_fails(self.run_config(config), 1, "there is no column `d`", "column `e`")
 
     # What a user sees ---------------------------------------------------------------------------
 

@@ -91,23 +91,23 @@ TEST(TakeBatch, WritingIntoARunOfRowsLeavesTheDatasetAsItWas) {
 }
 
 TEST(CheckBatchSize, TellsWhetherTheExportFixedIt) {
-  EXPECT_TRUE(check_batch_size(dataset(8), {toy_input(4)}, 4));
-  EXPECT_FALSE(check_batch_size(dataset(8), {toy_input(-1)}, 4));
-  EXPECT_FALSE(check_batch_size(dataset(8), {InputSpec{}}, 4));
+  EXPECT_TRUE(leaves_out_last(dataset(8), {toy_input(4)}, {}, 4));
+  EXPECT_FALSE(leaves_out_last(dataset(8), {toy_input(-1)}, {}, 4));
+  EXPECT_FALSE(leaves_out_last(dataset(8), {InputSpec{}}, {}, 4));
 }
 
 TEST(CheckBatchSize, NamesTheFixedDimensionAndTheWayOut) {
-  EXPECT_THAT(error_text([] { check_batch_size(dataset(8), {toy_input(4)}, 32); }),
+  EXPECT_THAT(error_text([] { leaves_out_last(dataset(8), {toy_input(4)}, {}, 32); }),
               HasSubstr("dimension 0 of `x` was fixed to 4 when this model was exported\n  set "
                         "batch_size = 4, or export with a dynamic dimension"));
 }
 
 TEST(CheckBatchSize, RefusesDataThatFillNoBatch) {
-  EXPECT_THAT(error_text([] { check_batch_size(dataset(0), {}, 4); }),
+  EXPECT_THAT(error_text([] { leaves_out_last(dataset(0), {}, {}, 4); }),
               HasSubstr("train.csv: the data have no rows"));
-  EXPECT_THAT(error_text([] { check_batch_size(dataset(3), {toy_input(4)}, 4); }),
+  EXPECT_THAT(error_text([] { leaves_out_last(dataset(3), {toy_input(4)}, {}, 4); }),
               HasSubstr("the data have 3 rows; the export fixed a batch to 4"));
-  EXPECT_THAT(error_text([] { check_batch_size(dataset(3), {}, 0); }),
+  EXPECT_THAT(error_text([] { leaves_out_last(dataset(3), {}, {}, 0); }),
               HasSubstr("batch_size is 0"));
 }
 

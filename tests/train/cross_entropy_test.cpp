@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cmath>
+#include <limits>
+
 namespace tenon {
 namespace {
 
@@ -74,6 +77,29 @@ TEST(CrossEntropyTest, ASecondDerivativeIsRefused) {
 
 TEST(CrossEntropyTest, AClassOutOfRangeIsRefused) {
   EXPECT_THROW(cross_entropy(at::randn({1, 2}), at::full({1}, 2, at::kLong)), c10::Error);
+}
+
+TEST(CrossEntropyTest, WithNothingToJudgeTheGradientIsZeroAsLibTorchs) {
+  const at::Tensor target = at::full({3}, kIgnoredClass, at::kLong);
+  const auto gradient = [&](const auto& loss) {
+    const at::Tensor scores = at::randn({3, 2}).requires_grad_();
+    loss(scores, target).backward();
+    return scores.grad();
+  };
+  EXPECT_TRUE(at::equal(gradient(cross_entropy), at::zeros({3, 2})));
+  EXPECT_TRUE(at::equal(gradient(of_libtorch), at::zeros({3, 2})));
+}
+
+TEST(CrossEntropyTest, AnIgnoredRowOfInfiniteScoresGetsNoGradient) {
+  at::Tensor scores = at::randn({3, 4});
+  scores[1].fill_(std::numeric_limits<float>::infinity());
+  scores.requires_grad_();
+  const at::Tensor target = at::tensor({0, -100, 3}, at::kLong);
+  const at::Tensor loss = cross_entropy(scores, target);
+  EXPECT_TRUE(std::isfinite(loss.item<double>()));
+  loss.backward();
+  EXPECT_TRUE(at::equal(scores.grad()[1], at::zeros({4})));
+  EXPECT_TRUE(scores.grad().isfinite().all().item<bool>());
 }
 
 }  // namespace

@@ -277,5 +277,99 @@ TEST(Inputs, ComeFromCsvToo) {
   EXPECT_THAT(values(read_inputs(file, {}, {declared_input()}).at(0)), ElementsAre(1, 2));
 }
 
+InputSpec dynamic_input(const std::string& name, at::ScalarType dtype,
+                        const std::vector<std::string>& symbols) {
+  InputSpec spec;
+  spec.name = name;
+  spec.dtype = dtype;
+  spec.checked = true;
+  for (const std::string& symbol : symbols) spec.dimensions.emplace_back().symbol = symbol;
+  return spec;
+}
+
+TEST(SharedInputs, AreFoundWhereTheExportRelatesTheirSizesToNone) {
+  const TempDir dir;
+  const auto file = dir / "train.safetensors";
+  write_tensor_file(file, {{"x", at::ones({6, 3})},
+                           {"table", at::ones({4, 3})},
+                           {"labels", at::zeros({6}, at::kLong)}});
+  const std::vector<InputSpec> inputs = {dynamic_input("x", at::kFloat, {"s0", "s1"}),
+                                         dynamic_input("table", at::kFloat, {"s2", "s1"})};
+  const Dataset data = read_dataset(file, {}, "cross_entropy", inputs);
+  EXPECT_EQ(data.rows, 6);
+  EXPECT_THAT(data.shared, ElementsAre(false, true));
+  EXPECT_FALSE(data.is_one_batch);
+  EXPECT_THAT(data.notes, ElementsAre(HasSubstr("`table` has 4 in dimension 0 where the others "
+                                                "have 6 rows")));
+  std::vector<InputSpec> related = inputs;
+  related[1].dimensions[0].symbol = "s0";
+  EXPECT_THAT(error_text([&] { read_dataset(file, {}, "cross_entropy", related); }),
+              HasSubstr("the tensors differ in rows: `x` 6, `table` 4, `labels` 6"));
+}
+
+TEST(SharedInputs, AreThoseThatTheConfigNames) {
+  const TempDir dir;
+  const auto file = dir / "train.safetensors";
+  write_tensor_file(file, {{"x", at::ones({6, 3})},
+                           {"table", at::ones({6, 3})},
+                           {"labels", at::zeros({6}, at::kLong)}});
+  const std::vector<InputSpec> inputs = {dynamic_input("x", at::kFloat, {"s0", "s1"}),
+                                         dynamic_input("table", at::kFloat, {"s2", "s1"})};
+  EXPECT_THAT(read_dataset(file, {}, "cross_entropy", inputs).notes,
+              ElementsAre(HasSubstr("set [data] shared = [\"table\"]")));
+  DataConfig config;
+  config.shared = {"table"};
+  const Dataset data = read_dataset(file, config, "cross_entropy", inputs);
+  EXPECT_THAT(data.shared, ElementsAre(false, true));
+  config.shared = {"tabel"};
+  EXPECT_THAT(error_text([&] { read_dataset(file, config, "cross_entropy", inputs); }),
+              HasSubstr("`tabel` in [data] shared is no input of the model; did you mean `table`"));
+}
+
+TEST(SharedInputs, TheEdgesOfAGraphMakeItsRowsOneBatch) {
+  const TempDir dir;
+  const auto file = dir / "graph.safetensors";
+  write_tensor_file(
+      file,
+      {{"x", at::ones({6, 3})}, {"edge_index", ids(2, 3)}, {"labels", at::zeros({6}, at::kLong)}});
+  const std::vector<InputSpec> inputs = {program_input("x", at::kFloat, {6, 3}),
+                                         program_input("edge_index", at::kLong, {2, 3})};
+  EXPECT_TRUE(read_dataset(file, {}, "cross_entropy", inputs).is_one_batch);
+}
+
+TEST(CsvDataset, TakesTheColumnsOfTheTrainingFileByTheirNames) {
+  const TempDir dir;
+  const Dataset train =
+      read_dataset(dir.write("train.csv", "a,b,labels\n1,2,0\n"), {}, "nll", {declared_input()});
+  EXPECT_THAT(train.columns, ElementsAre("a", "b"));
+  DataConfig config;
+  config.columns = train.columns;
+  const auto read = [&](const char* text) {
+    return read_dataset(dir.write("eval.csv", text), config, "nll", {declared_input()});
+  };
+  EXPECT_THAT(values(read("labels,b,a\n0,2,1\n").inputs.at(0)), ElementsAre(1, 2));
+  EXPECT_THAT(error_text([&] { read("labels,b,c\n0,2,1\n"); }),
+              AllOf(HasSubstr("there is no column `a` (a column of the training file)"),
+                    HasSubstr("column `c` is none of the training file's, which are a, b")));
+}
+
+TEST(Targets, OfBceAreFromZeroToOne) {
+  const TempDir dir;
+  const auto file = dir.write("a.csv", "a,labels\n1,0\n1,0.5\n1,2\n");
+  EXPECT_THAT(
+      error_text([&] { read_dataset(file, {}, "bce_with_logits", {declared_input()}); }),
+      HasSubstr("column `labels` is 2 in row 2; the loss bce_with_logits takes targets from "
+                "0 to 1"));
+}
+
+TEST(CsvDataset, IsRefusedByWhatItIs) {
+  const TempDir dir;
+  EXPECT_THAT(error_text([&] {
+                read_dataset(dir.write("a.csv", "<!DOCTYPE html>\n<html></html>\n"), {}, "nll",
+                             {declared_input()});
+              }),
+              HasSubstr("this is no CSV file but a web page (HTML), not the file itself"));
+}
+
 }  // namespace
 }  // namespace tenon

@@ -68,9 +68,14 @@ TEST(Loss, CausalLmSumsHalfPrecisionInSingle) {
   EXPECT_NEAR(loss.item<double>(), 2.3185856, 1e-2);
 }
 
-TEST(Loss, OutputIsTheMeanOfTheFirstOutput) {
-  EXPECT_NEAR(compute_loss("output", {sines({2, 3}), sines({9})}, {}).item<double>(), 0.02936025,
-              1e-7);
+TEST(Loss, OutputIsTheFirstOutputItselfOneNumber) {
+  const at::Tensor loss = sines({2, 3}).mean();
+  EXPECT_EQ(compute_loss("output", {loss, sines({9})}, {}).item<double>(), loss.item<double>());
+  EXPECT_THAT(error_text([] {
+                compute_loss("output", {sines({2, 3})}, {});
+              }),
+              HasSubstr("takes the model's first output as the loss, one number; its shape is "
+                        "[2, 3]"));
 }
 
 TEST(Loss, GradientReachesTheOutput) {

@@ -1,11 +1,14 @@
 #include "train/trainer.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 
 #include <limits>
 
+#include "model/size_expression.h"
 #include "support/error_matchers.h"
 #include "train/toy_task.h"
 
@@ -116,7 +119,7 @@ TEST(Train, FixedBatchLeavesTheShorterLastBatchOutAndCountsIt) {
     return forward(inputs, training);
   };
   const TrainingResult result = train(toy.task, line_data(20), sgd(2), {}, kNoStop);
-  EXPECT_THAT(sizes, ElementsAre(8, 8, 8, 8));
+  EXPECT_THAT(sizes, ElementsAre(8, 8, 8, 8, 8));  // and once more after the last update
   EXPECT_EQ(result.rows_left_out, 4);
   TrainConfig config = sgd(1);
   config.batch_size = 32;
@@ -222,6 +225,124 @@ TEST(Train, UsesTheThreadsOfTheConfig) {
   train(toy.task, line_data(8), config, {}, kNoStop);
   EXPECT_EQ(at::get_num_threads(), config.threads);
   at::set_num_threads(before);
+}
+
+// Two classes by the sign of y.
+Dataset class_rows(std::int64_t rows) {
+  Dataset data = line_data(rows);
+  data.target = (*data.target > 0.5).to(at::kLong);
+  data.target_name = "labels";
+  return data;
+}
+
+struct ClassTask : ToyTask {
+  at::Tensor scores = at::zeros({2, 2}).requires_grad_();
+  ClassTask() {
+    task.forward = [this](const std::vector<at::Tensor>& inputs, bool) {
+      return std::vector<at::Tensor>{at::linear(inputs[0], scores)};
+    };
+    task.parameters = {scores};
+  }
+};
+
+TrainConfig class_config(std::int64_t batch_size) {
+  TrainConfig config = toy_config("cross_entropy", batch_size);
+  config.shuffle = false;
+  config.epochs = 2;
+  return config;
+}
+
+TEST(Train, SkipsABatchWithoutAnyLabelAndCountsIt) {
+  ClassTask toy;
+  Dataset data = class_rows(4);
+  data.target->narrow(0, 2, 1).fill_(-100);
+  const TrainingResult result = train(toy.task, data, class_config(1), {}, kNoStop);
+  EXPECT_EQ(result.batches_skipped, 2);
+  EXPECT_EQ(result.steps, 6);
+  EXPECT_EQ(result.losses.size(), 6U);
+  EXPECT_FALSE(result.not_finite_step.has_value());
+}
+
+TEST(Train, DataWithoutAnyLabelAreAnError) {
+  ClassTask toy;
+  Dataset data = class_rows(4);
+  data.target->fill_(-100);
+  EXPECT_THAT(error_text([&] { train(toy.task, data, class_config(2), {}, kNoStop); }),
+              HasSubstr("line.csv: no label of the data is judged"));
+  EXPECT_THAT(error_text([&] { evaluate(toy.task, data, class_config(2)); }),
+              HasSubstr("no label of the data is judged"));
+}
+
+TEST(Train, AClassThatIsNoneIsToldBeforeTheFirstUpdate) {
+  ClassTask toy;
+  Dataset data = class_rows(8);
+  data.target->narrow(0, 6, 1).fill_(5);
+  EXPECT_THAT(error_text([&] { train(toy.task, data, class_config(2), {}, kNoStop); }),
+              HasSubstr("the target `labels` holds class 5 in row 6; the model's first output has "
+                        "2 classes, counted from 0"));
+  EXPECT_TRUE(at::equal(toy.scores.detach(), at::zeros({2, 2})));
+}
+
+TEST(Train, AFailureAfterTheFirstStepKeepsWhatWasTrainedAndNamesTheRow) {
+  ToyTask toy;
+  const auto forward = toy.task.forward;
+  toy.task.forward = [&](const std::vector<at::Tensor>& inputs, bool training) {
+    if (inputs[0].max().item<float>() > 50) {
+      throw Error({.stage = Stage::kModel, .message = "the operator cannot run on this input"});
+    }
+    return forward(inputs, training);
+  };
+  Dataset data = line_data(40);
+  data.inputs[0].select(0, 21).fill_(100);
+  TrainConfig config = sgd(1);
+  config.shuffle = false;
+  const TrainingResult result = train(toy.task, data, config, {}, kNoStop);
+  ASSERT_TRUE(result.failure.has_value());
+  EXPECT_THAT(result.failure->what(),
+              HasSubstr("line.csv: row 21: the operator cannot run on this input"));
+  EXPECT_EQ(result.steps, 2);
+  EXPECT_FALSE(at::equal(toy.weight.detach(), at::zeros({1, 2})));
+}
+
+TEST(Train, SaysWhetherAnythingMoved) {
+  ToyTask toy;
+  EXPECT_TRUE(train(toy.task, line_data(8), sgd(1), {}, kNoStop).has_moved);
+  const at::Tensor still = at::zeros({1}).requires_grad_();
+  toy.task.parameters = {still};
+  toy.task.forward = [&](const std::vector<at::Tensor>& inputs, bool) {
+    return std::vector<at::Tensor>{inputs[0].select(1, 0) + still * 0};
+  };
+  EXPECT_FALSE(train(toy.task, line_data(8), sgd(1), {}, kNoStop).has_moved);
+}
+
+TEST(Train, ALossThatTheLastUpdateBrokeIsToldThoughItsParametersAreFinite) {
+  ToyTask toy;
+  const auto forward = toy.task.forward;
+  toy.task.forward = [&](const std::vector<at::Tensor>& inputs, bool training) {
+    std::vector<at::Tensor> outputs = forward(inputs, training);
+    outputs[0] = outputs[0] * 1e30;
+    return outputs;
+  };
+  TrainConfig config = sgd(1);
+  config.steps = 1;
+  config.learning_rate = 1e-20;
+  const TrainingResult result = train(toy.task, line_data(8), config, {}, kNoStop);
+  EXPECT_EQ(result.not_finite_step, 1);
+  EXPECT_TRUE(at::equal(toy.weight.detach(), at::zeros({1, 2})));
+}
+
+TEST(Train, ABatchThatTheProgramsGuardsRuleOutIsLeftOutOrToldFirst) {
+  ToyTask toy;
+  toy.task.guards = {*SizeExpression::parse("L['x'].size()[0] % 2 == 0")};
+  toy.task.inputs[0].argument_name = "x";
+  const TrainingResult result = train(toy.task, line_data(11), sgd(1), {}, kNoStop);
+  EXPECT_EQ(result.rows_left_out, 3);
+  EXPECT_EQ(result.steps, 1);
+  TrainConfig config = sgd(1);
+  config.batch_size = 5;
+  EXPECT_THAT(error_text([&] { train(toy.task, line_data(11), config, {}, kNoStop); }),
+              HasSubstr("the program takes no batch of 5 rows"));
+  EXPECT_EQ(evaluate(toy.task, line_data(11), sgd(1)).rows_left_out, 3);
 }
 
 }  // namespace

@@ -1,0 +1,143 @@
+#include "app/run_report.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "app/profile_text.h"
+#include "inject/parameter_count.h"
+
+namespace tenon {
+namespace {
+
+using RunJson = nlohmann::ordered_json;
+
+double peak_rss_mb() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::stod(line.substr(6)) / 1024;
+  }
+  return 0;
+}
+
+RunJson evaluation_json(const std::optional<Evaluation>& evaluation) {
+  if (!evaluation) return nullptr;
+  return {{"loss", evaluation->loss},
+          {"accuracy", evaluation->accuracy ? RunJson(*evaluation->accuracy) : RunJson(nullptr)}};
+}
+
+}  // namespace
+
+void print_line(const CommandLine& line, const std::string& text) {
+  if (!line.json && !line.quiet) std::cout << text << std::endl;
+}
+
+RunProgress::RunProgress(bool shown) : shown_(shown), terminal_(::isatty(STDOUT_FILENO) != 0) {}
+
+void RunProgress::operator()(const StepProgress& step) const {
+  if (!shown_) return;
+  const bool last = step.step == step.steps;
+  if (!terminal_) {
+    if (last || step.step == 1 || step.step % std::max<std::int64_t>(1, step.steps / 10) == 0) {
+      std::cout << "step " << step.step << "/" << step.steps << "  loss " << step.loss
+                << std::endl;  // a reader of the pipe sees it now
+    }
+    return;
+  }
+  constexpr std::int64_t kWidth = 30;
+  const std::int64_t done = kWidth * step.step / std::max<std::int64_t>(1, step.steps);
+  std::cout << "\r[" << std::string(static_cast<std::size_t>(done), '=')
+            << std::string(static_cast<std::size_t>(kWidth - done), ' ') << "] " << step.step << "/"
+            << step.steps << "  loss " << step.loss << "   " << (last ? "\n" : "") << std::flush;
+}
+
+void print_plugins(const CommandLine& line, const PluginRegistry& plugins,
+                   const AdaptedModel& model) {
+  std::set<std::string> used;
+  for (const std::string& name : model.adapter_names()) {
+    for (const PlannedLayer& layer : model.adapter(name).layers) {
+      used.insert(layer.layer_type->plugin().id);
+    }
+  }
+  for (const PluginInfo& plugin : plugins.plugins()) {
+    if (!line.verbose && !used.contains(plugin.id)) continue;
+    print_line(line, "plugin " + plugin.id + " " + plugin.version + "  " + plugin.path.string());
+  }
+}
+
+void print_adapters(const CommandLine& line, const AdaptedModel& model) {
+  for (const std::string& name : model.adapter_names()) {
+    for (const PlannedLayer& layer : model.adapter(name).layers) {
+      const LayerFacts::Description& facts = layer.facts->description();
+      print_line(line, "adapted  " + facts.module_path + "  " + facts.type + " -> " +
+                           layer.layer_type->title() + "  (" + layer.layer_type->plugin().id + ")" +
+                           (model.adapter_names().size() > 1 ? "  [" + name + "]" : ""));
+    }
+  }
+}
+
+std::string evaluation_text(const char* when, const Evaluation& evaluation) {
+  std::string text =
+      std::string("evaluation ") + when + ": loss " + std::to_string(evaluation.loss);
+  if (evaluation.accuracy) text += "  accuracy " + std::to_string(*evaluation.accuracy);
+  if (evaluation.rows_left_out > 0) {
+    text += "  (" + std::to_string(evaluation.rows_left_out) +
+            " rows left out: the program takes no batch of so few)";
+  }
+  return text;
+}
+
+std::vector<std::string> training_notes(const TrainingResult& training, const std::string& loss) {
+  std::vector<std::string> notes;
+  if (training.rows_left_out > 0) {
+    notes.push_back(std::to_string(training.rows_left_out) +
+                    " rows of each epoch were left out: the export fixed the batch size, or takes "
+                    "no batch of so few");
+  }
+  if (training.batches_skipped > 0) {
+    notes.push_back(std::to_string(training.batches_skipped) +
+                    (training.batches_skipped == 1 ? " batch was" : " batches were") +
+                    " skipped: no label in it is judged, every one is -100");
+  }
+  if (!training.has_moved && !training.interrupted && !training.not_finite_step) {
+    notes.emplace_back(
+        "no trained parameter has moved: what is saved is what training started from; is the "
+        "gradient 0, or [train] learning_rate too small for the parameters' precision?");
+  }
+  if (training.went_negative && loss == "nll") {
+    notes.emplace_back(
+        "the loss nll was negative: it takes log-probabilities, which are never above 0; end the "
+        "model in LogSoftmax, or set [train] loss = \"cross_entropy\"");
+  }
+  return notes;
+}
+
+std::string run_json(const AdaptedModel& model, const RunOutcome& outcome,
+                     const std::string& output) {
+  const ParameterCount count = count_parameters(model);
+  const TrainingResult& training = outcome.training;
+  RunJson json = {
+      {"trainable_params", count.trainable},
+      {"all_params", count.all},
+      {"steps", training.steps},
+      {"losses", training.losses},
+      {"eval",
+       {{"before", evaluation_json(outcome.before)}, {"after", evaluation_json(outcome.after)}}},
+      {"step_ms",
+       {{"median", training.step_ms_median},
+        {"min", training.step_ms_min},
+        {"max", training.step_ms_max}}},
+      {"rows_left_out", training.rows_left_out},
+      {"batches_skipped", training.batches_skipped},
+      {"interrupted", training.interrupted},
+      {"peak_rss_mb", peak_rss_mb()},
+      {"output", output}};
+  if (outcome.profile) json["profile"] = profile_json(*outcome.profile);
+  return json.dump(2);
+}
+
+}  // namespace tenon
