@@ -23,9 +23,17 @@ GRADIENT_FLOOR = 1e-5
 # AdamW divides by a gradient's size, so that one that is all rounding moves a weight as far as any
 # other: where PEFT's own result moves by more when its weights move by a rounding, so may ours.
 ROUNDING_FACTOR = 10
-# A power of two, so that it scales exactly, and so large that the weight drops out of
-# `weight - rate * gradient`.
+# AdamW whose decay takes the whole weight and whose eps drowns the square root: it leaves the negated
+# gradient in the weight's place, exactly, and a model that can still be run.
 RATE = 2.0**40
+LEAVE_GRADIENT = {
+    "optimizer": "adamw",
+    "learning_rate": RATE,
+    "weight_decay": 1 / RATE,
+    "eps": RATE,
+    "betas": [0.0, 0.0],
+    "steps": 1,
+}
 
 
 class Checker:
@@ -123,7 +131,7 @@ class Checker:
         return self.run(point, "run", self.config(name, data=data, **sections), "--json", "--force")
 
     def check_gradients(self):
-        train = {"full": True, "optimizer": "sgd", "learning_rate": RATE, "steps": 1}
+        train = {"full": True, **LEAVE_GRADIENT}
         if not self.train("gradients", "full", train=train, output={"model": "full.st"}):
             return
         if self.record["loses_backward"]:
@@ -136,7 +144,9 @@ class Checker:
             if name not in trained:
                 self.problems["gradients"].append(f"`{name}` is not saved")
                 continue
-            got = (weights[name].double() - trained[name].double()) / RATE
+            got = -trained[name].double()
+            if torch.equal(trained[name], weights[name]):  # no gradient at all
+                got = torch.zeros_like(got)
             off = (got - gradient.double()).norm().item()
             size = max(gradient.double().norm().item(), GRADIENT_FLOOR * largest)
             if not off <= GRADIENT_TOLERANCE * size:
