@@ -6,6 +6,7 @@
 #include "adapter/base_weights.h"
 #include "adapter/config_for_peft.h"
 #include "adapter/fingerprint.h"
+#include "adapter/idle_tensors.h"
 #include "adapter/peft_twins.h"
 #include "adapter/plain_lora.h"
 #include "base/error.h"
@@ -13,7 +14,7 @@
 #include "base/suggest.h"
 #include "config/adapter_name.h"
 #include "config/lora_init.h"
-#include "inject/plain_layer.h"
+#include "inject/merge_notes.h"
 #include "inject/running_statistics.h"
 
 // The steps between an adapted model and the folders of its adapters.
@@ -44,13 +45,14 @@ class BaseCheck {
   const AdaptedModel& model_;
   std::string fingerprint_;
 };
-// PEFT adapts an attention's out_proj where it is named alone, and never runs that adapter.
-void leave_out_unused(const ModelData& model, AdapterFiles& files) {
-  for (const std::string& path : run_by_attention(model)) {
-    std::erase_if(files.tensors, [&](const AdapterTensor& tensor) {
-      return tensor.key.starts_with(path + ".lora_");
-    });
+// The tensors of a file go into the adapter; those of modules on which it does nothing are kept as
+// they are.
+void assign_files(AdapterFiles& files, const InjectionPlan& plan, PlacedAdapter& placed,
+                  const std::filesystem::path& folder) {
+  for (AdapterTensor& tensor : take_idle_tensors(plan.idle, files)) {
+    placed.kept.emplace_back(std::move(tensor.key), std::move(tensor.tensor));
   }
+  assign_adapter(files, adapter_tensors(placed), folder);
 }
 
 // The adapter of a plan that needs data to start, planned anew by what they say.
@@ -191,6 +193,7 @@ std::vector<std::string> add_adapters(AdaptedModel& model,
     }
     const InjectionPlan plan = plan_injection(model.model(), config, plugins, start.layers);
     notes.insert(notes.end(), plan.notes.begin(), plan.notes.end());
+    for (std::string& note : merge_notes(model.model(), plan)) notes.push_back(std::move(note));
     auto placed = needs_data(config)
                       ? place_from_data(model.model(), plan, plugins, options, seed, notes)
                       : place_adapter(model.model(), plan, seed);
@@ -199,8 +202,7 @@ std::vector<std::string> add_adapters(AdaptedModel& model,
     if (config.init_from && options.load_tensors) {
       base.warn(start, *config.init_from);
       check_base_weights(start, model.base_tensors(), *config.init_from);
-      leave_out_unused(model.model(), start);
-      assign_adapter(start, adapter_tensors(*placed), *config.init_from);
+      assign_files(start, plan, *placed, *config.init_from);
     }
     model.add_adapter(std::move(placed));
     if (given.active) active.push_back(given.name);
@@ -231,6 +233,7 @@ AdapterFiles adapter_files(const AdaptedModel& model, const PlacedAdapter& adapt
   for (AdapterTensor& tensor : twin_tensors(model.model(), peft_twins(model.model(), adapter))) {
     files.tensors.push_back(std::move(tensor));
   }
+  for (const auto& [key, tensor] : adapter.kept) files.tensors.push_back({key, tensor});
   files.has_tenon_json = true;
   files.base_fingerprint = base_fingerprint(model.base_tensors());
   for (const PlannedLayer& layer : adapter.layers) {
@@ -299,8 +302,7 @@ AdaptedModel with_adapters(ModelData data, const std::vector<NamedFolder>& adapt
     const InjectionPlan plan = plan_injection(model.model(), files.config, plugins, files.layers);
     for (const std::string& note : plan.notes) log::warning(note);
     auto placed = place_adapter(model.model(), plan, 0);
-    leave_out_unused(model.model(), files);
-    assign_adapter(files, adapter_tensors(*placed), folder);
+    assign_files(files, plan, *placed, folder);
     model.add_adapter(std::move(placed));
     names.push_back(name);
   }

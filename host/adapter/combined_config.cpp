@@ -75,7 +75,11 @@ void check_adapter(const AdapterFiles& adapter, const CombineOptions& options,
     add("it is a " + config.peft_type + " adapter; only LoRA adapters can be combined");
     return;
   }
-  if (config.use_dora) add("it uses DoRA, whose magnitudes belong to its own weights");
+  if (config.use_dora) {
+    add("it uses DoRA, whose magnitudes belong to its own weights (PEFT forgets those that were "
+        "trained and takes the norms of the base); make it plain LoRA first: tenon adapter "
+        "convert");
+  }
   if (config.bias != "none") add("it trained biases (bias = \"" + config.bias + "\")");
   if (!config.trainable_tokens.empty()) add("it trained rows of an embedding");
   if (!config.target_parameters.empty()) add("it targets parameters by name (target_parameters)");

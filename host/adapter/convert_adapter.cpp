@@ -7,6 +7,7 @@
 
 #include "adapter/adapter_stages.h"
 #include "adapter/fingerprint.h"
+#include "adapter/idle_tensors.h"
 #include "adapter/lora_layers.h"
 #include "adapter/plain_lora.h"
 #include "adapter/tied_tensors.h"
@@ -133,7 +134,9 @@ AdapterFiles started_files(const ModelData& model, const AdapterFiles& files,
   for (const AdapterTensor& tensor : adapter_tensors(*placed)) {
     start.tensors.push_back({tensor.key, tensor.tensor.detach()});
   }
-  assign_adapter(files, adapter_tensors(*place_adapter(model, plan, 0)),
+  AdapterFiles used = files;
+  take_idle_tensors(plan.idle, used);
+  assign_adapter(used, adapter_tensors(*place_adapter(model, plan, 0)),
                  std::filesystem::path(files.config.location).parent_path());
   return start;
 }

@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/output_file.h"
 #include "base/suggest.h"
-#include "model/graph_walk.h"
+#include "inject/tensor_reads.h"
 #include "model/pt2_program.h"
 
 namespace tenon {
@@ -25,22 +25,6 @@ std::vector<std::string> names_of(const ModelTensor& tensor) {
   std::vector<std::string> names = {tensor.name};
   names.insert(names.end(), tensor.aliases.begin(), tensor.aliases.end());
   return names;
-}
-
-// The tensors that the operators of a graph read: (number of the node, place among its reads).
-using Reads = std::map<std::pair<std::int32_t, std::int32_t>, std::int32_t>;
-
-Reads tensor_reads(const Graph& graph) {
-  Reads reads;
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    std::int32_t place = 0;
-    for_each_read(graph.nodes[i], [&](ValueId id) {
-      const std::int32_t tensor = graph.values[static_cast<std::size_t>(id)].tensor;
-      if (tensor >= 0) reads[{static_cast<std::int32_t>(i), place}] = tensor;
-      ++place;
-    });
-  }
-  return reads;
 }
 
 // The merged tensor in the memory layout that the program's graph knows of its original.
@@ -70,8 +54,8 @@ std::string result_name(const Graph& graph, std::int32_t node) {
 // Reads of the written program against those of the merged model.
 void check_reads(const AdaptedModel& model, const ModelData& written,
                  const std::filesystem::path& target) {
-  const Reads wanted = tensor_reads(model.model().graph);
-  const Reads found = tensor_reads(written.graph);
+  const TensorReads wanted = tensor_reads(model.model().graph);
+  const TensorReads found = tensor_reads(written.graph);
   std::map<std::pair<std::int32_t, std::int32_t>, at::Tensor> merged;  // by node and original
   for (const MergedTensor& change : model.merged_tensors()) {
     for (const std::int32_t node : change.readers) merged[{node, change.tensor}] = change.merged;
@@ -160,10 +144,7 @@ void part_names(const AdaptedModel& model, const ModelTensor& base,
 }  // namespace
 
 MergedModel merged_model(const AdaptedModel& model) {
-  std::map<std::int32_t, std::set<std::int32_t>> readers;  // by tensor
-  for (const auto& [place, tensor] : tensor_reads(model.model().graph)) {
-    readers[tensor].insert(place.first);
-  }
+  std::map<std::int32_t, std::set<std::int32_t>> readers = readers_by_tensor(model.model().graph);
   std::map<std::int32_t, std::vector<MergedTensor>> by_tensor;
   for (MergedTensor& change : model.merged_tensors()) {
     by_tensor[change.tensor].push_back(std::move(change));

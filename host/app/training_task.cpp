@@ -1,5 +1,6 @@
 #include "app/training_task.h"
 
+#include "inject/lost_gradients.h"
 #include "model/autocast_scope.h"
 
 namespace tenon {
@@ -32,6 +33,9 @@ TrainingTask training_task(const AdaptedModel& model, const TrainConfig& config)
       if (output.scalar_type() == *dtype) output = output.to(at::kFloat);
     }
     return outputs;
+  };
+  task.lost_gradients = [&model, forward = task.forward](const std::vector<at::Tensor>& inputs) {
+    return lost_gradients(model, [&] { return forward(inputs, false).front(); });
   };
   return task;
 }

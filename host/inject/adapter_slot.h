@@ -28,6 +28,7 @@ class AdapterSlot {
     bool saves_module = false;        // the weights are a module's that is saved whole
     std::shared_ptr<void> state;      // the plugin's own
     ModuleId changes_as = kNoModule;  // the layer whose weight it shares and changes in one way
+    std::string unmergeable;          // why it cannot be merged; "" if it can
   };
   explicit AdapterSlot(Parts parts);
   AdapterSlot(const AdapterSlot&) = delete;
@@ -40,6 +41,7 @@ class AdapterSlot {
   const std::vector<at::Tensor>& weights() const { return parts_.weights; }
   bool saves_module() const { return parts_.saves_module; }
   ModuleId changes_as() const { return parts_.changes_as; }
+  const std::string& unmergeable() const { return parts_.unmergeable; }
   // As a plugin's call gets it.
   const tenon_adapter& table() const { return table_; }
   // The adapter's term, `factor` times what it was made with.

@@ -9,15 +9,17 @@
 #include "base/log.h"
 #include "base/suggest.h"
 #include "inject/exact_targets.h"
+#include "inject/grouped_texts.h"
+#include "inject/idle_modules.h"
 #include "inject/layer_options.h"
 #include "inject/layer_planner.h"
 #include "inject/method_config.h"
 #include "inject/module_aliases.h"
 #include "inject/module_names.h"
-#include "inject/plain_layer.h"
 #include "inject/resolved_targets.h"
 #include "inject/shared_parameters.h"
 #include "inject/target_matcher.h"
+#include "inject/tensor_reads.h"
 #include "inject/tied_layers.h"
 #include "inject/tied_targets.h"
 #include "inject/token_rows.h"
@@ -37,6 +39,20 @@ std::map<std::string_view, ModuleId> ids_by_path(const ModuleTree& tree) {
 
 bool is_pytorch_type(const std::string& type) { return type.starts_with("torch.nn."); }
 
+// Whether what a module owns is read in its calls, or elsewhere by no other name (saved_sites).
+bool is_used(const ModelData& model, const RegionFinder& finder, ModuleId id,
+             const std::vector<OwnedTensor>& owned) {
+  std::set<std::int32_t> used;
+  for (const Region& region : finder.find(id)) {
+    used.insert(region.tensors.begin(), region.tensors.end());
+  }
+  for (const auto& [tensor, readers] : readers_by_tensor(model.graph)) {
+    if (model.tensors[static_cast<std::size_t>(tensor)].aliases.empty()) used.insert(tensor);
+  }
+  return std::ranges::any_of(owned,
+                             [&](const OwnedTensor& one) { return used.contains(one.tensor); });
+}
+
 // Modules to save must run too: what is trained and never used is a fault.
 void check_saved(const ModelData& model, const RegionFinder& finder, ModuleId id,
                  std::vector<std::string>& problems) {
@@ -48,15 +64,10 @@ void check_saved(const ModelData& model, const RegionFinder& finder, ModuleId id
     problems.push_back("`" + path + "` in modules_to_save has no parameters to train");
     return;
   }
-  std::set<std::int32_t> used;
-  for (const Region& region : finder.find(id)) {
-    used.insert(region.tensors.begin(), region.tensors.end());
-  }
-  if (std::none_of(owned.begin(), owned.end(),
-                   [&](const OwnedTensor& one) { return used.contains(one.tensor); })) {
+  if (!is_used(model, finder, id, owned)) {
     problems.push_back("`" + path +
-                       "` in modules_to_save is never run by the model's forward, so training it "
-                       "would do nothing");
+                       "` in modules_to_save has no operator that uses its parameters: its result "
+                       "is unused, or the export left it out; training it would do nothing");
   }
   for (const auto& mutation : model.graph.mutations) {
     const std::int32_t held = model.graph.values[static_cast<std::size_t>(mutation.first)].tensor;
@@ -131,34 +142,45 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
   const TargetMatch match = match_targets(config, paths, parameter_names(model));
   LayerOptions options(method, match.targeted);
 
-  InjectionPlan plan{config, method.method, {}, {}, {}, std::move(resolved.notes)};
+  InjectionPlan plan{config, method.method, {}, {}, {}, std::move(resolved.notes), {}};
   plan.notes.insert(plan.notes.end(), match.notes.begin(), match.notes.end());
   plan.notes.insert(plan.notes.end(), tied.notes.begin(), tied.notes.end());
   std::vector<std::string> problems = tied.problems;
+  GroupedTexts refused;
+  GroupedTexts skipped;
+  GroupedTexts idle;
   std::vector<std::string> hints;
   std::set<std::string> noticed;
   std::vector<std::string> adapted;
   const RegionFinder finder(model);
+  const IdleModules idle_modules(model, finder);
+  // What a saved adapter has for a module that does nothing is kept; a user's own rule is refused.
+  const auto leave_out_idle = [&](const std::string& key, const std::string& path,
+                                  const std::string& why) {
+    if (why.empty() || !config.lenient_keys.contains(key)) return false;
+    idle.add(path, "the adapter's tensors for `" + path + "` stay unused, as in PEFT: it " + why +
+                       "; they are kept when the adapter is saved again");
+    plan.idle.push_back(path);
+    return true;
+  };
+  const auto refuse = [&](const std::string& path, const Error& error) {
+    refused.add(path, error.failure().message);
+    add_lines_once(error.failure().hint, hints);
+  };
   const LayerPlanner planner(model, finder, method, options, plugins, recorded);
   const std::map<std::string_view, ModuleId> ids = ids_by_path(model.tree);
   for (const std::string& path : match.targeted) {
     const ModuleId id = ids.at(path);
-    if (config.lenient_keys.contains("target_modules") && is_run_by_attention(model, id)) {
-      plan.notes.push_back("the adapter's tensors for `" + path +
-                           "` stay unused, as in PEFT: the torch.nn.MultiheadAttention around it "
-                           "never runs it");
-      continue;
-    }
+    if (leave_out_idle("target_modules", path, idle_modules.why(id))) continue;
     if (is_unrecorded(config, recorded, path)) continue;
     try {
       plan.layers.push_back(planner.plan(id, plan.notes));
       adapted.push_back(path);
     } catch (const Error& error) {
       if (config.skip_unsupported || resolved.all_linear) {
-        plan.notes.push_back("skipped: " + error.failure().message);
+        skipped.add(path, "skipped: " + error.failure().message);
       } else {
-        problems.push_back(error.failure().message);
-        add_lines_once(error.failure().hint, hints);
+        refuse(path, error);
       }
       continue;
     }
@@ -170,12 +192,12 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
     }
   }
   for (const ParameterTargets& targets : by_module(model, match.parameters)) {
+    if (leave_out_idle("target_parameters", targets.module, idle_modules.why(targets))) continue;
     if (is_unrecorded(config, recorded, targets.module)) continue;
     try {
       plan.layers.push_back(planner.plan(targets, plan.notes));
     } catch (const Error& error) {
-      problems.push_back(error.failure().message);
-      add_lines_once(error.failure().hint, hints);
+      refuse(targets.module, error);
     }
   }
   if (resolved.all_linear) plan.config.target_modules = exact_targets(model.tree, adapted);
@@ -184,8 +206,15 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
     problems.push_back(std::move(problem));
   }
   for (const std::string& path : match.saved) {
-    plan.saved.push_back(ids.at(path));
-    check_saved(model, finder, plan.saved.back(), problems);
+    const ModuleId id = ids.at(path);
+    const bool used = is_used(model, finder, id, OwnedTensors(model.tensors).of(path));
+    if (!used && leave_out_idle("modules_to_save", path, idle_modules.why(id))) continue;
+    plan.saved.push_back(id);
+    check_saved(model, finder, id, problems);
+  }
+  for (const GroupedTexts* told : {&skipped, &idle}) {
+    const std::vector<std::string> texts = told->texts();
+    plan.notes.insert(plan.notes.end(), texts.begin(), texts.end());
   }
   plan_statistics(model, ids, plan, problems);
   for (const ModuleId id : plan.frozen) check_saved(model, finder, id, problems);
@@ -194,9 +223,11 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
   check_tied_layers(model, plan, problems);
   for (std::string& note : alias_notes(model, plan)) plan.notes.push_back(std::move(note));
   for (PlannedLayer& layer : plan.layers) layer.in_base_dtype = !config.autocast_adapter_dtype;
-  for (const RefusedPlugin& refused : plugins.refused()) {
+  const std::size_t count = problems.size() + refused.size();
+  for (std::string& text : refused.texts()) problems.push_back(std::move(text));
+  for (const RefusedPlugin& plugin : plugins.refused()) {
     if (!problems.empty()) {
-      hints.push_back("a plugin was refused: " + refused.path.string() + ": " + refused.reason);
+      hints.push_back("a plugin was refused: " + plugin.path.string() + ": " + plugin.reason);
     }
   }
   if (problems.empty() && plan.layers.empty()) {
@@ -206,8 +237,8 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
   throw Error({.stage = Stage::kInjection,
                .message = problems.size() == 1
                               ? problems.front()
-                              : std::to_string(problems.size()) +
-                                    " layers cannot be adapted:\n  - " + join(problems, "\n  - "),
+                              : std::to_string(count) + " layers cannot be adapted:\n  - " +
+                                    join(problems, "\n  - "),
                .hint = join(hints, "\n  "),
                .location = config.location});
 }

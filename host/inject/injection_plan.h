@@ -36,6 +36,7 @@ struct PlannedLayer {
   bool in_base_dtype = false;  // its parameters are no wider than the base's weights
   OptionTable options;         // as the plugin saw them
   OptionTable own_options;     // of these, the plugin's own
+  std::string unmergeable;     // why it cannot be merged; "" if it can
 };
 
 // The whole of one adapter's injection, planned before anything is committed.
@@ -46,6 +47,8 @@ struct InjectionPlan {
   std::vector<ModuleId> saved;
   std::vector<ModuleId> frozen;  // of these, those whose parameters are not trained
   std::vector<std::string> notes;
+  // Modules of a saved adapter on which it does nothing: its tensors for them stay unused.
+  std::vector<std::string> idle;
 };
 
 // Matches the targets, dispatches each to a plugin, and has the plugin validate the base and

@@ -1,14 +1,15 @@
 #include "inject/layer_planner.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "base/error.h"
 #include "base/lists.h"
 #include "base/suggest.h"
 #include "inject/layer_attributes.h"
+#include "inject/own_operator.h"
 #include "inject/plain_layer.h"
-#include "inject/reachability.h"
 
 namespace tenon {
 namespace {
@@ -17,8 +18,10 @@ std::string text_of(const Module& module) {
   return (module.type.empty() ? "the module" : module.type) + " at `" + module.path + "`";
 }
 
-[[noreturn]] void fail(const Module& module, const std::string& why) {
-  throw Error({.stage = Stage::kInjection, .message = text_of(module) + " " + why});
+[[noreturn]] void fail(const Module& module, const std::string& why, std::string hint = "") {
+  throw Error({.stage = Stage::kInjection,
+               .message = text_of(module) + " " + why,
+               .hint = std::move(hint)});
 }
 
 }  // namespace
@@ -34,7 +37,7 @@ LayerPlanner::LayerPlanner(const ModelData& model, const RegionFinder& finder,
       options_(options),
       plugins_(plugins),
       owned_(model.tensors),
-      reachable_(reachable_nodes(model.graph)) {
+      idle_(model, finder) {
   for (const RecordedLayer& layer : recorded) recorded_.emplace(layer.name, &layer);
 }
 
@@ -51,9 +54,9 @@ PlannedLayer LayerPlanner::plan(ModuleId id, const LayerType& layer_type,
   layer.regions = live_regions(module, id);
   layer.layer_type = &layer_type;
   layer.options = std::move(options);
-  const std::vector<std::string> names = take_tensors(module, layer);
+  const std::vector<std::string> names = take_read_tensors(module, layer);
   check_weights_run(module, layer);
-  layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names));
+  layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names, {module.type}));
   tenon_setup setup{layer.options, {}, {}};
   layer.parameters = layer.layer_type->declare(*layer.facts, setup);
   name_in_file(*layer.facts, layer.parameters);
@@ -65,23 +68,24 @@ PlannedLayer LayerPlanner::plan_whole(const Module& module, ModuleId id, OptionT
   PlannedLayer layer;
   layer.module = id;
   layer.regions = live_regions(module, id);
-  const std::vector<std::string> names = take_tensors(module, layer);
-  const std::string served = served_type(module, layer.regions);
-  check_weights(module, served, names);
+  const ServedLayer served = served_layer(model_, module, layer.regions, config_.method, plugins_);
+  check_weights(module, served.type, take_tensors(module, layer));
   const RecordedLayer* recorded = find_record(module);
   layer.layer_type =
-      recorded == nullptr ? dispatch(module, served) : serve(*recorded, served, notes);
+      recorded == nullptr ? dispatch(module, served.type) : serve(*recorded, served.type, notes);
   layer.own_options = recorded == nullptr ? options_.own(*layer.layer_type)
                                           : options_.recorded(*layer.layer_type, *recorded);
   check_weights_run(module, layer);
-  layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names));
+  const std::vector<std::string> names = take_read_tensors(module, layer);
+  if (layer.layer_type->has_forward()) check_calls(module, layer);
+  layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names, served));
   declare(module, layer, std::move(keys));
-  if (served != module.type) {
-    const std::string& name = layer.facts->description().operator_name;
-    add_once(notes, module.type +
-                        (name.empty() ? " looks rows of its own weight up and scales them"
-                                      : " runs " + name + " on its own weight and nothing else") +
-                        "; it is adapted as " + served);
+  if (served.does_more && layer.layer_type->has_forward()) {
+    layer.unmergeable = "the class " + module.type + " does more than a " + served.type +
+                        ", whose own output is added to its output";
+  }
+  if (!served.how.empty()) {
+    add_once(notes, module.type + " " + served.how + "; it is adapted as " + served.type);
   }
   return layer;
 }
@@ -90,7 +94,21 @@ PlannedLayer LayerPlanner::plan_whole(const Module& module, ModuleId id, OptionT
 std::vector<std::string> LayerPlanner::take_tensors(const Module& module,
                                                     PlannedLayer& layer) const {
   std::vector<std::string> names;
+  layer.tensors.clear();
   for (OwnedTensor& owned : owned_.of(module.path)) {
+    layer.tensors.push_back(owned.tensor);
+    names.push_back(std::move(owned.name));
+  }
+  return names;
+}
+
+// Without the parameters that none of the calls reads: a bias that the caller adds, or nobody, is
+// no bias of the layer's.
+std::vector<std::string> LayerPlanner::take_read_tensors(const Module& module,
+                                                         PlannedLayer& layer) const {
+  std::vector<std::string> names;
+  layer.tensors.clear();
+  for (OwnedTensor& owned : used_by(owned_.of(module.path), layer.regions, model_.tensors)) {
     layer.tensors.push_back(owned.tensor);
     names.push_back(std::move(owned.name));
   }
@@ -117,7 +135,7 @@ PlannedLayer LayerPlanner::plan(const ParameterTargets& targets,
   layer.own_options = options_.own(*layer.layer_type);
   const std::vector<std::string> names = take_tensors(module, layer);
   layer.regions = readers(module, layer, names, targets);
-  LayerFacts::Description facts = describe(parameter, layer, names);
+  LayerFacts::Description facts = describe(parameter, layer, names, {kParameterType});
   facts.attributes["module_type"] = module.type;
   for (WeightFacts& weight : facts.weights) weight.is_target = is_in(targets.names, weight.name);
   layer.facts = std::make_shared<const LayerFacts>(std::move(facts));
@@ -143,18 +161,21 @@ void LayerPlanner::declare(const Module& module, PlannedLayer& layer, OptionTabl
                      "` and its other parameters, which " + layer.layer_type->id() +
                      " does not have; give them the same in rank_pattern and alpha_pattern");
   }
+  layer.unmergeable = layer.layer_type->merge_obstacle(*layer.facts, setup);
 }
 
-// The type that plugins are looked up by.
-std::string LayerPlanner::served_type(const Module& module,
-                                      const std::vector<Region>& calls) const {
-  if (plugins_.find(config_.method, module.type) != nullptr) return module.type;
-  const std::string plain = plain_type(model_, calls);
-  if (!plain.empty()) return plain;
-  // A plugin of somebody else's may look rows up by itself, without the factor.
-  const LayerType* embedding = plugins_.find(config_.method, kEmbeddingType);
-  const bool knows_factor = embedding != nullptr && embedding->id().starts_with("tenon.");
-  return knows_factor && is_scaled_embedding(model_, calls) ? kEmbeddingType : module.type;
+// Whether operator_name and the layer's weights say all that its calls do.
+bool LayerPlanner::has_plain_operator(const PlannedLayer& layer, const std::string& served) const {
+  const std::string name = single_operator(model_, layer.regions.front());
+  const bool is_one = std::ranges::all_of(layer.regions, [&](const Region& region) {
+    std::vector<std::int32_t> read = layer.tensors;
+    std::erase_if(read, [&](std::int32_t tensor) {
+      return std::ranges::find(region.tensors, tensor) == region.tensors.end();
+    });
+    return region.tensors == read && single_operator(model_, region) == name;
+  });
+  return is_one && !name.empty() &&
+         (layer_of_operator(name) != served || plain_type(model_, layer.regions) == served);
 }
 
 // A plugin made for a class that computes its weight may know how; ours are not.
@@ -208,14 +229,6 @@ const RecordedLayer* LayerPlanner::find_record(const Module& module) const {
   fail(module, "was of type " + found->second->type + " when the adapter was saved");
 }
 
-void LayerPlanner::erase_dead(std::vector<Region>& regions) const {
-  std::erase_if(regions, [&](const Region& region) {
-    return std::none_of(region.nodes.begin(), region.nodes.end(), [&](std::int32_t node) {
-      return reachable_[static_cast<std::size_t>(node)];
-    });
-  });
-}
-
 void LayerPlanner::check_trainable(const Module& module, const std::vector<Region>& regions) const {
   if (std::all_of(regions.begin(), regions.end(),
                   [&](const Region& region) { return finder_.runs_without_gradients(region); })) {
@@ -230,15 +243,12 @@ std::vector<Region> LayerPlanner::live_regions(const Module& module, ModuleId id
          "runs only in a branch or loop of the graph (torch.cond, while_loop, map, scan), "
          "where a layer cannot be replaced");
   }
-  erase_dead(regions);
-  if (is_run_by_attention(model_, id)) {
-    fail(module,
-         "is never run by itself: the torch.nn.MultiheadAttention around it uses its weight, and "
-         "an adapter on that layer updates it too, so name that layer");
+  const std::string idle = idle_.why(id);
+  if (!idle.empty()) {
+    fail(module, idle + "; an adapter on it would do nothing",
+         "leave it out: exclude_modules = [\"" + module.path + "\"]");
   }
-  if (regions.empty()) {
-    fail(module, "is never run by the model's forward, so an adapter on it would do nothing");
-  }
+  idle_.erase_from(regions);
   check_trainable(module, regions);
   if (std::ranges::any_of(regions, [&](const Region& region) {
         return region.inputs.size() != regions[0].inputs.size() ||
@@ -247,6 +257,24 @@ std::vector<Region> LayerPlanner::live_regions(const Module& module, ModuleId id
     fail(module, "is called in different ways; name its weights in target_parameters instead");
   }
   return regions;
+}
+
+// A layer's facts are those of one call, so that all must read the same.
+void LayerPlanner::check_calls(const Module& module, const PlannedLayer& layer) const {
+  const std::set<std::int32_t> own(layer.tensors.begin(), layer.tensors.end());
+  const auto read_by = [&](const Region& region) {
+    std::set<std::int32_t> read;
+    for (const std::int32_t tensor : region.tensors) {
+      if (own.contains(tensor)) read.insert(tensor);
+    }
+    return read;
+  };
+  const std::set<std::int32_t> first = read_by(layer.regions.front());
+  if (std::ranges::all_of(layer.regions,
+                          [&](const Region& region) { return read_by(region) == first; })) {
+    return;
+  }
+  fail(module, "is called in different ways; name its weights in target_parameters instead");
 }
 
 // The operators that read the parameters to adapt, each of which there must be.
@@ -258,7 +286,7 @@ std::vector<Region> LayerPlanner::readers(const Module& module, const PlannedLay
     if (is_in(targets.names, names[i])) wanted.push_back(layer.tensors[i]);
   }
   std::vector<Region> regions = finder_.readers(layer.module, wanted);
-  erase_dead(regions);
+  idle_.erase_from(regions);
   std::set<std::int32_t> read;
   for (const Region& region : regions) read.insert(region.tensors.begin(), region.tensors.end());
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -281,7 +309,8 @@ void LayerPlanner::check_weights_run(const Module& module, const PlannedLayer& l
 }
 
 LayerFacts::Description LayerPlanner::describe(const Module& module, const PlannedLayer& layer,
-                                               const std::vector<std::string>& names) const {
+                                               const std::vector<std::string>& names,
+                                               const ServedLayer& served) const {
   const Region& region = layer.regions.front();
   LayerFacts::Description facts;
   facts.type = module.type;
@@ -292,11 +321,9 @@ LayerFacts::Description LayerPlanner::describe(const Module& module, const Plann
                              static_cast<std::int32_t>(tensor.tensor.scalar_type()),
                              tensor.kind != ValueKind::kParameter});
   }
-  const std::set<std::int32_t> own(layer.tensors.begin(), layer.tensors.end());
-  const bool only_own = std::all_of(region.tensors.begin(), region.tensors.end(),
-                                    [&](std::int32_t tensor) { return own.contains(tensor); });
-  if (only_own) facts.operator_name = single_operator(model_, region);
+  if (has_plain_operator(layer, served.type)) facts.operator_name = single_operator(model_, region);
   facts.attributes = layer_attributes(model_, region);
+  if (served.does_more) facts.attributes["does_more"] = true;
   facts.n_inputs = static_cast<std::uint32_t>(region.inputs.size());
   facts.n_outputs = static_cast<std::uint32_t>(region.outputs.size());
   return facts;

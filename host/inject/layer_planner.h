@@ -5,8 +5,10 @@
 #include <string_view>
 #include <vector>
 
+#include "inject/idle_modules.h"
 #include "inject/injection_plan.h"
 #include "inject/layer_options.h"
+#include "inject/served_layer.h"
 #include "inject/weight_targets.h"
 #include "model/owned_tensors.h"
 
@@ -31,16 +33,17 @@ class LayerPlanner {
   PlannedLayer plan_whole(const Module& module, ModuleId id, OptionTable keys,
                           std::vector<std::string>& notes) const;
   std::vector<std::string> take_tensors(const Module& module, PlannedLayer& layer) const;
+  std::vector<std::string> take_read_tensors(const Module& module, PlannedLayer& layer) const;
   void declare(const Module& module, PlannedLayer& layer, OptionTable keys) const;
-  std::string served_type(const Module& module, const std::vector<Region>& calls) const;
+  bool has_plain_operator(const PlannedLayer& layer, const std::string& served) const;
   void check_weights(const Module& module, const std::string& served,
                      const std::vector<std::string>& names) const;
   bool holds_layers(const Module& module) const;
+  void check_calls(const Module& module, const PlannedLayer& layer) const;
   const LayerType* dispatch(const Module& module, const std::string& served) const;
   const LayerType* serve(const RecordedLayer& recorded, const std::string& served,
                          std::vector<std::string>& notes) const;
   const RecordedLayer* find_record(const Module& module) const;
-  void erase_dead(std::vector<Region>& regions) const;
   void check_trainable(const Module& module, const std::vector<Region>& regions) const;
   std::vector<Region> live_regions(const Module& module, ModuleId id) const;
   std::vector<Region> readers(const Module& module, const PlannedLayer& layer,
@@ -48,7 +51,8 @@ class LayerPlanner {
                               const ParameterTargets& targets) const;
   void check_weights_run(const Module& module, const PlannedLayer& layer) const;
   LayerFacts::Description describe(const Module& module, const PlannedLayer& layer,
-                                   const std::vector<std::string>& names) const;
+                                   const std::vector<std::string>& names,
+                                   const ServedLayer& served) const;
 
   const ModelData& model_;
   const RegionFinder& finder_;
@@ -58,7 +62,7 @@ class LayerPlanner {
   const PluginRegistry& plugins_;
   std::map<std::string_view, const RecordedLayer*> recorded_;  // by module path
   OwnedTensors owned_;
-  std::vector<bool> reachable_;
+  IdleModules idle_;
 };
 
 }  // namespace tenon

@@ -1,21 +1,16 @@
 #include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
 
 #include "inject/adapted_model.h"
-#include "model/graph_walk.h"
+#include "inject/tensor_reads.h"
 
 namespace tenon {
 namespace {
 
 bool owns(const ModelTensor& tensor, const std::string& name) {
   return tensor.name == name || std::ranges::count(tensor.aliases, name) > 0;
-}
-
-bool reads(const Graph& graph, std::int32_t node, std::int32_t tensor) {
-  bool reads = false;
-  for_each_read(graph.nodes[static_cast<std::size_t>(node)], [&](ValueId id) {
-    reads = reads || graph.values[static_cast<std::size_t>(id)].tensor == tensor;
-  });
-  return reads;
 }
 
 // The layer that one of the adapters ties this one's weight to.
@@ -27,15 +22,15 @@ ModuleId changes_as(const AdaptedLayer& layer, const std::vector<std::string>& a
   return kNoModule;
 }
 
-std::vector<std::int32_t> readers_of(const Graph& graph, const std::vector<Region>& regions,
-                                     std::int32_t tensor) {
-  std::vector<std::int32_t> readers;
+// Of the nodes that read a tensor, those in the layer's calls.
+std::vector<std::int32_t> readers_in(const std::vector<Region>& regions,
+                                     const std::set<std::int32_t>& readers) {
+  std::vector<std::int32_t> inside;
   for (const Region& region : regions) {
-    for (const std::int32_t number : region.nodes) {
-      if (reads(graph, number, tensor)) readers.push_back(number);
-    }
+    std::ranges::copy_if(region.nodes, std::back_inserter(inside),
+                         [&](std::int32_t node) { return readers.contains(node); });
   }
-  return readers;
+  return inside;
 }
 
 }  // namespace
@@ -68,6 +63,12 @@ void AdaptedModel::merge_as_one(const std::vector<std::string>& names,
 
 std::vector<MergedTensor> AdaptedModel::merged_tensors() const {
   std::vector<MergedTensor> tensors;
+  const auto readers = readers_by_tensor(model_.graph);
+  const auto readers_of = [&](const Site& site, std::int32_t tensor) {
+    const auto found = readers.find(tensor);
+    return found == readers.end() ? std::vector<std::int32_t>()
+                                  : readers_in(site.regions, found->second);
+  };
   for (const auto& [module, site] : sites_) {
     const std::vector<at::Tensor>& merged = site.layer->merged_tensors();
     for (std::size_t i = 0; i < merged.size(); ++i) {
@@ -76,7 +77,7 @@ std::vector<MergedTensor> AdaptedModel::merged_tensors() const {
       const auto name = base.name_in(site.layer->path());
       tensors.push_back(
           {name && !site.layer->path().empty() ? site.layer->path() + "." + *name : base.name,
-           site.tensors[i], merged[i], readers_of(model_.graph, site.regions, site.tensors[i])});
+           site.tensors[i], merged[i], readers_of(site, site.tensors[i])});
     }
   }
   for (const std::string& name : merged_) {
@@ -97,18 +98,17 @@ std::vector<MergedTensor> AdaptedModel::merged_tensors() const {
 std::vector<std::string> AdaptedModel::merged_but_shared() const {
   std::vector<std::string> shared;
   const std::vector<MergedTensor> all = merged_tensors();
+  const auto readers = readers_by_tensor(model_.graph);
   for (const MergedTensor& merged : all) {
     if (merged.readers.empty()) continue;
-    for (std::size_t i = 0; i < model_.graph.nodes.size(); ++i) {
-      const auto number = static_cast<std::int32_t>(i);
+    for (const std::int32_t node : readers.at(merged.tensor)) {
       const bool reads_merged = std::ranges::any_of(all, [&](const MergedTensor& other) {
         return other.tensor == merged.tensor && other.merged.is_same(merged.merged) &&
-               std::ranges::count(other.readers, number) > 0;
+               std::ranges::count(other.readers, node) > 0;
       });
       if (reads_merged) continue;
-      if (!reads(model_.graph, number, merged.tensor)) continue;
-      shared.push_back("`" + merged.name + "`, which " + model_.graph.nodes[i].target +
-                       " reads too");
+      shared.push_back("`" + merged.name + "`, which " +
+                       model_.graph.nodes[static_cast<std::size_t>(node)].target + " reads too");
       break;
     }
   }

@@ -32,13 +32,18 @@ struct WideAdapter {
   }
 };
 
+// A type that cannot merge at all is not for merging; one that can has met a base that it cannot.
+[[noreturn]] void fail_to_merge(const LayerType& layer_type, const std::string& path,
+                                const std::string& why) {
+  throw Error({.stage = layer_type.can_merge() ? Stage::kPlugins : Stage::kInjection,
+               .message = "`" + path + "` cannot be merged: " + why,
+               .hint = "leave the adapter unmerged"});
+}
+
 // The plugin's new weights in float32 at least, undefined where it leaves one alone.
 std::vector<at::Tensor> fold_in(const LayerChoice& choice, const std::string& path) {
   if (!choice.layer_type->can_merge()) {
-    throw Error({.stage = Stage::kInjection,
-                 .message = "`" + path + "` cannot be merged: " + choice.layer_type->id() +
-                            " has no merged weight",
-                 .hint = "leave the adapter unmerged"});
+    fail_to_merge(*choice.layer_type, path, choice.layer_type->id() + " has no merged weight");
   }
   std::vector<at::Tensor> weights;
   for (const at::Tensor& weight : choice.weights) weights.push_back(widened(weight));
@@ -77,7 +82,12 @@ std::vector<at::Tensor> AdaptedLayer::merged_weights(std::span<const std::string
   const at::NoGradGuard no_grad;
   LayerChoice choice(weights_);
   for (const std::string& name : adapters) {
-    if (const AdapterSlot* slot = find(name)) add_to(choice, *slot);
+    const AdapterSlot* slot = find(name);
+    if (slot == nullptr) continue;
+    if (!slot->unmergeable().empty()) {
+      fail_to_merge(*slot->layer_type(), path_, slot->unmergeable());
+    }
+    add_to(choice, *slot);
   }
   std::vector<at::Tensor> merged(weights_.size());
   if (choice.layer_type != nullptr) merged = fold_in(choice, path_);

@@ -78,6 +78,7 @@ void place_layer(const ModelData& model, const PlannedLayer& planned,
   parts.scaling = planned.scaling;
   parts.dropout = adapter.config.lora_dropout;
   parts.state = std::move(start.state);
+  parts.unmergeable = planned.unmergeable;
   if (planned.changes_alike) parts.changes_as = planned.tied_to;
   parts.weights = biases_among(biases, planned.tensors);
   if (!start.residuals.empty()) parts.weights.resize(weights.size());

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "inject/adapter_slot.h"
@@ -53,7 +54,9 @@ struct PlacedAdapter {
   std::vector<PlacedSlot> slots;
   std::vector<AddedTensor> tensors;  // in the order of the plan
   double scale = 1;                  // on top of what it was made with
-  GivenStarts given;                 // starts that took their part out of the base, for its export
+  // What its file has for modules on which it does nothing, by key; for the file again.
+  std::vector<std::pair<std::string, at::Tensor>> kept = {};
+  GivenStarts given;  // starts that took their part out of the base, for its export
 
   bool has_shared(const std::string& key) const;
   void set_requires_grad(bool on);

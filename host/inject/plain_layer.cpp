@@ -1,30 +1,15 @@
 #include "inject/plain_layer.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <set>
 #include <utility>
 
 #include "base/error.h"
+#include "inject/own_operator.h"
 
 namespace tenon {
 namespace {
-
-using Plain = std::pair<std::string_view, const char*>;
-constexpr std::array<Plain, 13> kPlain = {{{"aten::bilinear", "torch.nn.Bilinear"},
-                                           {"aten::conv1d", "torch.nn.Conv1d"},
-                                           {"aten::conv2d", "torch.nn.Conv2d"},
-                                           {"aten::conv3d", "torch.nn.Conv3d"},
-                                           {"aten::conv_transpose1d", "torch.nn.ConvTranspose1d"},
-                                           {"aten::conv_transpose2d", "torch.nn.ConvTranspose2d"},
-                                           {"aten::conv_transpose3d", "torch.nn.ConvTranspose3d"},
-                                           {"aten::embedding", kEmbeddingType},
-                                           {"aten::embedding_bag", "torch.nn.EmbeddingBag"},
-                                           {"aten::group_norm", "torch.nn.GroupNorm"},
-                                           {"aten::layer_norm", "torch.nn.LayerNorm"},
-                                           {"aten::linear", "torch.nn.Linear"},
-                                           {"aten::rms_norm", "torch.nn.RMSNorm"}}};
 
 // The name inside the module of the tensor that a node of its call takes as this argument.
 std::optional<std::string> tensor_name(const ModelData& model, const Region& call,
@@ -43,6 +28,23 @@ std::optional<std::string> tensor_name(const ModelData& model, const Region& cal
 // That of the operator's weight; a linear layer in several operators transposes it first.
 std::optional<std::string> weight_name(const ModelData& model, const Region& call) {
   return tensor_name(model, call, call.nodes.front(), call.nodes.size() == 1 ? "weight" : "self");
+}
+
+// Whether the tensor that the call reads at this place is called so in the module.
+bool owns_as(const ModelData& model, const Region& call, std::size_t place, const char* name) {
+  const std::string& path = model.tree.modules[static_cast<std::size_t>(call.module)].path;
+  const auto tensor = static_cast<std::size_t>(call.tensors[place]);
+  return model.tensors[tensor].name_in(path) == name;
+}
+
+// Whether what a plain operator adds is the module's own `bias`, if it adds anything.
+bool has_bias_or_none(const ModelData& model, const Region& call) {
+  if (call.nodes.size() > 1) return call.tensors.size() == 1 || owns_as(model, call, 1, "bias");
+  const Node& node = model.graph.nodes[static_cast<std::size_t>(call.nodes.front())];
+  const auto argument = std::ranges::find(node.arguments, "bias", &NamedArgument::name);
+  return argument == node.arguments.end() ||
+         !std::holds_alternative<ValueId>(argument->value.value) ||
+         tensor_name(model, call, call.nodes.front(), "bias") == "bias";
 }
 
 // One call of an embedding that scales what it looks up, operator by operator.
@@ -125,8 +127,8 @@ std::string computed_weight(const std::vector<std::string>& parameters) {
   constexpr std::string_view kParametrizations = "parametrizations.";
   for (const std::string& name : parameters) {
     std::string stem;
-    if (is_made_from(name, "_orig", stem)) return stem;
-    if (is_made_from(name, "_g", stem) && is_there(stem + "_v")) return stem;
+    if (is_made_from(name, "_orig", stem) && !is_there(stem)) return stem;
+    if (is_made_from(name, "_g", stem) && is_there(stem + "_v") && !is_there(stem)) return stem;
     const std::size_t place = name.find(kParametrizations);
     const std::size_t end = name.rfind(".original");
     if (place == std::string::npos || end == std::string::npos) continue;
@@ -143,12 +145,9 @@ std::string plain_type(const ModelData& model, const std::vector<Region>& calls)
   const std::string name = single_operator(model, calls.front());
   const bool is_plain = std::all_of(calls.begin(), calls.end(), [&](const Region& call) {
     return !name.empty() && single_operator(model, call) == name &&
-           weight_name(model, call) == "weight";
+           weight_name(model, call) == "weight" && has_bias_or_none(model, call);
   });
-  if (!is_plain) return "";
-  const auto* plain =
-      std::find_if(kPlain.begin(), kPlain.end(), [&](const Plain& p) { return p.first == name; });
-  return plain == kPlain.end() ? "" : plain->second;
+  return is_plain ? layer_of_operator(name) : "";
 }
 
 bool is_scaled_embedding(const ModelData& model, const std::vector<Region>& calls) {
@@ -185,15 +184,6 @@ bool is_run_by_attention(const ModelData& model, ModuleId id) {
   const ModuleId around = model.tree.find(dot == std::string::npos ? "" : path.substr(0, dot));
   return around != kNoModule &&
          model.tree.modules[static_cast<std::size_t>(around)].type == "torch.nn.MultiheadAttention";
-}
-
-std::vector<std::string> run_by_attention(const ModelData& model) {
-  std::vector<std::string> paths;
-  for (std::size_t i = 0; i < model.tree.modules.size(); ++i) {
-    if (!is_run_by_attention(model, static_cast<ModuleId>(i))) continue;
-    paths.push_back(model.tree.modules[i].path);
-  }
-  return paths;
 }
 
 }  // namespace tenon

@@ -31,7 +31,4 @@ void refuse_computed_weight(const std::string& layer, const std::vector<std::str
 // it. (Captured from C++ the product with that weight is seen as the module's own.)
 bool is_run_by_attention(const ModelData& model, ModuleId id);
 
-// The paths of all those.
-std::vector<std::string> run_by_attention(const ModelData& model);
-
 }  // namespace tenon

@@ -2,14 +2,19 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 #include "base/error.h"
 #include "base/suggest.h"
 #include "inject/block_targets.h"
 #include "inject/default_targets.h"
 #include "inject/exact_targets.h"
+#include "inject/grouped_texts.h"
+#include "inject/idle_modules.h"
 #include "inject/output_layer.h"
+#include "inject/own_operator.h"
 #include "inject/plain_layer.h"
+#include "model/owned_tensors.h"
 
 namespace tenon {
 namespace {
@@ -24,20 +29,49 @@ bool is_all_linear(const ModuleRule& rule) {
   return text == "all-linear";
 }
 
-// PEFT: isinstance. A class that computes its weight is one too, to be told why it is left out.
+// PEFT: isinstance, which only Python can tell. A class that computes its weight is one too, to be
+// told why it is left out; one that does more than the product is taken for one by its name.
 bool is_linear(const ModelData& model, const RegionFinder& finder, ModuleId id) {
   const std::string& type = model.tree.modules[static_cast<std::size_t>(id)].type;
   if (type.starts_with("torch.nn.")) {
     return type == "torch.nn.Linear" || type == "torch.nn.utils.parametrize.ParametrizedLinear";
   }
-  return type == "transformers.pytorch_utils.Conv1D" ||
-         plain_type(model, finder.find(id)) == "torch.nn.Linear";
+  if (type == "transformers.pytorch_utils.Conv1D") return true;
+  const std::vector<Region> calls = finder.find(id);
+  if (plain_type(model, calls) == "torch.nn.Linear") return true;
+  const std::optional<OwnOperator> own = own_operator(model, calls);
+  const std::string name = type.substr(type.rfind('.') + 1);
+  return own && own->type == "torch.nn.Linear" &&
+         (own->is_exact || name.find("Linear") != std::string::npos);
 }
 
 // What PEFT may take for a linear layer, as a subclass, and no plugin for one may.
 bool is_more_than_linear(const ModelData& model, const RegionFinder& finder, ModuleId id) {
   const std::string& type = model.tree.modules[static_cast<std::size_t>(id)].type;
   return !type.starts_with("torch.nn.") && multiplies_by_its_weight(model, finder.find(id));
+}
+
+// Whether a module of which no operator shows the class keeps a matrix `weight`, as a Linear does.
+bool may_be_linear(const ModelData& model, const OwnedTensors& owned, const Module& module) {
+  if (!module.type.empty()) return module.type.ends_with("Linear");
+  const std::vector<OwnedTensor> tensors = owned.of(module.path);
+  return std::ranges::any_of(tensors, [&](const OwnedTensor& one) {
+    return one.name == "weight" &&
+           model.tensors[static_cast<std::size_t>(one.tensor)].tensor.dim() == 2;
+  });
+}
+
+// Why all-linear leaves a module out that PEFT takes, or may take; "" if there is nothing to say.
+std::string why_left_out(const ModelData& model, const RegionFinder& finder,
+                         const IdleModules& idle, const OwnedTensors& owned, ModuleId id) {
+  const Module& module = model.tree.modules[static_cast<std::size_t>(id)];
+  if (may_be_linear(model, owned, module)) {
+    const std::string why = idle.why(id);
+    if (!why.empty()) return "it " + why;
+  }
+  if (is_linear(model, finder, id) || !is_more_than_linear(model, finder, id)) return "";
+  return "its class " + module.type +
+         " runs more than the product with its weight; name the layer to adapt it";
 }
 
 std::string rule_text(const ModuleRule& rule) {
@@ -48,31 +82,35 @@ std::string rule_text(const ModuleRule& rule) {
 void expand_all_linear(const ModelData& model, ResolvedTargets& resolved) {
   const ModuleId output = output_layer(model);
   const RegionFinder finder(model);
+  const IdleModules idle(model, finder);
+  const OwnedTensors owned(model.tensors);
+  GroupedTexts left_out;
+  bool has_output = false;
   std::vector<std::string> names;
-  for (std::size_t id = 0; id < model.tree.modules.size(); ++id) {
-    const Module& module = model.tree.modules[id];
-    if (!is_linear(model, finder, static_cast<ModuleId>(id))) {
-      if (is_more_than_linear(model, finder, static_cast<ModuleId>(id))) {
-        resolved.notes.push_back("all-linear leaves out `" + module.path + "`: its class " +
-                                 module.type +
-                                 " runs more than the product with its weight; name the layer if a "
-                                 "plugin adapts that class");
-      }
+  for (std::size_t i = 1; i < model.tree.modules.size(); ++i) {
+    const auto id = static_cast<ModuleId>(i);
+    const std::string& path = model.tree.modules[i].path;
+    std::string why = why_left_out(model, finder, idle, owned, id);
+    if (!why.empty()) {
+      left_out.add(path, "all-linear leaves out `" + path + "`: " + why);
+    } else if (!is_linear(model, finder, id)) {
       continue;
-    }
-    if (static_cast<ModuleId>(id) != output) {
-      names.push_back(module.path);
+    } else if (id == output) {
+      has_output = true;
+      left_out.add(path, "all-linear leaves out `" + path + "`, the model's output layer");
     } else {
-      resolved.notes.push_back("all-linear leaves out `" + module.path +
-                               "`, the model's output layer");
+      names.push_back(path);
     }
   }
+  for (std::string& text : left_out.texts()) resolved.notes.push_back(std::move(text));
   if (names.empty()) {
-    throw Error({.stage = Stage::kInjection,
-                 .message = "target_modules = \"all-linear\" finds no fully connected layer" +
-                            std::string(resolved.notes.empty() ? "" : " but the output layer"),
-                 .hint = "`tenon tree` lists the model's modules; name those to adapt",
-                 .location = resolved.config.location});
+    throw Error(
+        {.stage = Stage::kInjection,
+         .message = "target_modules = \"all-linear\" finds no fully connected layer" +
+                    std::string(has_output ? " but the output layer" : "") +
+                    (resolved.notes.empty() ? "" : ":\n  - " + join(resolved.notes, "\n  - ")),
+         .hint = "`tenon tree` lists the model's modules; name those to adapt",
+         .location = resolved.config.location});
   }
   resolved.config.target_modules = exact_targets(model.tree, names);
   resolved.all_linear = true;

@@ -11,11 +11,15 @@
 namespace tenon {
 namespace {
 
-std::vector<std::int32_t> tensors_of(const ModelData& model, ModuleId module) {
+std::vector<OwnedTensor> owned_by(const ModelData& model, ModuleId module) {
+  return OwnedTensors(model.tensors).of(model.tree.modules[static_cast<std::size_t>(module)].path);
+}
+
+// Those that its calls read.
+std::vector<std::int32_t> tensors_of(const ModelData& model, ModuleId module,
+                                     const std::vector<Region>& calls) {
   std::vector<std::int32_t> tensors;
-  const OwnedTensors owned(model.tensors);
-  for (const OwnedTensor& one :
-       owned.of(model.tree.modules[static_cast<std::size_t>(module)].path)) {
+  for (const OwnedTensor& one : used_by(owned_by(model, module), calls, model.tensors)) {
     tensors.push_back(one.tensor);
   }
   return tensors;
@@ -63,9 +67,9 @@ std::vector<LayerSite> reading_sites(const ModelData& model,
       site.tensors = tensors;
       for (const std::int32_t node : nodes) site.regions.push_back(finder.region_of(inner, {node}));
     } else {
-      // In the order of an adapted layer's, so that one layer can hold both.
-      site.tensors = tensors_of(model, inner);
+      // As an adapted layer's are, so that one layer can hold both.
       site.regions = finder.find(inner);
+      site.tensors = tensors_of(model, inner, site.regions);
       for (const Region& region : site.regions) {
         for (const std::int32_t tensor : region.tensors) {
           const auto known = std::find(site.tensors.begin(), site.tensors.end(), tensor);
@@ -81,8 +85,18 @@ std::vector<LayerSite> reading_sites(const ModelData& model,
 }
 
 std::vector<LayerSite> saved_sites(const ModelData& model, ModuleId module) {
-  return reading_sites(model, tensors_of(model, module), [&](std::int32_t node) {
-    return lies_in_module(model.graph.nodes[static_cast<std::size_t>(node)], module);
+  // A tensor of no other name is the module's wherever it is read: a bias that the caller adds.
+  std::vector<std::int32_t> tensors;
+  std::set<std::int32_t> of_no_other_name;
+  for (const OwnedTensor& one : owned_by(model, module)) {
+    tensors.push_back(one.tensor);
+    if (model.tensors[static_cast<std::size_t>(one.tensor)].aliases.empty()) {
+      of_no_other_name.insert(one.tensor);
+    }
+  }
+  return reading_sites(model, tensors, [&](std::int32_t number) {
+    const Node& node = model.graph.nodes[static_cast<std::size_t>(number)];
+    return lies_in_module(node, module) || reads(model, node, of_no_other_name);
   });
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "inject/saved_module.h"
+#include "model/owned_tensors.h"
 
 namespace tenon {
 namespace {
@@ -45,18 +46,18 @@ std::string peft_name(const std::string& name, const InjectionPlan& plan) {
   return name;
 }
 
-// "lora_only": the biases of what the method itself wraps, not of what has rows trained beside it.
-std::set<std::int32_t> biases_of_layers(const InjectionPlan& plan) {
+// "lora_only": the biases of what the method itself wraps, not of what has rows trained beside it;
+// also those that a layer's caller adds.
+std::set<std::int32_t> biases_of_layers(const ModelData& model, const InjectionPlan& plan) {
   std::set<std::int32_t> biases;
+  const OwnedTensors owned(model.tensors);
   for (const PlannedLayer& layer : plan.layers) {
     if (layer.layer_type->method() != plan.config.method) continue;
-    const auto& weights = layer.facts->description().weights;
-    for (std::size_t i = 0; i < weights.size(); ++i) {
-      const std::string& name = weights[i].name;
-      if (!is_bias(name)) continue;
-      const std::size_t dot = name.rfind('.');
-      if (dot == std::string::npos || wraps_child(layer, name.substr(0, dot))) {
-        biases.insert(layer.tensors[i]);
+    for (const OwnedTensor& one : owned.of(layer.facts->description().module_path)) {
+      if (!is_bias(one.name)) continue;
+      const std::size_t dot = one.name.rfind('.');
+      if (dot == std::string::npos || wraps_child(layer, one.name.substr(0, dot))) {
+        biases.insert(one.tensor);
       }
     }
   }
@@ -75,7 +76,7 @@ std::vector<TrainedBias> copy_biases(const ModelData& model, const InjectionPlan
   std::vector<TrainedBias> biases;
   if (plan.config.bias == "none") return biases;
   const bool all = plan.config.bias == "all";
-  const std::set<std::int32_t> of_layers = biases_of_layers(plan);
+  const std::set<std::int32_t> of_layers = biases_of_layers(model, plan);
   for (std::size_t i = 0; i < model.tensors.size(); ++i) {
     const ModelTensor& tensor = model.tensors[i];
     const auto number = static_cast<std::int32_t>(i);

@@ -77,6 +77,8 @@ struct Node {
   // Of captured models: whether the operator had the same flags in training as in evaluation, so
   // that they are the model's own and not the mode's.
   bool ignores_mode = false;
+  // Recorded in a torch.autograd.Function, whose own backward the export lost.
+  bool in_function = false;
 };
 
 enum class ValueKind { kParameter, kBuffer, kConstant, kInput, kIntermediate };

@@ -1,6 +1,7 @@
 #include "model/owned_tensors.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 namespace tenon {
@@ -36,6 +37,19 @@ std::vector<OwnedTensor> OwnedTensors::of(std::string_view path) const {
     owned.push_back({entry->tensor, entry->name.substr(prefix.size())});
   }
   return owned;
+}
+
+std::vector<OwnedTensor> used_by(const std::vector<OwnedTensor>& owned,
+                                 const std::vector<Region>& calls,
+                                 const std::vector<ModelTensor>& tensors) {
+  std::vector<OwnedTensor> used;
+  std::ranges::copy_if(owned, std::back_inserter(used), [&](const OwnedTensor& one) {
+    return tensors[static_cast<std::size_t>(one.tensor)].kind != ValueKind::kParameter ||
+           std::ranges::any_of(calls, [&](const Region& call) {
+             return std::ranges::find(call.tensors, one.tensor) != call.tensors.end();
+           });
+  });
+  return used;
 }
 
 }  // namespace tenon

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "model/graph.h"
+#include "model/region.h"
 
 namespace tenon {
 
@@ -31,5 +32,10 @@ class OwnedTensors {
   };
   std::vector<Entry> entries_;  // by name
 };
+
+// Of what a module owns, the buffers and the parameters that some of its calls read.
+std::vector<OwnedTensor> used_by(const std::vector<OwnedTensor>& owned,
+                                 const std::vector<Region>& calls,
+                                 const std::vector<ModelTensor>& tensors);
 
 }  // namespace tenon

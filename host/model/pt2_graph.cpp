@@ -141,6 +141,7 @@ void GraphBuilder::add_node(const pt2::Node& node) {
   added.module_stack = place.stack;
   added.call_index = place.call_index + repetition_ * kCallsInOneGraph;
   added.context = context_;
+  added.in_function = node.in_function;
   graph_.nodes.push_back(std::move(added));
 }
 

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "model/json_text.h"
 #include "model/pt2_arguments.h"
+#include "model/python_frames.h"
 
 namespace tenon::pt2 {
 namespace {
@@ -24,23 +25,6 @@ constexpr std::size_t kDeepestJson = 256;
 constexpr std::size_t kMostJsonValues = std::size_t{1} << 25;
 constexpr std::size_t kLongestString = std::size_t{1} << 24;
 constexpr std::size_t kMostNodes = std::size_t{1} << 20;
-
-// Whether Python's stack has a torch.autograd.Function: "return Round.apply(x)", and below it the
-// function's `forward`. (torch's own frames are left out of these traces.)
-bool calls_function(std::string_view trace) {
-  constexpr std::string_view kCall = ".apply(";
-  constexpr std::string_view kFrame = "File \"";
-  constexpr std::string_view kForward = ", in forward";
-  std::size_t call = 0;
-  while ((call = trace.find(kCall, call)) != std::string_view::npos) {
-    call += kCall.size();
-    const std::size_t frame = trace.find(kFrame, call);
-    if (frame == std::string_view::npos) return false;
-    const std::string_view line = trace.substr(frame, trace.find('\n', frame) - frame);
-    if (line.ends_with(kForward)) return true;
-  }
-  return false;
-}
 
 Node convert(const schema::Node& node) {
   // Written where the exporter lost the stack.
@@ -58,7 +42,9 @@ Node convert(const schema::Node& node) {
     result.module_stack = stack->second;
   }
   const auto trace = node.get_metadata().find("stack_trace");
-  if (trace != node.get_metadata().end()) result.in_function = calls_function(trace->second);
+  if (trace != node.get_metadata().end()) {
+    result.in_function = runs_in_function(trace->second, result.module_stack);
+  }
   return result;
 }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -38,6 +39,7 @@ class TensorFolder {
     const Pt2Entry* entry = source.find(table_name_);
     if (entry == nullptr) return;
     table_ = Json::parse(text_of(*entry));
+    for (const Pt2Entry& other : source.entries()) taken_.insert(other.name);
     if (!table_.contains("config")) return;
     for (const auto& [name, payload] : table_["config"].items()) payloads_.emplace(name, &payload);
   }
@@ -80,10 +82,19 @@ class TensorFolder {
   std::string entry_of(const at::Tensor& tensor) {
     const auto [known, is_new] = entries_.try_emplace(tensor.unsafeGetTensorImpl());
     if (is_new) {
-      known->second = kind_ + "merged_" + std::to_string(added_.size());
+      known->second = unused_name();
       added_.emplace_back(known->second, tensor);
     }
     return known->second;
+  }
+
+  // A source that was merged has entries of these names.
+  std::string unused_name() {
+    std::string name;
+    do {
+      name = kind_ + "merged_" + std::to_string(next_++);
+    } while (taken_.contains(folder_ + name));
+    return name;
   }
 
   std::string folder_;
@@ -93,6 +104,8 @@ class TensorFolder {
   std::unordered_map<std::string, Json*> payloads_;  // in the table
   std::set<std::string> old_;  // entries that a change may leave without a name
   std::vector<std::pair<std::string, at::Tensor>> added_;
+  std::set<std::string, std::less<>> taken_;  // names of the source's entries
+  std::size_t next_ = 0;
   std::unordered_map<const at::TensorImpl*, std::string> entries_;  // of the added tensors
 };
 

@@ -62,6 +62,12 @@ void add_constants(const Node& node, std::map<std::string, c10::IValue>& attribu
   }
 }
 
+// An operator on a weight that leaves its numbers as they are says nothing of the layer.
+bool is_cast(const Node& node) {
+  return node.target == "aten::to" || node.target == "aten::_to_copy" ||
+         node.target == "aten::detach" || node.target == "aten::_assert_tensor_metadata";
+}
+
 }  // namespace
 
 RegionFinder::RegionFinder(const ModelData& model)
@@ -197,19 +203,20 @@ std::string single_operator(const ModelData& model, const Region& region) {
 std::map<std::string, c10::IValue> operator_attributes(const ModelData& model,
                                                        const Region& region) {
   std::map<std::string, c10::IValue> attributes;
-  std::set<ValueId> weights;  // the region's tensors and what is detached from them
+  std::set<ValueId> weights;  // the region's tensors, and what is made of them alone
   for (const std::int32_t index : region.nodes) {
     const Node& node = model.graph.nodes[static_cast<std::size_t>(index)];
     bool uses_weight = false;
+    bool uses_other = false;
     for_each_read(node, [&](ValueId id) {
-      uses_weight = uses_weight || weights.contains(id) ||
-                    model.graph.values[static_cast<std::size_t>(id)].tensor >= 0;
+      const Value& value = model.graph.values[static_cast<std::size_t>(id)];
+      const bool is_weight = weights.contains(id) || value.tensor >= 0;
+      uses_weight = uses_weight || is_weight;
+      uses_other = uses_other || !is_weight;
     });
     if (!uses_weight) continue;
-    if (node.target == "aten::detach") {
-      for_each_write(node, [&](ValueId id) { weights.insert(id); });
-    }
-    add_constants(node, attributes);
+    if (!uses_other) for_each_write(node, [&](ValueId id) { weights.insert(id); });
+    if (!is_cast(node)) add_constants(node, attributes);
   }
   return attributes;
 }

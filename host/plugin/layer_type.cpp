@@ -23,9 +23,16 @@ bool all_defined(const std::vector<at::Tensor>& tensors) {
                      [](const at::Tensor& tensor) { return tensor.defined(); });
 }
 
-const tenon_siblings* find_siblings(const tenon_layer_type& table) {
+template <typename Extension>
+const Extension* find_extension(const tenon_layer_type& table, const char* id) {
   if (table.extension == nullptr) return nullptr;
-  return static_cast<const tenon_siblings*>(table.extension(TENON_SIBLINGS));
+  return static_cast<const Extension*>(table.extension(id));
+}
+
+// "tenon.lora-conv: mergeable: " before the reason, by which the C++ kit names the function.
+std::string without_function(const std::string& text, const std::string& id) {
+  const std::string prefix = id + ": mergeable: ";
+  return text.starts_with(prefix) ? text.substr(prefix.size()) : text;
 }
 
 }  // namespace
@@ -34,7 +41,8 @@ LayerType::LayerType(const tenon_layer_type& table, const PluginInfo& plugin)
     : table_(read_sized(table)),
       plugin_(&plugin),
       options_(read_declarations(table_.options, table_.n_options)),
-      siblings_(find_siblings(table_)) {}
+      siblings_(find_extension<tenon_siblings>(table_, TENON_SIBLINGS)),
+      mergeable_(find_extension<tenon_mergeable>(table_, TENON_MERGEABLE)) {}
 
 std::vector<std::string> LayerType::base_types() const {
   std::vector<std::string> types;
@@ -58,6 +66,18 @@ std::vector<ParameterSpec> LayerType::declare(const LayerFacts& base, tenon_setu
     throw_bug(at(Stage::kInjection, base, "add_adapter"), "add_adapter declared no parameter");
   }
   return setup.parameters;
+}
+
+std::string LayerType::merge_obstacle(const LayerFacts& base, const tenon_setup& setup) const {
+  if (!can_merge()) return id() + " has no merged weight";
+  if (mergeable_ == nullptr) return "";
+  tenon_error error;
+  const tenon_status status = mergeable_->check(&host_table(), &base, &setup, &error);
+  if (status == TENON_OK) return "";
+  if (status != TENON_UNSUPPORTED || error.text.empty()) {
+    throw_failure(at(Stage::kInjection, base, "mergeable"), error);
+  }
+  return without_function(error.text, id());
 }
 
 std::shared_ptr<void> LayerType::prepare(std::shared_ptr<const LayerFacts> base,

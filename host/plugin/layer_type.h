@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <tenon/layer.h>
+#include <tenon/mergeable.h>
 #include <tenon/siblings.h>
 
 #include <memory>
@@ -40,6 +41,8 @@ class LayerType {
   // The parameters of one adapter, in the plugin's order. Throws Error{kInjection} if the layer
   // type refuses this base or these options.
   std::vector<ParameterSpec> declare(const LayerFacts& base, tenon_setup& setup) const;
+  // Why adapters of this layer cannot be merged; "" if they can. After declare, with its setup.
+  std::string merge_obstacle(const LayerFacts& base, const tenon_setup& setup) const;
   // The plugin's own state for one adapter, released with the last copy; null if it has none.
   std::shared_ptr<void> prepare(std::shared_ptr<const LayerFacts> base,
                                 const tenon_setup& setup) const;
@@ -69,6 +72,7 @@ class LayerType {
   const PluginInfo* plugin_;
   std::vector<DeclaredOption> options_;
   const tenon_siblings* siblings_ = nullptr;
+  const tenon_mergeable* mergeable_ = nullptr;
 };
 
 }  // namespace tenon

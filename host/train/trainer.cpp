@@ -13,6 +13,8 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "base/suggest.h"
 #include "model/named_scope.h"
 #include "train/batch_order.h"
 #include "train/data_check.h"
@@ -33,11 +35,23 @@ constexpr const char* kUnreachedHint =
   throw Error{{.stage = Stage::kTraining, .message = message, .hint = hint, .location = ""}};
 }
 
+std::vector<std::string> lost_gradients(const TrainingTask& task, const Batch& batch) {
+  return task.lost_gradients ? task.lost_gradients(batch.inputs) : std::vector<std::string>();
+}
+
+// Nothing is trained: because of operators without a gradient, if that is why.
+[[noreturn]] void fail_unreached(const std::string& message, const TrainingTask& task,
+                                 const Batch& batch) {
+  const std::vector<std::string> lost = lost_gradients(task, batch);
+  fail_training(message, lost.empty() ? kUnreachedHint : join(lost, "\n  "));
+}
+
 // Gradients of `loss` in the parameters.
-void backward(const at::Tensor& loss) {
+void backward(const at::Tensor& loss, const TrainingTask& task, const Batch& batch) {
   const NamedScope scope(kBackwardScope);
-  if (!loss.requires_grad())
-    fail_training("the loss depends on no trained parameter", kUnreachedHint);
+  if (!loss.requires_grad()) {
+    fail_unreached("the loss depends on no trained parameter", task, batch);
+  }
   try {
     loss.backward();
   } catch (const c10::Error& error) {
@@ -46,11 +60,13 @@ void backward(const at::Tensor& loss) {
   }
 }
 
-void check_gradients(const std::vector<at::Tensor>& parameters) {
+// After the first step's backward.
+void check_gradients(const TrainingTask& task, const Batch& batch) {
   const auto has_gradient = [](const at::Tensor& parameter) { return parameter.grad().defined(); };
-  if (std::none_of(parameters.begin(), parameters.end(), has_gradient)) {
-    fail_training("no trained parameter got a gradient", kUnreachedHint);
+  if (std::none_of(task.parameters.begin(), task.parameters.end(), has_gradient)) {
+    fail_unreached("no trained parameter got a gradient", task, batch);
   }
+  for (const std::string& text : lost_gradients(task, batch)) log::warning(text);
 }
 
 std::vector<at::Tensor> changed_by_training(const TrainingTask& task) {
@@ -178,7 +194,7 @@ class TrainingRun {
       result_.not_finite_step = step;
       return false;
     }
-    if (result_.steps == 0) check_gradients(task_.parameters);
+    if (result_.steps == 0) check_gradients(task_, take_batch(data_, last_rows_));
     last_good_.keep();
     try {
       update(optimizer_);
@@ -210,7 +226,7 @@ class TrainingRun {
       if (batches.size() > 1) loss = loss * (judged.counts[i] / judged.all);
       const double value = loss.item<double>();
       if (!std::isfinite(value)) return value;
-      backward(loss);
+      backward(loss, task_, batches[i]);
       sum += value;
       last_rows_ = batches[i].rows;
     }

@@ -28,6 +28,10 @@ struct TrainingTask {
   std::vector<SizeExpression> guards = {};  // of the inputs' sizes
   // What a training forward itself writes (running statistics), so that it can be taken back too.
   std::vector<at::Tensor> buffers = {};
+  // After the first backward on these inputs: what got no gradient though the output depends on it,
+  // and why, a sentence for each reason.
+  std::function<std::vector<std::string>(const std::vector<at::Tensor>& inputs)> lost_gradients =
+      {};
   // One for each parameter, where the optimizer treats LoRA's matrices differently.
   std::vector<ParameterRole> roles = {};
 };

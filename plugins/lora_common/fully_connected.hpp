@@ -33,36 +33,37 @@ inline tenon::Tensor low_rank_term(const tenon::Adapter& adapter, const tenon::T
   return adapter.state<Variant>().bias ? term + adapter.parameter(kBias) : term;
 }
 
-// y with one adapter by plain operators: for bases that are not one aten::linear, for second
-// adapters, for variants, and for adapters kept in another precision than the base, computed in
-// theirs. `base` is the base's own output, `rows` its weight W.
+// ||W + s B A|| of each row.
+inline tenon::Tensor dora_norms(const tenon::Adapter& adapter, const tenon::Tensor& rows) {
+  return row_norms(rows, adapter.parameter(kA), adapter.parameter(kB), adapter.scaling());
+}
+
+// y, the output so far, with one adapter by plain operators: for bases that are not one
+// aten::linear, for second adapters, for variants, and for adapters kept in another precision than
+// the base, computed in theirs. `rows` is the base's weight W.
 inline tenon::Tensor with_adapter(const tenon::Call& call, const tenon::Adapter& adapter,
-                                  const tenon::Tensor& y, const tenon::Tensor& base,
-                                  const tenon::Tensor& rows) {
+                                  const tenon::Tensor& y, const tenon::Tensor& rows) {
   const tenon::Tensor x = low_rank_input(call, adapter, call.input());
   const tenon::Tensor term = low_rank_term(adapter, x);
   if (!adapter.state<Variant>().dora) return add_term(y, term, adapter.scaling());
-  const tenon::Tensor a = adapter.parameter(kA);
-  const tenon::Tensor b = adapter.parameter(kB);
-  const tenon::Shape along{b.size(0)};
-  const tenon::Tensor norms = row_norms(rows, a, b, adapter.scaling());
-  return add_dora(y, direct_output(call, adapter, base, x, along), term,
-                  dora_scale(adapter.parameter(kMagnitude), norms), adapter.scaling(), along);
+  const tenon::Shape along{adapter.parameter(kB).size(0)};
+  return add_dora(y, direct_output(call, adapter, y, x, along), term,
+                  dora_scale(adapter.parameter(kMagnitude), dora_norms(adapter, rows)),
+                  adapter.scaling(), along);
 }
 
 // The same for an adapter that works on some rows of the batch only: the low-rank path runs on
 // those alone, if the adapter is plain.
 inline tenon::Tensor with_adapter_on_its_rows(const tenon::Call& call,
                                               const tenon::Adapter& adapter, const tenon::Tensor& y,
-                                              const tenon::Tensor& base,
                                               const tenon::Tensor& weight_rows) {
   const tenon::Tensor rows = adapter.rows();
-  if (!rows) return with_adapter(call, adapter, y, base, weight_rows);
+  if (!rows) return with_adapter(call, adapter, y, weight_rows);
   static const tenon::Operator index_select("aten::index_select");
   static const tenon::Operator index_copy("aten::index_copy");
   tenon::Tensor part;
   if (adapter.state<Variant>().dora) {
-    part = index_select(with_adapter(call, adapter, y, base, weight_rows), 0, rows);
+    part = index_select(with_adapter(call, adapter, y, weight_rows), 0, rows);
   } else {
     const tenon::Tensor x = low_rank_input(call, adapter, index_select(call.input(), 0, rows));
     part = add_term(index_select(y, 0, rows), low_rank_term(adapter, x), adapter.scaling());
@@ -72,15 +73,21 @@ inline tenon::Tensor with_adapter_on_its_rows(const tenon::Call& call,
 
 // The rows of the weight with all adapters in them.
 inline tenon::Tensor merged_rows(const tenon::Call& call, const tenon::Tensor& original) {
-  require_bias_to_merge(call);
   tenon::Tensor merged = original;
   for (const tenon::Adapter& adapter : call.adapters()) {
-    const tenon::Tensor a = adapter.parameter(kA);
-    const tenon::Tensor b = adapter.parameter(kB);
-    const tenon::Tensor norms = row_norms(original, a, b, adapter.scaling());
-    merged = merge_rows(merged, original, adapter, matmul(b, a), norms);
+    const tenon::Tensor delta = matmul(adapter.parameter(kB), adapter.parameter(kA));
+    const bool dora = adapter.state<Variant>().dora;
+    merged =
+        merge_rows(merged, adapter, delta, dora ? dora_norms(adapter, original) : tenon::Tensor());
   }
   return merged;
+}
+
+// The bias likewise. `rows`: the base's own weight.
+inline tenon::Tensor merged_bias_of(const tenon::Call& call, const tenon::Weight& weight,
+                                    const tenon::Tensor& rows) {
+  return merged_bias(call, weight,
+                     [&](const tenon::Adapter& adapter) { return dora_norms(adapter, rows); });
 }
 
 }  // namespace lora

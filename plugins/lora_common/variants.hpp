@@ -5,6 +5,8 @@
 // stored otherwise hands in its rows. DoRA:
 //   y = b + m / ||W + s B A|| * (W x + s B A x),   the norm of each row, a constant to the
 //   gradient.
+// Several adapters act one after the other, each on the output so far (PEFT: lora/layer.py,
+// Linear.forward), so that a DoRA scales what stands before it too.
 #pragma once
 
 #include <cmath>
@@ -24,6 +26,7 @@ constexpr std::uint32_t kBias = 2;
 struct Variant {
   bool dora = false;
   bool bias = false;
+  bool beside = false;  // the base does more than its operator, of which the update knows nothing
   bool is_plain() const { return !dora && !bias; }
 };
 
@@ -35,7 +38,8 @@ inline bool all_plain(const tenon::Call& call) {
 }
 
 inline Variant variant_of(const tenon::Setup& setup) {
-  return {setup.option<bool>("use_dora"), setup.option<bool>("lora_bias")};
+  return {setup.option<bool>("use_dora"), setup.option<bool>("lora_bias"),
+          setup.base().find_attribute<bool>("does_more").value_or(false)};
 }
 
 // Declares what the variant needs behind the pair; `magnitude` as PEFT shapes it.
@@ -85,8 +89,8 @@ inline tenon::Tensor dora_scale(const tenon::Tensor& magnitude, const tenon::Ten
   return reshape(magnitude, {norms.size(0)}) / norms;
 }
 
-// y plus what one DoRA adapter adds to it: (scale - 1) * direct + scale * s * term, where direct is
-// W x without the bias. `along` shapes one number for each output to broadcast over y.
+// y plus what one DoRA adapter adds to it: (scale - 1) * direct + scale * s * term. `along` shapes
+// one number for each output to broadcast over y.
 inline tenon::Tensor add_dora(const tenon::Tensor& y, const tenon::Tensor& direct,
                               const tenon::Tensor& term, const tenon::Tensor& scale, double s,
                               const tenon::Shape& along) {
@@ -96,52 +100,55 @@ inline tenon::Tensor add_dora(const tenon::Tensor& y, const tenon::Tensor& direc
                     y.dtype());
 }
 
-// W x without the bias, on the input that the low-rank path takes: the base's own output, unless
-// dropout has changed its input.
+// The output so far without the base's bias, which DoRA scales: W x, and what the adapters before
+// this one have made of it. Where dropout has changed the input, W x of that input alone.
 inline tenon::Tensor direct_output(const tenon::Call& call, const tenon::Adapter& adapter,
-                                   const tenon::Tensor& base_output, const tenon::Tensor& x,
+                                   const tenon::Tensor& y, const tenon::Tensor& x,
                                    const tenon::Shape& along) {
   const auto bias = call.base_info().find_weight("bias");
-  if (call.training() && adapter.dropout() != 0) {
-    const tenon::Tensor weight = call.weight("weight");
-    return call.base({with_dtype(x, call.input().dtype())},
-                     without_bias(call, weight, bias ? call.weight(*bias).size(0) : 0))[0];
+  if (!call.training() || adapter.dropout() == 0) {
+    return bias ? y - reshape(call.weight(*bias), along) : y;
   }
-  return bias ? base_output - reshape(call.weight(*bias), along) : base_output;
+  const tenon::Tensor weight = call.weight("weight");
+  if (adapter.state<Variant>().beside) return linear(x, with_dtype(weight, x.dtype()));
+  return call.base({with_dtype(x, call.input().dtype())},
+                   without_bias(call, weight, bias ? call.weight(*bias).size(0) : 0))[0];
 }
 
-// The rows of the weight with one adapter added to `merged`; `original` are the base's own rows.
-inline tenon::Tensor merge_rows(const tenon::Tensor& merged, const tenon::Tensor& original,
-                                const tenon::Adapter& adapter, const tenon::Tensor& delta,
-                                const tenon::Tensor& norms) {
+// The rows of the weight with one more adapter in them: DoRA scales what is there already too.
+// `norms` are those of the base's own rows with this adapter's update alone.
+inline tenon::Tensor merge_rows(const tenon::Tensor& merged, const tenon::Adapter& adapter,
+                                const tenon::Tensor& delta, const tenon::Tensor& norms) {
   if (!adapter.state<Variant>().dora) return add_term(merged, delta, adapter.scaling());
   const tenon::Tensor scale = dora_scale(adapter.parameter(kMagnitude), norms);
   const tenon::Tensor whole = reshape(scale, {norms.size(0), 1}) *
-                              add(with_dtype(original, delta.dtype()), delta, adapter.scaling());
-  return with_dtype(
-      with_dtype(merged, delta.dtype()) + (whole - with_dtype(original, delta.dtype())),
-      merged.dtype());
+                              add(with_dtype(merged, delta.dtype()), delta, adapter.scaling());
+  return with_dtype(whole, merged.dtype());
 }
 
-// The bias with the adapters' biases in it; an undefined tensor if none has one.
-inline tenon::Tensor merged_bias(const tenon::Call& call, const tenon::Weight& weight) {
-  tenon::Tensor merged;
+// The bias with the adapters' biases in it, which a DoRA behind them scales as it scales their
+// output; an undefined tensor if none has one. `norms_of(adapter)` as in merge_rows.
+template <typename Norms>
+tenon::Tensor merged_bias(const tenon::Call& call, const tenon::Weight& weight,
+                          const Norms& norms_of) {
+  tenon::Tensor added;
   for (const tenon::Adapter& adapter : call.adapters()) {
-    if (!adapter.state<Variant>().bias) continue;
-    const tenon::Tensor before = merged ? merged : call.weight(weight);
-    merged = add_term(before, adapter.parameter(kBias), adapter.scaling());
+    const auto variant = adapter.state<Variant>();
+    if (variant.bias) {
+      const tenon::Tensor own = adapter.parameter(kBias) * adapter.scaling();
+      added = added ? added + own : own;
+    } else if (variant.dora && added) {
+      added = added * dora_scale(adapter.parameter(kMagnitude), norms_of(adapter));
+    }
   }
-  return merged;
+  return added ? add_term(call.weight(weight), added, 1) : tenon::Tensor();
 }
 
-inline void require_bias_to_merge(const tenon::Call& call) {
-  if (call.base_info().find_weight("bias")) return;
-  for (const tenon::Adapter& adapter : call.adapters()) {
-    if (!adapter.state<Variant>().bias) continue;
-    throw tenon::Failure(
-        TENON_UNSUPPORTED,
-        "the update cannot be merged: it has a bias (lora_bias), the base has none");
-  }
+// A bias of the base's that its own operator adds; one that a caller adds, or nobody, takes none.
+inline void require_bias_to_merge(const tenon::Setup& setup) {
+  if (!variant_of(setup).bias || setup.base().find_weight("bias")) return;
+  throw tenon::Failure(TENON_UNSUPPORTED,
+                       "the update has a bias (lora_bias), and the base adds none of its own");
 }
 
 }  // namespace lora

@@ -4,7 +4,8 @@
 //
 // A matrix W (out, in) has A (r, in) and B (out, r). A stack W (n, out, in), as experts are kept,
 // has A (n * r, in), item by item, and B (out, r * n), with the items innermost. Where the stack is
-// transposed, W (n, in, out), A and B are the same.
+// transposed, W (n, in, out), A and B are the same. A stack of stacks, W (n, m, ..., out, in),
+// which PEFT refuses, is one of n * m * ... matrices.
 #pragma once
 
 #include <algorithm>
@@ -49,16 +50,22 @@ inline double factor_of(const tenon::Setup& setup, const tenon::Weight& weight) 
   return own_alpha / alpha * (setup.option<bool>("use_rslora") ? std::sqrt(ranks) : ranks);
 }
 
+// (matrices, rows, columns) of a matrix or a stack of them.
+inline tenon::Shape as_stack(const tenon::Shape& shape) {
+  tenon::Shape stack{1, shape[shape.size() - 2], shape[shape.size() - 1]};
+  for (std::size_t i = 0; i + 2 < shape.size(); ++i) stack[0] *= shape[i];
+  return stack;
+}
+
 // Declares the pair of one weight, named `prefix` + PEFT's names.
 inline void add_weight_pair(tenon::Setup& setup, const tenon::Weight& weight,
                             const std::string& prefix, bool transposed = false) {
-  tenon::Shape shape = weight.shape;
-  if (shape.size() == 2) shape.insert(shape.begin(), 1);
-  if (shape.size() != 3) {
+  if (weight.shape.size() < 2) {
     throw tenon::Failure(TENON_UNSUPPORTED, "`" + std::string(weight.name) + "` has " +
-                                                std::to_string(shape.size()) +
-                                                " dimensions, only 2 or 3 can be adapted");
+                                                std::to_string(weight.shape.size()) +
+                                                " dimensions, only 2 or more can be adapted");
   }
+  const tenon::Shape shape = as_stack(weight.shape);
   const std::int64_t in = transposed ? shape[1] : shape[2];
   const std::int64_t out = transposed ? shape[2] : shape[1];
   const std::int64_t rank = rank_of(setup, weight);
@@ -96,8 +103,10 @@ inline tenon::Tensor updated(const tenon::Tensor& weight, const tenon::Adapter& 
   const tenon::Tensor a = adapter.parameter(first + kA);
   const tenon::Tensor b = adapter.parameter(first + kB);
   const double scaling = factor * adapter.scaling();
-  return weight.shape().size() == 2 ? updated_matrix(weight, a, b, scaling)
-                                    : updated_stack(weight, a, b, scaling, transposed);
+  const tenon::Shape shape = weight.shape();
+  if (shape.size() == 2) return updated_matrix(weight, a, b, scaling);
+  const tenon::Tensor stack = reshape(weight, as_stack(shape));
+  return reshape(updated_stack(stack, a, b, scaling, transposed), shape);
 }
 
 // A layer type that updates some of its base's weights: those for which `Type::is_adapted(weight)`

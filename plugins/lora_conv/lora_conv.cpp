@@ -1,7 +1,8 @@
 // LoRA on convolutions: y = conv(x, W) + b + s * B conv(dropout(x), A)   (PEFT:
 // tuners/lora/layer.py, _ConvNd). W (out, in / groups, k...); A (r, in, k...), of one group; B
 // (out, r / groups, 1...), of the base's groups. The convolution by A is the base itself run on A
-// for its weight, so that it has the base's stride, dilation and padding of whatever mode.
+// for its weight, so that it has the base's stride, dilation and padding of whatever mode, that of
+// its own forward too.
 #include <string>
 #include <string_view>
 
@@ -88,40 +89,53 @@ struct LoraConv : tenon::Layer<LoraConv> {
                         reshape(norms, start.parameter(lora::kMagnitude).shape()));
   }
 
+  static void check_mergeable(const Setup& setup) {
+    lora::require_bias_to_merge(setup);
+    require_one_group(setup.base().attribute<std::int64_t>("groups"));
+  }
+
   static Outputs forward(Call& call) {
     const bool fuses = can_fuse(call);
-    const Tensor base = fuses ? fused(call) : call.base()[0];
-    Tensor y = base;
+    Tensor y = fuses ? fused(call) : call.base()[0];
     for (std::uint32_t i = fuses ? 1 : 0; i < call.n_adapters(); ++i) {
-      y = with_adapter(call, call.adapter(i), y, base);
+      y = with_adapter(call, call.adapter(i), y);
     }
     return y;
   }
 
   static Tensor merged_weight(Call& call, const Weight& weight) {
-    if (weight.name == "bias") return lora::merged_bias(call, weight);
+    const Tensor kernel = call.weight("weight");
+    if (weight.name == "bias") {
+      return lora::merged_bias(
+          call, weight, [&](const tenon::Adapter& adapter) { return norms_of(adapter, kernel); });
+    }
     if (weight.name != "weight") return {};
-    lora::require_bias_to_merge(call);
-    const Tensor original = kernel_rows(call.weight(weight));
-    Tensor merged = original;
+    Tensor merged = kernel_rows(kernel);
     for (const tenon::Adapter& adapter : call.adapters()) {
       const Tensor a = adapter.parameter(lora::kA);
       const Tensor b = adapter.parameter(lora::kB);
-      const std::int64_t groups = a.size(1) / weight.shape[1];
-      if (groups > 1) {
-        throw tenon::Failure(TENON_UNSUPPORTED,
-                             "the update cannot be merged: lora_A sees all input channels, a "
-                             "kernel of " +
-                                 std::to_string(groups) + " groups only those of its group");
-      }
+      require_one_group(a.size(1) / weight.shape[1]);
       const Tensor delta = matmul(kernel_rows(b), kernel_rows(a));
-      const Tensor norms = kernel_norms(call.weight(weight), a, b, adapter.scaling());
-      merged = lora::merge_rows(merged, original, adapter, delta, norms);
+      const bool dora = adapter.state<lora::Variant>().dora;
+      merged =
+          lora::merge_rows(merged, adapter, delta, dora ? norms_of(adapter, kernel) : Tensor());
     }
     return reshape(merged, weight.shape);
   }
 
  private:
+  static void require_one_group(std::int64_t groups) {
+    if (groups == 1) return;
+    throw tenon::Failure(TENON_UNSUPPORTED, "lora_A sees all input channels, a kernel of " +
+                                                std::to_string(groups) +
+                                                " groups only those of its group");
+  }
+
+  static Tensor norms_of(const tenon::Adapter& adapter, const Tensor& kernel) {
+    return kernel_norms(kernel, adapter.parameter(lora::kA), adapter.parameter(lora::kB),
+                        adapter.scaling());
+  }
+
   // Whether the base is one convolution of one group that pads with zeros, and nothing else.
   static bool can_fuse(const Call& call) {
     const std::string_view name = call.base_info().operator_name();
@@ -156,30 +170,34 @@ struct LoraConv : tenon::Layer<LoraConv> {
                      call.training() ? adapter.dropout() : 0.0);
   }
 
-  static Tensor with_adapter(const Call& call, const tenon::Adapter& adapter, const Tensor& y,
-                             const Tensor& base) {
+  // y, the output so far, with one adapter.
+  static Tensor with_adapter(const Call& call, const tenon::Adapter& adapter, const Tensor& y) {
     const Tensor weight = call.weight("weight");
     Shape along(weight.shape().size() - 1, 1);
     along[0] = weight.size(0);
     const Tensor x = lora::low_rank_input(call, adapter, call.input());
     Tensor added = term(call, adapter, x);
-    const auto variant = adapter.state<lora::Variant>();
+    const auto& variant = adapter.state<lora::Variant>();
     if (variant.bias) added = added + reshape(adapter.parameter(lora::kBias), along);
     if (!variant.dora) return lora::add_term(y, added, adapter.scaling());
-    const Tensor norms = kernel_norms(weight, adapter.parameter(lora::kA),
-                                      adapter.parameter(lora::kB), adapter.scaling());
-    const Tensor scale = lora::dora_scale(adapter.parameter(lora::kMagnitude), norms);
-    return lora::add_dora(y, lora::direct_output(call, adapter, base, x, along), added, scale,
+    const Tensor scale =
+        lora::dora_scale(adapter.parameter(lora::kMagnitude), norms_of(adapter, weight));
+    return lora::add_dora(y, lora::direct_output(call, adapter, y, x, along), added, scale,
                           adapter.scaling(), along);
+  }
+
+  static std::int64_t groups_of(const Call& call, const tenon::Adapter& adapter) {
+    return adapter.parameter(lora::kA).size(1) / call.base_info().weight("weight").shape[1];
   }
 
   static Tensor term(const Call& call, const tenon::Adapter& adapter, const Tensor& input) {
     const Tensor a = adapter.parameter(lora::kA);
-    const std::int64_t groups = a.size(1) / call.base_info().weight("weight").shape[1];
+    const Tensor b = adapter.parameter(lora::kB);
+    const std::int64_t groups = groups_of(call, adapter);
     const Tensor kernel = groups == 1 ? a : in_blocks(a, groups);
     Tensor h = call.base({input}, lora::without_bias(call, kernel, kernel.size(0)))[0];
     if (groups > 1) h = sum_blocks(h, groups, a.shape().size() - 2);
-    return lora::pointwise(h, adapter.parameter(lora::kB), groups);
+    return lora::pointwise(h, b, groups);
   }
 };
 

@@ -31,6 +31,13 @@ bool renormalises(const tenon::Base& base) {
   return base.find_attribute<double>("max_norm").has_value();
 }
 
+void require_rows_as_they_are(const tenon::Base& base) {
+  if (!renormalises(base)) return;
+  throw tenon::Failure(TENON_UNSUPPORTED,
+                       "with max_norm the embedding would scale down the merged rows, not each of "
+                       "the two as while training");
+}
+
 Tensor updated_weight(const tenon::Call& call, const tenon::Weight& weight) {
   Tensor merged = call.weight(weight);
   for (const tenon::Adapter& adapter : call.adapters()) {
@@ -44,6 +51,13 @@ Tensor updated_weight(const tenon::Call& call, const tenon::Weight& weight) {
 Tensor look_up(const tenon::Call& call, const tenon::Adapter& adapter) {
   const Tensor rows = transpose(adapter.parameter(lora::kA), 0, 1);
   return call.base(call.inputs(), {{call.base_info().weight("weight"), rows}})[0];
+}
+
+// The same by the operator alone, of a base that does more.
+Tensor look_up_alone(const tenon::Call& call, const tenon::Adapter& adapter) {
+  static const tenon::Operator embedding("aten::embedding");
+  const Tensor rows = transpose(adapter.parameter(lora::kA), 0, 1);
+  return embedding(rows, call.input(), call.base_info().attribute<std::int64_t>("padding_idx"));
 }
 
 // The base plus the low-rank look-up of each adapter.
@@ -83,11 +97,12 @@ struct LoraEmbedding : tenon::Layer<LoraEmbedding> {
   }
 
   static Outputs forward(Call& call) {
-    const Tensor base = call.base()[0];
-    Tensor y = base;
+    Tensor y = call.base()[0];
     for (const tenon::Adapter& adapter : call.adapters()) {
       const Tensor b = adapter.parameter(lora::kB);
-      const Tensor term = linear(look_up(call, adapter), b);
+      const bool beside = adapter.state<lora::Variant>().beside;
+      const Tensor rows_of_a = beside ? look_up_alone(call, adapter) : look_up(call, adapter);
+      const Tensor term = linear(rows_of_a, b);
       if (!adapter.state<lora::Variant>().dora) {
         y = lora::add_term(y, term, adapter.scaling());
         continue;
@@ -95,18 +110,16 @@ struct LoraEmbedding : tenon::Layer<LoraEmbedding> {
       const Tensor rows = transpose(call.weight("weight"), 0, 1);
       const Tensor norms = lora::row_norms(rows, adapter.parameter(lora::kA), b, adapter.scaling());
       const Tensor scale = lora::dora_scale(adapter.parameter(lora::kMagnitude), norms);
-      y = lora::add_dora(y, base, term, scale, adapter.scaling(), {b.size(0)});
+      y = lora::add_dora(y, y, term, scale, adapter.scaling(), {b.size(0)});
     }
     return y;
   }
 
+  static void check_mergeable(const Setup& setup) { require_rows_as_they_are(setup.base()); }
+
   static Tensor merged_weight(Call& call, const Weight& weight) {
     if (weight.name != "weight") return {};
-    if (renormalises(call.base_info())) {
-      throw tenon::Failure(TENON_UNSUPPORTED,
-                           "the update cannot be merged: with max_norm the embedding would scale "
-                           "down the merged rows, not each of the two as while training");
-    }
+    require_rows_as_they_are(call.base_info());
     return transpose(lora::merged_rows(call, transpose(call.weight(weight), 0, 1)), 0, 1);
   }
 };

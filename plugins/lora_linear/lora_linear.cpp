@@ -49,6 +49,7 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
   }
 
   static lora::Variant prepare(const Setup& setup) { return lora::variant_of(setup); }
+  static void check_mergeable(const Setup& setup) { lora::require_bias_to_merge(setup); }
   static void initialise(const Setup& setup, Start& start) {
     lora::start_linear(setup, start, false);
   }
@@ -77,7 +78,7 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
   }
 
   static Tensor merged_weight(Call& call, const Weight& weight) {
-    if (weight.name == "bias") return lora::merged_bias(call, weight);
+    if (weight.name == "bias") return lora::merged_bias_of(call, weight, call.weight("weight"));
     if (weight.name != "weight") return {};
     return lora::merged_rows(call, call.weight(weight));
   }
@@ -93,12 +94,10 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
            lora::all_plain(call) && !call.adapter(0).rows();
   }
 
-  // The terms of the adapters from number `first` on; with variants that is all of them, and `base`
-  // is the base's own output.
-  static Tensor with_others(const Call& call, const Tensor& base, std::uint32_t first) {
-    Tensor y = base;
+  // y, what the base and the adapters before number `first` gave, with the others.
+  static Tensor with_others(const Call& call, Tensor y, std::uint32_t first) {
     for (std::uint32_t i = first; i < call.n_adapters(); ++i) {
-      y = lora::with_adapter_on_its_rows(call, call.adapter(i), y, base, call.weight("weight"));
+      y = lora::with_adapter_on_its_rows(call, call.adapter(i), y, call.weight("weight"));
     }
     return y;
   }

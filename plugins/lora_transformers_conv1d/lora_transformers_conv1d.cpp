@@ -22,6 +22,7 @@ struct LoraTransformersConv1d : tenon::Layer<LoraTransformersConv1d> {
   }
 
   static lora::Variant prepare(const Setup& setup) { return lora::variant_of(setup); }
+  static void check_mergeable(const Setup& setup) { lora::require_bias_to_merge(setup); }
   static void initialise(const Setup& setup, Start& start) {
     lora::start_linear(setup, start, true);
   }
@@ -30,26 +31,27 @@ struct LoraTransformersConv1d : tenon::Layer<LoraTransformersConv1d> {
     const Tensor input = call.input();
     const bool can_fuse = call.adapter(0).parameter(lora::kA).dtype() == input.dtype() &&
                           lora::all_plain(call) && !call.adapter(0).rows();
-    const Tensor base = can_fuse ? fused(call, input) : call.base()[0];
     const Tensor rows = transpose(call.weight("weight"), 0, 1);
-    Tensor y = base;
+    Tensor y = can_fuse ? fused(call, input) : call.base()[0];
     for (std::uint32_t i = can_fuse ? 1 : 0; i < call.n_adapters(); ++i) {
-      y = lora::with_adapter_on_its_rows(call, call.adapter(i), y, base, rows);
+      y = lora::with_adapter_on_its_rows(call, call.adapter(i), y, rows);
     }
     return y;
   }
 
   static Tensor merged_weight(Call& call, const Weight& weight) {
-    if (weight.name == "bias") return lora::merged_bias(call, weight);
+    const Tensor rows = transpose(call.weight("weight"), 0, 1);
+    if (weight.name == "bias") return lora::merged_bias_of(call, weight, rows);
     if (weight.name != "weight") return {};
-    return transpose(lora::merged_rows(call, transpose(call.weight(weight), 0, 1)), 0, 1);
+    return transpose(lora::merged_rows(call, rows), 0, 1);
   }
 
  private:
   static Tensor fused(const Call& call, const Tensor& input) {
     static const tenon::Operator lora_linear("tenon::lora_linear");
     const tenon::Adapter adapter = call.adapter(0);
-    return lora_linear(input, transpose(call.weight("weight"), 0, 1), call.weight("bias"),
+    return lora_linear(input, transpose(call.weight("weight"), 0, 1),
+                       call.base_info().find_weight("bias") ? call.weight("bias") : Tensor(),
                        adapter.parameter(lora::kA), adapter.parameter(lora::kB), adapter.scaling(),
                        call.training() ? adapter.dropout() : 0.0);
   }

@@ -5,6 +5,7 @@ export and a few runs of tenon serve the whole kind.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 
@@ -220,6 +221,114 @@ class DoubledLinear(nn.Linear):
 
     def forward(self, x):
         return 2 * super().forward(x)
+
+
+class CastLinear(nn.Linear):
+    """One that casts, as whisper's."""
+
+    def forward(self, x):
+        return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
+
+
+class PaddedConv(nn.Conv1d):
+    """One that pads by itself, as EfficientNet's."""
+
+    def forward(self, x):
+        return super().forward(F.pad(x, (1, 1)))
+
+
+class OwnClasses(nn.Module):
+    """Classes around one operator."""
+
+    def __init__(self):
+        super().__init__()
+        self.cast = CastLinear(6, 6)
+        self.padded = PaddedConv(4, 4, 3)
+        self.doubled = DoubledLinear(6, 6)
+
+    def forward(self, x, ids):
+        return self.doubled(self.padded(self.cast(x))) + ids.sum(1)[:, None, None]
+
+
+def placed(cls, place):
+    """A subclass whose bias is added by its caller ("outside") or by nobody ("unused")."""
+
+    class Placed(cls):
+        def forward(self, *inputs):
+            bias, self.bias = self.bias, None
+            try:
+                y = super().forward(*inputs)
+            finally:
+                self.bias = bias
+            return (y, bias) if place == "outside" else y
+
+    Placed.__name__ = Placed.__qualname__ = f"{cls.__name__}_{place}"
+    return Placed
+
+
+class WrittenBias(nn.Linear):
+    """One that adds its bias behind the operator."""
+
+    def forward(self, x):
+        return F.linear(x, self.weight) + self.bias
+
+
+class BiasPlaces(nn.Module):
+    """Layers whose bias is added inside, by their caller, by nobody, or is not there."""
+
+    def __init__(self):
+        super().__init__()
+        kinds = {
+            "linear": (nn.Linear, (6, 5)),
+            "conv": (nn.Conv1d, (4, 3, 3)),
+            "turned": (nn.ConvTranspose1d, (4, 3, 3)),
+            "pair": (nn.Bilinear, (6, 6, 3)),
+        }
+        for kind, (cls, sizes) in kinds.items():
+            self.add_module(f"{kind}_inside", cls(*sizes))
+            self.add_module(f"{kind}_outside", placed(cls, "outside")(*sizes))
+            self.add_module(f"{kind}_unused", placed(cls, "unused")(*sizes))
+            self.add_module(f"{kind}_none", cls(*sizes, bias=False))
+        self.linear_written = WrittenBias(6, 5)
+
+    def forward(self, x):
+        parts = []
+        for name, layer in self.named_children():
+            y = layer(x, x) if name.startswith("pair") else layer(x)
+            if isinstance(y, tuple):
+                y, bias = y
+                y = y + (bias[:, None] if name.startswith(("conv", "turned")) else bias)
+            parts.append(y.flatten(1))
+        return torch.cat(parts, 1)
+
+
+class Mixer(nn.Module):
+    """A parameter that is cast in forward, as Mamba's A_log."""
+
+    def __init__(self):
+        super().__init__()
+        self.log = nn.Parameter(torch.randn(6, 4))
+
+    def forward(self, x):
+        return x @ self.log.float().exp()
+
+
+class Tower(nn.Module):
+    """Of its last layer nothing is used, as of LLaVA's vision tower, of another the weight alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(6, 6) for _ in range(3))
+        self.mixer = Mixer()
+        self.read = nn.Linear(4, 4, bias=False)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        states = []
+        for layer in self.layers:
+            x = layer(x).tanh()
+            states.append(x)
+        return self.head(self.mixer(states[-2]) @ self.read.weight.T)
 
 
 class MyConv(nn.Conv1d):

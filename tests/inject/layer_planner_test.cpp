@@ -10,6 +10,7 @@
 namespace tenon {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using testing::error_text;
@@ -72,6 +73,53 @@ TEST(LayerPlanner, SubclassThatIsStillTheLayerIsAdaptedAndSaidSo) {
                                    "else; it is adapted as torch.nn.Linear")));
 }
 
+// seq.0's operator without its bias, which nobody adds.
+ModelData without_bias() {
+  ModelData model = small_mlp();
+  std::erase_if(nodes_of(model, "seq.0").front()->arguments,
+                [](const NamedArgument& argument) { return argument.name == "bias"; });
+  return model;
+}
+
+TEST(LayerPlanner, BiasThatNoOperatorOfTheLayerReadsIsNoneOfItsWeights) {
+  const InjectionPlan planned = plan(without_bias(), lora("a", {"seq.0"}));
+  const PlannedLayer& layer = planned.layers.front();
+  EXPECT_EQ(layer.facts->description().operator_name, "aten::linear");
+  ASSERT_EQ(layer.tensors.size(), 1U);
+  EXPECT_EQ(layer.facts->description().weights[0].name, "weight");
+}
+
+TEST(LayerPlanner, OperatorThatReadsAnotherBiasIsNotThatOfThePlainLayer) {
+  ModelData model = small_mlp();
+  std::ranges::find(model.tensors, "seq.0.bias", &ModelTensor::name)->name = "seq.0.shift";
+  const InjectionPlan planned = plan(model, lora("a", {"seq.0"}));
+  EXPECT_EQ(planned.layers.front().facts->description().operator_name, "")
+      << "a plugin that runs the operator by itself would leave the shift out";
+}
+
+TEST(LayerPlanner, CallsThatReadDifferentWeightsAreDifferent) {
+  ModelData model = small_mlp();
+  ModelData bare = without_bias();
+  Node again = *nodes_of(bare, "seq.0").front();
+  again.call_index = 1;
+  again.arguments[0].value = {model.graph.inputs.front()};
+  again.results = {{false, {static_cast<ValueId>(model.graph.values.size())}}};
+  model.graph.values.push_back({"again"});
+  model.graph.outputs.push_back({again.results[0].values[0]});
+  model.graph.nodes.push_back(again);
+  EXPECT_THAT(refusal(model, lora("a", {"seq.0"})), HasSubstr("is called in different ways"));
+}
+
+TEST(LayerPlanner, LayersThatAreRefusedForOneReasonAreNamedTogether) {
+  ModelData model = small_mlp();
+  for (const char* path : {"seq.0", "seq.2"}) {
+    module_at(model, path).type = "acme.Odd";
+    nodes_of(model, path).front()->target = "aten::odd";
+  }
+  EXPECT_THAT(refusal(model, lora("a", {"seq.0", "seq.2"})),
+              HasSubstr("acme.Odd at `seq.0` (and `seq.2`) is not supported by method lora"));
+}
+
 TEST(LayerPlanner, EmbeddingThatScalesWhatItLooksUpIsAdaptedAndSaidSo) {
   const InjectionPlan planned = plan(testing::scaled_model("acme.Scaled"), lora("a", {"words"}));
   const PlannedLayer& layer = planned.layers.front();
@@ -98,9 +146,12 @@ TEST(LayerPlanner, LayerWhoseResultNobodyUsesIsRefused) {
   ModelData model = small_mlp();
   // The ReLU reads the model's input in place of seq.0's result; both are of any size to a graph.
   nodes_of(model, "seq.1").front()->arguments.front().value = {model.graph.inputs.front()};
-  EXPECT_THAT(refusal(model, lora("a", {"seq.0"})),
-              HasSubstr("torch.nn.Linear at `seq.0` is never run by the model's forward, so an "
-                        "adapter on it would do nothing"));
+  EXPECT_THAT(
+      refusal(model, lora("a", {"seq.0"})),
+      AllOf(HasSubstr("torch.nn.Linear at `seq.0` has no operator that the program's outputs "
+                      "depend on: its result is unused, or the export left it out; an "
+                      "adapter on it would do nothing"),
+            HasSubstr("exclude_modules = [\"seq.0\"]")));
 }
 
 TEST(LayerPlanner, LayerThatRunsWithoutGradientsIsRefused) {

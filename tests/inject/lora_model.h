@@ -120,7 +120,12 @@ struct LoraModel {
 
   std::unique_ptr<PlacedAdapter> place(const AdapterConfig& config) const {
     const InjectionPlan plan = plan_injection(model.model(), config, built_in_plugins());
-    return place_adapter(model.model(), plan, std::hash<std::string>{}(config.name));
+    auto placed = place_adapter(model.model(), plan, std::hash<std::string>{}(config.name));
+    // At the norms that DoRA's magnitudes start from, its formula is plain LoRA's.
+    for (const AddedTensor& added : placed->tensors) {
+      if (added.name == "lora_magnitude_vector") added.tensor.detach().mul_(1.3);
+    }
+    return placed;
   }
   void add(const AdapterConfig& config) { model.add_adapter(place(config)); }
   at::Tensor run() const { return model.forward({input}, {}).at(0); }

@@ -55,8 +55,44 @@ TEST(ResolvedTargets, AllLinearTakesSubclassesThatOnlyRunTheProductAndTellsOfOth
   EXPECT_EQ(resolved.config.target_modules, named_modules({"seq.2"}));
   EXPECT_THAT(resolved.notes,
               Contains(std::string("all-linear leaves out `seq.0`: its class acme.Gated runs more "
-                                   "than the product with its weight; name the layer if a plugin "
-                                   "adapts that class")));
+                                   "than the product with its weight; name the layer to adapt "
+                                   "it")));
+}
+
+TEST(ResolvedTargets, AllLinearTakesAClassThatDoesMoreForALinearByItsName) {
+  ModelData model = small_mlp();
+  set_type(model, "seq.0", "acme.GatedLinear");
+  const ModuleId relu = model.tree.find("seq.1");
+  for (Node& node : model.graph.nodes) {
+    if (node.module_stack.back() == relu) node.module_stack.back() = model.tree.find("seq.0");
+  }
+  EXPECT_EQ(resolve_targets(all_linear(), model).config.target_modules,
+            named_modules({"seq.0", "seq.2"}));
+}
+
+TEST(ResolvedTargets, AllLinearTellsOnceOfLayersThatDoNothing) {
+  ModelData model = small_mlp();
+  for (Node& node : model.graph.nodes) {  // seq.4 reads the model's input
+    if (node.module_stack.back() == model.tree.find("seq.4")) {
+      node.arguments.front().value = {model.graph.inputs.front()};
+    }
+  }
+  const std::string text = error_text([&] { resolve_targets(all_linear(), model); });
+  EXPECT_THAT(text, HasSubstr("finds no fully connected layer but the output layer"));
+  set_type(model, "seq.4", "torch.nn.Bilinear");
+  model.graph.outputs.push_back({std::ranges::find_if(model.graph.nodes,
+                                                      [&](const Node& node) {
+                                                        return node.module_stack.back() ==
+                                                               model.tree.find("seq.0");
+                                                      })
+                                     ->results[0]
+                                     .values[0]});
+  const ResolvedTargets resolved = resolve_targets(all_linear(), model);
+  EXPECT_EQ(resolved.config.target_modules, named_modules({"seq.0"}));
+  EXPECT_THAT(resolved.notes,
+              Contains(std::string("all-linear leaves out `seq.2`: it has no operator that the "
+                                   "program's outputs depend on: its result is unused, or the "
+                                   "export left it out")));
 }
 
 TEST(ResolvedTargets, AllLinearFindingOnlyTheOutputLayerIsAnError) {

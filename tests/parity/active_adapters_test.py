@@ -2,11 +2,12 @@
 
 import warnings
 from copy import copy
+from itertools import permutations
 
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
-from support import ParityTest, main, models, toys
+from support import ParityTest, main, models, off_the_start, toys
 
 # By the toy model, the keys of both adapters.
 ROWS = {
@@ -81,6 +82,7 @@ class ActiveAdaptersTest(ParityTest):
         configs = [LoraConfig(**{"init_lora_weights": False, **each}) for each in keys]
         peft_model = get_peft_model(toys.toy(name), configs[0]).eval()
         peft_model.add_adapter(NAMES[1], configs[1])
+        off_the_start(peft_model)
         with torch.no_grad():
             for parameter_name, parameter in peft_model.named_parameters():
                 if "trainable_tokens_delta" in parameter_name:
@@ -130,6 +132,31 @@ class ActiveAdaptersTest(ParityTest):
             for name in active:
                 base.emb.weight[rows.token_indices[name]] = rows.trainable_tokens_delta[name]
             return plain(toys.example_input())
+
+    def test_adapters_act_one_after_the_other_in_every_order(self):
+        """A DoRA scales what the adapters before it have made, as in PEFT; merged too."""
+        warnings.simplefilter("ignore")
+        kinds = {"plain": {}, "dora": {"use_dora": True}, "late": {"use_dora": True, "r": 3}}
+        for toy, target in (("mlp", "lin0"), ("conv2d", "conv"), ("emb_conv1d", "emb")):
+            torch.manual_seed(5)
+            keys = {"target_modules": [target], "r": 2, "lora_alpha": 4, "init_lora_weights": False}
+            configs = {name: LoraConfig(**{**keys, **own}) for name, own in kinds.items()}
+            peft_model = get_peft_model(toys.toy(toy), configs["plain"], "plain").eval()
+            for name in ("dora", "late"):
+                peft_model.add_adapter(name, configs[name])
+            off_the_start(peft_model)
+            folder = self.workspace.new_path()
+            peft_model.save_pretrained(folder)
+            table = self.table(toy)
+            for order in permutations(kinds):
+                with self.subTest(toy=toy, order=order):
+                    self.check_order(toy, table, peft_model, folder, order)
+
+    def check_order(self, toy, table, peft_model, folder, order):
+        folders = [f"--adapter={name}={folder / name}" for name in order]
+        expected = self.expected(toy, peft_model, order)
+        self.assert_close(self.predict(table, *folders, "--active", ",".join(order)), expected)
+        self.assert_merged(table, folders, expected)
 
     def test_two_adapters_cannot_both_replace_a_row(self):
         warnings.simplefilter("ignore")

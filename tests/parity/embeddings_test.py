@@ -7,7 +7,7 @@ import torch
 from cases import make_case
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
-from support import ParityTest, main
+from support import ParityTest, main, off_the_start
 
 LORA = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
 TOKENS = [3, 1, 40]
@@ -117,7 +117,7 @@ class EmbeddingsTest(ParityTest):
     def save_by_peft(self, case, lora):
         torch.manual_seed(3)
         config = LoraConfig(**lora, init_lora_weights=False)
-        peft_model = get_peft_model(deepcopy(case.built.model), config).eval()
+        peft_model = off_the_start(get_peft_model(deepcopy(case.built.model), config)).eval()
         with torch.no_grad():
             for name, parameter in peft_model.named_parameters():
                 if parameter.requires_grad and "lora_" not in name:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
-from support import ParityTest, main, models, toys
+from support import ParityTest, main, models, off_the_start, toys
 from torch import nn
 
 ROWS = [
@@ -67,6 +67,7 @@ class PrecisionTest(ParityTest):
         torch.manual_seed(3)
         config = LoraConfig(init_lora_weights=False, **lora)
         peft_model = get_peft_model(half_model(dtype), config, autocast_adapter_dtype=wide).eval()
+        off_the_start(peft_model)
         folder = self.workspace.new_path()
         peft_model.save_pretrained(folder)
         rounding = torch.finfo(dtype).eps

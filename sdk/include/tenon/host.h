@@ -51,7 +51,10 @@ typedef struct tenon_host {
    * TENON_INT_LIST, bool TENON_TRUTH, float and float[] TENON_DOUBLE and TENON_DOUBLE_LIST, bool[]
    * TENON_TRUTH_LIST, str TENON_STRING, None TENON_NONE. An argument that the model leaves out has
    * the schema's default. TENON_INVALID_ARGUMENT if there is none. Strings and lists are valid as
-   * long as the base. since 0.1 */
+   * long as the base. since 0.1
+   * The host's own: "does_more", true where the module does more than the operator of the type that
+   * it is adapted as, such as scaling its output: what the operator alone gives is added to its
+   * output, and it is never merged. Only plugins that come with Tenon are given such bases. */
   tenon_status (*attribute)(const tenon_base *, const char *name, tenon_value *out, tenon_error *);
 
   /* A further owned handle on the same tensor. since 0.1 */

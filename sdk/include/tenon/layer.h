@@ -66,7 +66,8 @@ enum {
   TENON_WEIGHT_IS_TARGET = 2 /* of a torch.nn.Parameter layer: the config names it; since 0.3 */
 };
 
-/* A parameter or buffer of the base, descendants included: facts only. */
+/* A parameter or buffer of the base, descendants included: facts only. A parameter that no call of
+ * the layer reads is left out (a bias that the caller adds). */
 typedef struct tenon_weight_info {
   uint32_t struct_size;
   uint32_t flags;
@@ -82,8 +83,8 @@ typedef struct tenon_base {
   uint32_t n_weights;
   const char *type;        /* "torch.nn.Linear" */
   const char *module_path; /* "seq.0" */
-  /* "aten::linear" if the layer is exactly one call of that operator whose arguments are the
-   * layer's inputs, its weights in the operator's order, and numbers; "" otherwise. */
+  /* "aten::linear" if each call of the layer is exactly one call of that operator whose arguments
+   * are the layer's inputs, all its weights in the operator's order, and numbers; "" otherwise. */
   const char *operator_name;
   const tenon_weight_info *const *weights; /* in the model's order */
   uint32_t n_inputs;                       /* tensors that enter the layer from outside */

@@ -4,6 +4,7 @@
 #include "tenon/autograd.h"
 #include "tenon/host.h"
 #include "tenon/layer.h"
+#include "tenon/mergeable.h"
 #include "tenon/method.h"
 #include "tenon/option.h"
 #include "tenon/plugin.h"

@@ -11,6 +11,8 @@
 //     static void initialise(const tenon::Setup& setup, tenon::Start& start);   // optional
 //     static tenon::Outputs forward(tenon::Call& call);                         // one of these two
 //     static tenon::Tensor merged_weight(tenon::Call& call, tenon::Weight w);   // at least
+//     // Optional: throws where merged_weight would be wrong (tenon/mergeable.h).
+//     static void check_mergeable(const tenon::Setup& setup);
 //     // Optional: calls that read one tensor, run together (tenon/siblings.h).
 //     static std::vector<tenon::Tensor> forward_siblings(const std::vector<tenon::Call>& calls);
 //   };
@@ -30,6 +32,7 @@
 #include "tenon/cpp/start.hpp"
 #include "tenon/cpp/tensor.hpp"
 #include "tenon/layer.h"
+#include "tenon/mergeable.h"
 #include "tenon/siblings.h"
 
 namespace tenon __attribute__((visibility("hidden"))) {
@@ -100,6 +103,10 @@ namespace tenon __attribute__((visibility("hidden"))) {
   template <typename T>
   concept HasSiblings = requires(const std::vector<Call>& calls) {
     T::forward_siblings(calls);
+  };
+  template <typename T>
+  concept HasMergeable = requires(const Setup& setup) {
+    T::check_mergeable(setup);
   };
   template <typename T>
   concept HasOptions = requires {
@@ -191,9 +198,25 @@ namespace tenon __attribute__((visibility("hidden"))) {
         for (std::uint32_t i = 0; i < n; ++i) outputs[i] = std::move(results[i]).give();
       });
     }
+
+    static tenon_status mergeable(const tenon_host*, const tenon_base* base,
+                                  const tenon_setup* setup, tenon_error* error) {
+      return fence(T::kType.id, "mergeable", error, [&] {
+        const Setup view = looking_at(*base, setup);
+        T::check_mergeable(view);
+      });
+    }
+
     static const void* extension(const char* id) {
-      static constexpr tenon_siblings kSiblings{sizeof(tenon_siblings), 0, siblings};
-      return std::string_view(id) == TENON_SIBLINGS ? &kSiblings : nullptr;
+      if constexpr (HasSiblings<T>) {
+        static constexpr tenon_siblings kSiblings{sizeof(tenon_siblings), 0, siblings};
+        if (std::string_view(id) == TENON_SIBLINGS) return &kSiblings;
+      }
+      if constexpr (HasMergeable<T>) {
+        static constexpr tenon_mergeable kMergeable{sizeof(tenon_mergeable), 0, mergeable};
+        if (std::string_view(id) == TENON_MERGEABLE) return &kMergeable;
+      }
+      return nullptr;
     }
   };
 
@@ -222,7 +245,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
       table.release = Trampolines<T>::release;
     }
     if constexpr (HasInitialise<T>) table.initialise = Trampolines<T>::initialise;
-    if constexpr (HasSiblings<T>) table.extension = Trampolines<T>::extension;
+    if constexpr (HasSiblings<T> || HasMergeable<T>) table.extension = Trampolines<T>::extension;
     return table;
   }
 
