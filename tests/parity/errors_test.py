@@ -3,6 +3,7 @@
 import json
 
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
 from support import ParityTest, main, models
 
@@ -60,12 +61,20 @@ class ErrorsTest(ParityTest):
         path = self.export("bypass")
         self.check_refused(path, "`weight_only`", target_modules=["used", "weight_only"])
 
-    def test_module_to_save_of_which_only_the_weight_is_used_is_refused(self):
-        """PEFT's copy of such a module is trained, saved and never used."""
-        path = self.export("bypass")
-        self.check_refused(
-            path, "`weight_only`", target_modules=["used"], modules_to_save=["weight_only"]
-        )
+    def test_module_to_save_of_which_only_the_weight_is_used_is_used_as_by_pefts_wrapper(self):
+        built = models.example("bypass")
+        keys = {"target_modules": ["used"], "modules_to_save": ["weight_only"]}
+        adapted = get_peft_model(built.model, LoraConfig(init_lora_weights=False, **keys)).eval()
+        x = torch.rand(3, 8)
+        with torch.no_grad():
+            for name, parameter in adapted.named_parameters():
+                if "modules_to_save" in name:
+                    parameter.add_(1)
+            expected = adapted(x)
+        folder = self.workspace.new_path()
+        adapted.save_pretrained(folder)
+        table = {"path": self.export("bypass")}
+        self.assert_within(self.workspace.predict(table, {"x": x}, folder), expected, 1e-5)
 
     def test_layers_beside_the_bypassed_ones_are_adapted(self):
         done = self.plan(self.export("bypass"), "--json", target_modules=["used"])

@@ -126,14 +126,15 @@ class UnusualLayersTest(ParityTest):
 
     def train_on(self, path, inputs, log=None, **adapter):
         output = self.workspace.new_path()
+        labels = torch.zeros_like(self.workspace.predict({"path": path}, inputs))
         start = {"r": 2, "lora_alpha": 8, "init_lora_weights": False, **adapter}
         if start.get("method", "lora") != "lora":
             start = adapter
         config = {
             "model": {"path": path},
             "adapter": start,
-            "data": {"train": self.workspace.write_tensors(inputs)},
-            "train": {"loss": "output", "steps": 1, "learning_rate": 1e-30, "batch_size": 5},
+            "data": {"train": self.workspace.write_tensors({**inputs, "labels": labels})},
+            "train": {"loss": "mse", "steps": 1, "learning_rate": 1e-30, "batch_size": 5},
             "output": {"directory": output},
         }
         done = self.workspace.tenon_ok("run", self.workspace.write_config(config))
