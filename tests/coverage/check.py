@@ -1,4 +1,4 @@
-"""Runs Tenon on what prepare.py wrote and compares: the five points, each with what it found."""
+"""Runs Tenon on what prepare.py wrote and compares: the points, each with what it found."""
 
 import json
 import os
@@ -8,13 +8,14 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from torch.utils import _pytree as pytree
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "parity"))
 
 from prepare import STEPS  # noqa: E402
 from support import to_toml  # noqa: E402
 
-POINTS = ("forward", "gradients", "tree", "lora", "sizes")
+POINTS = ("forward", "gradients", "tree", "lora", "sizes", "merge", "merge again")
 GRADIENT_TOLERANCE = 1e-5
 LORA_TOLERANCE = 1e-4
 # A gradient that is zero but for rounding (of an attention's key bias) has no relative error: what
@@ -24,13 +25,14 @@ GRADIENT_FLOOR = 1e-5
 # other: where PEFT's own result moves by more when its weights move by a rounding, so may ours.
 ROUNDING_FACTOR = 10
 # AdamW whose decay takes the whole weight and whose eps drowns the square root: it leaves the negated
-# gradient in the weight's place, exactly, and a model that can still be run.
-RATE = 2.0**40
+# gradient in the weight's place, exactly, and by a power of two so small that the model still runs.
+RATE = 2.0**20
+EPS = 2.0**40
 LEAVE_GRADIENT = {
     "optimizer": "adamw",
     "learning_rate": RATE,
     "weight_decay": 1 / RATE,
-    "eps": RATE,
+    "eps": EPS,
     "betas": [0.0, 0.0],
     "steps": 1,
 }
@@ -53,6 +55,8 @@ class Checker:
             self.check_gradients()
         if self.record.get("targets"):
             self.check_lora()
+        if self.record.get("merges"):
+            self.check_merges()
         return self.problems, self.notes
 
     def run(self, point, *arguments):
@@ -70,9 +74,9 @@ class Checker:
         self.problems[point].append((done.stderr or done.stdout).strip() or f"exit {done.returncode}")
         return None
 
-    def config(self, name, **sections):
+    def config(self, name, model="model.pt2", **sections):
         path = self.folder / f"{name}.toml"
-        path.write_text(to_toml({"model": {"path": "model.pt2"}, **sections}))
+        path.write_text(to_toml({"model": {"path": model}, **sections}))
         return path
 
     def check_tree(self):
@@ -89,9 +93,9 @@ class Checker:
                         f"`{name}` is a {listed[name]['type']}, not {_public(type_name)}"
                     )
 
-    def predict(self, point, index, *more):
+    def predict(self, point, index, *more, model="model.pt2"):
         outputs = self.folder / "predicted.st"
-        config = self.config("predict")
+        config = self.config("predict", model)
         inputs = self.folder / f"inputs_{index}.st"
         text = self.run(point, "predict", config, "--inputs", inputs, "--outputs", outputs, *more)
         return None if text is None else load_file(outputs)
@@ -126,6 +130,8 @@ class Checker:
 
     def train(self, point, name, **sections):
         data = {"train": "data.st", "inputs": self.record["inputs"]}
+        if self.record["shared"]:
+            data["shared"] = self.record["shared"]
         options = {"loss": "mse", "batch_size": self.record["rows"], "shuffle": False, "threads": 1}
         sections["train"] = {**options, **sections["train"]}
         return self.run(point, "run", self.config(name, data=data, **sections), "--json", "--force")
@@ -144,7 +150,7 @@ class Checker:
             if name not in trained:
                 self.problems["gradients"].append(f"`{name}` is not saved")
                 continue
-            got = -trained[name].double()
+            got = -trained[name].double() * (EPS / RATE)
             if torch.equal(trained[name], weights[name]):  # no gradient at all
                 got = torch.zeros_like(got)
             off = (got - gradient.double()).norm().item()
@@ -162,10 +168,7 @@ class Checker:
         got = self.predict("lora", 0, "--adapter", self.folder / "adapter")
         if got is None:
             return
-        for name, tensor in load_file(self.folder / "lora_outputs.st").items():
-            problem = _difference(got.get(name), tensor, LORA_TOLERANCE)
-            if problem:
-                self.problems["lora"].append(f"{name} with the adapter: {problem}")
+        self.compare("lora", "with the adapter", got, "lora_outputs.st")
         if self.record["loses_backward"]:
             return
         for optimizer, rate in self.record["rates"].items():
@@ -187,6 +190,51 @@ class Checker:
                     self.notes.append(f"PEFT's own rounding moves {name} by {floors[name]:.0e}")
                 if problem:
                     self.problems["lora"].append(f"{name} after {STEPS} steps of {optimizer}: {problem}")
+
+    def check_merges(self):
+        """An adapter merged, its result adapted, trained and merged once more."""
+        if not self.check_merged("merge", "model.pt2", "first", "merged.pt2"):
+            return
+        point, second = "merge again", Path("first") / "second"
+        got = self.predict(point, 0, "--adapter", self.folder / second, model="merged.pt2")
+        self.compare(point, "with an adapter on the merged model", got, "second_outputs.st")
+        if not self.record["loses_backward"]:
+            self.train_on_merged(point, second)
+        self.check_merged(point, "merged.pt2", second, "merged_again.pt2")
+
+    def check_merged(self, point, model, adapter, output):
+        """Merges and runs the result in stock PyTorch; whether there is a result."""
+        config = self.config("merge", model)
+        merged = self.folder / output
+        merged.unlink(missing_ok=True)
+        if self.run(point, "merge", config, "--adapter", self.folder / adapter, "--output", merged) is None:
+            return False
+        args, kwargs = torch.export.load(self.folder / "model.pt2").example_inputs
+        with torch.no_grad():
+            outputs = pytree.tree_leaves(torch.export.load(merged).module()(*args, **kwargs))
+        tensors = [leaf for leaf in outputs if isinstance(leaf, torch.Tensor)]
+        got = {f"output_{i}": tensor for i, tensor in enumerate(tensors)}
+        self.compare(point, f"of {output} in PyTorch", got, f"{Path(adapter).name}_outputs.st")
+        return True
+
+    def train_on_merged(self, point, adapter):
+        sections = {
+            "model": "merged.pt2",
+            "adapter": {"method": "lora", "init_from": str(adapter)},
+            "train": {"optimizer": "sgd", "learning_rate": self.record["merge_rate"], "steps": STEPS},
+            "output": {"directory": "trained_on_merged"},
+        }
+        if self.train(point, "on_merged", **sections) is not None:
+            file = self.folder / "trained_on_merged" / "adapter_model.safetensors"
+            self.compare(point, f"after {STEPS} steps", load_file(file), "second_trained.st")
+
+    def compare(self, point, what, got, expected):
+        if got is None:  # told by whoever should have made it
+            return
+        for name, tensor in load_file(self.folder / expected).items():
+            problem = _difference(got.get(name), tensor, LORA_TOLERANCE)
+            if problem:
+                self.problems[point].append(f"{name} {what}: {problem}")
 
 
 def _public(type_name):

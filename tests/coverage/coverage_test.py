@@ -2,7 +2,7 @@
 
     python tests/coverage/coverage_test.py build/bin/tenon [FAMILY...] [--only REGEX] [--keep FOLDER]
 
-A FAMILY is torch, transformers, timm or quick (the default: a dozen models of all three). Prints
+A FAMILY is torch, transformers, timm, packages or quick (the default: a few models of each). Prints
 one line for each model and fails if any point of any model does. With --keep, what was exported is
 kept in FOLDER and taken from there the next time.
 """
@@ -24,14 +24,17 @@ import torch
 
 from check import POINTS, Checker
 from example import settle
+from packages_environment import make_packages_environment
 from prepare import FORMS, CannotExport, prepare
 
 QUICK = {
     "torch": r"^(Linear|Conv2d|LSTM|BatchNorm2d|shared|on_buffer|several_outputs)$",
     "transformers": r"^(bert|llama|mixtral|t5)$",
     "timm": r"^(test_resnet|test_vit)$",
+    # Of packages that the peers' environment has.
+    "packages": r"^(efficientnet_pytorch|sentence_transformers|snntorch)$",
 }
-FAMILIES = ("torch", "transformers", "timm")
+FAMILIES = tuple(QUICK)
 
 
 def main():
@@ -48,6 +51,8 @@ def main():
     options = parser.parse_args()
     # Neither the exporter's nor the peers' own warnings are this test's.
     warnings.simplefilter("ignore")
+    if "packages" in options.families:
+        sys.path.append(str(make_packages_environment()))
     folder = options.keep or Path(tempfile.mkdtemp(prefix="tenon-coverage-"))
     try:
         rows = [run_model(options, folder, *model) for model in selected(options)]
@@ -128,12 +133,15 @@ def mark(point, problems, record):
         "gradients": "rows" in record,
         "lora": bool(record.get("targets")),
         "sizes": len(record["predicts"]) > 1,
+        "merge": record.get("merges", False),
+        "merge again": record.get("merges", False),
     }
     return "." if tried.get(point, True) else "-"
 
 
 def kept_or_prepared(place, build, form, dtype):
     if (place / "record.json").exists():
+        build()  # what it imports tells PyTorch of the types that its outputs have
         return json.loads((place / "record.json").read_text())
     torch.manual_seed(0)
     example = build()
@@ -145,7 +153,7 @@ def kept_or_prepared(place, build, form, dtype):
 
 def summarise(rows):
     counts = {kind: sum(row[1] == kind for row in rows) for kind in ("pass", "fail", "no export")}
-    print(f"\n{counts['pass']} of {counts['pass'] + counts['fail']} models pass all five points "
+    print(f"\n{counts['pass']} of {counts['pass'] + counts['fail']} models pass all {len(POINTS)} points "
           f"({', '.join(POINTS)}); {counts['no export']} cannot be exported")
     failed = [row[0] for row in rows if row[1] == "fail"]
     if failed:

@@ -21,6 +21,7 @@ class Example:
     dynamic: tuple | None = None  # the dimensions of each input that may vary; None is all
     loses_backward: bool = False  # it has a torch.autograd.Function, whose gradient no export keeps
     trains: bool = True  # the first output is differentiable, and all inputs have the batch's rows
+    shared: tuple = ()  # inputs without rows: the same for the whole batch
 
     def inputs(self, batch=BATCH, length=LENGTH):
         torch.manual_seed(batch * 1000 + length)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
+from peft.tuners.lora.layer import LoraLayer
+from peft.tuners.lora.layer import _ConvNd as PeftConv
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -67,6 +69,7 @@ def prepare(example, folder, form="exported"):
     if example.trains:
         _gradients(example, pristine, names, form, folder, record)
         _lora(example, pristine, folder, record)
+        _merges(example, pristine, folder, record)
     (folder / "record.json").write_text(json.dumps(record))
     return record
 
@@ -83,6 +86,7 @@ def _export(example, file, form):
             program = torch.export.export(example.model, args, kwargs, dynamic_shapes=shapes)
             program = FORMS[form](program)
             torch.export.save(program, file)
+            torch.export.load(file)  # not all that it saves
         except Exception as refusal:
             raise CannotExport(f"{type(refusal).__name__}: {str(refusal).strip()[:200]}")
     return program
@@ -161,7 +165,10 @@ def _gradients(example, pristine, names, form, folder, record):
             module.train()  # decompositions leave evaluation's
     for parameter in model.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
-    _loss(_first(model(*args, **kwargs)), target).backward()
+    loss = _loss(_first(model(*args, **kwargs)), target)
+    if not loss.isfinite():
+        raise ValueError("the model's own output is not finite")
+    loss.backward()
     gradients = {
         name: torch.zeros_like(p) if p.grad is None else p.grad
         for name, p in model.named_parameters()
@@ -170,7 +177,8 @@ def _gradients(example, pristine, names, form, folder, record):
     _write(gradients, folder / "gradients.st")
     _write(dict(model.named_parameters()), folder / "weights.st")
     record["inputs"] = list(inputs)
-    record["rows"] = BATCH
+    record["shared"] = list(example.shared)
+    record["rows"] = next(len(t) for name, t in inputs.items() if name not in example.shared)
 
 
 def _choose_targets(example, pristine, record):
@@ -224,9 +232,10 @@ def _exactly(targets, model):
 
 def _leave_fast_path(model):
     """In evaluation these read the weights of their layers and bypass what PEFT put there."""
+    readers = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
     for module in model.modules():
-        if isinstance(module, (nn.TransformerEncoder, nn.TransformerEncoderLayer)):
-            module.training = True  # its dropout layers are modules of their own
+        if isinstance(module, readers):
+            module.training = True  # its dropout is 0, or a module of its own
 
 
 def _lora(example, pristine, folder, record):
@@ -235,24 +244,12 @@ def _lora(example, pristine, folder, record):
     if not targets:
         return
     torch.manual_seed(4)
-    config = LoraConfig(
-        r=RANK,
-        lora_alpha=RANK,
-        target_modules=_exactly(targets, pristine),
-        init_lora_weights=False,
-    )
-    model = corrected(get_peft_model(copy.deepcopy(pristine), config)).eval()
-    _leave_fast_path(model)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if ".lora_B." in name:
-                parameter.mul_(0.1)
+    model = _adapted(pristine, targets)
     # Else it copies the base's embeddings into the file.
     model.save_pretrained(folder / "adapter", save_embedding_layers=False)
+    _adapt_all_names(model)
     args, kwargs = example.inputs()
-    with torch.no_grad():
-        outputs = _tensors(copy.deepcopy(model)(*args, **kwargs))
-    _write({f"output_{i}": t for i, t in enumerate(outputs)}, folder / "lora_outputs.st")
+    _write(_named_outputs(model, args, kwargs), folder / "lora_outputs.st")
     target = load_file(folder / "data.st")["labels"]
     record["rates"] = _stable_rates(copy.deepcopy(model), args, kwargs, target)
     record["rounding"] = {}
@@ -272,9 +269,91 @@ def _lora(example, pristine, folder, record):
         }
 
 
-def _adapter_state(model):
-    state = get_peft_model_state_dict(model, save_embedding_layers=False)
-    return {name: tensor.detach().clone() for name, tensor in state.items()}
+def _lora_config(pristine, targets):
+    return LoraConfig(
+        r=RANK,
+        lora_alpha=RANK,
+        target_modules=_exactly(targets, pristine),
+        init_lora_weights=False,
+    )
+
+
+def _adapted(pristine, targets):
+    model = get_peft_model(copy.deepcopy(pristine), _lora_config(pristine, targets))
+    return _calmed(model, "default")
+
+
+def _calmed(model, adapter):
+    """With an update that does not drown the model's own numbers."""
+    _answer_for_layers(corrected(model).eval())
+    _leave_fast_path(model)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if f".lora_B.{adapter}." in name:
+                parameter.mul_(0.1)
+    return model
+
+
+def _adapt_all_names(model):
+    """PEFT replaces a module under its first name; the forward may call it by another. Once the adapter
+    is saved, since it would be under all names."""
+    layers = {id(m.get_base_layer()): m for m in model.modules() if isinstance(m, LoraLayer)}
+    for module in list(model.modules()):
+        for name, child in list(module._modules.items()):
+            layer = layers.get(id(child), module)
+            if layer is not module:
+                setattr(module, name, layer)
+
+
+def _answer_for_layers(model):
+    """PEFT's layer hides what a model may ask of its convolution."""
+    for module in model.modules():
+        if isinstance(module, PeftConv):
+            for name in ("kernel_size", "stride", "padding", "dilation", "groups"):
+                if not hasattr(module, name):
+                    setattr(module, name, getattr(module.get_base_layer(), name))
+
+
+def _named_outputs(model, args, kwargs):
+    with torch.no_grad():
+        outputs = _tensors(copy.deepcopy(model)(*args, **kwargs))
+    return {f"output_{i}": t for i, t in enumerate(outputs)}
+
+
+def _merges(example, pristine, folder, record):
+    """What a merged model gives, and what an adapter on it gives and becomes. Both of PEFT's adapters
+    run beside each other: their changes add up, whether the first one is merged or not."""
+    modules = dict(pristine.named_modules())
+    targets = [
+        name for name in record.get("targets", []) if getattr(modules[name], "groups", 1) == 1
+    ]  # PEFT's change of a grouped convolution is none of a grouped convolution
+    record["merges"] = bool(targets)
+    if not targets:
+        return
+    torch.manual_seed(6)
+    model = _adapted(pristine, targets)
+    model.add_adapter("second", _lora_config(pristine, targets))
+    _calmed(model, "second")
+    # PEFT puts all but "default" in a folder of its name.
+    model.save_pretrained(folder / "first", save_embedding_layers=False)
+    _adapt_all_names(model)
+    args, kwargs = example.inputs()
+    model.base_model.set_adapter(["default"])
+    _write(_named_outputs(model, args, kwargs), folder / "first_outputs.st")
+    model.base_model.set_adapter(["default", "second"])
+    _write(_named_outputs(model, args, kwargs), folder / "second_outputs.st")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(".second." in name)
+    target = load_file(folder / "data.st")["labels"]
+    rate = record["merge_rate"] = _stable_rates(copy.deepcopy(model), args, kwargs, target)["sgd"]
+    _train(model, args, kwargs, target, torch.optim.SGD, rate)
+    _write(_adapter_state(model, "second"), folder / "second_trained.st")
+
+
+def _adapter_state(model, adapter="default"):
+    state = get_peft_model_state_dict(model, adapter_name=adapter, save_embedding_layers=False)
+    once = {tensor.data_ptr(): name for name, tensor in reversed(state.items())}
+    return {name: state[name].detach().clone() for name in once.values()}
 
 
 def _trained(model):
