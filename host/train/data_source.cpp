@@ -139,7 +139,7 @@ Dataset read_tensor_dataset(const std::filesystem::path& file, const DataConfig&
   if (problems.empty()) settle_rows(data, inputs, config.shared, problems);
   throw_data_problems(problems, data.source,
                       "the file needs one tensor for each input and the target, rows in dimension "
-                      "0; [data] inputs and target give their names");
+                      "0; [data] inputs and target give their names, shared those without rows");
   return data;
 }
 

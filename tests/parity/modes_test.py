@@ -76,11 +76,21 @@ class ModesTest(ParityTest):
         told = self.told(self.export(training=False, drops_path=True)[1])
         self.assertIn(LOST_ATTENTION, told)
         self.assertIn(LOST_DEPTH, told)
+        self.assertIn("training switches its dropout on, as train() does: `dropout`", told)
         self.assertNotIn(DRAWN, told)
 
     def test_an_export_in_train_draws_its_stochastic_depth_for_ever(self):
-        told = self.told(self.export(training=True, drops_path=True)[1])
+        path = self.export(training=True, drops_path=True)[1]
+        told = self.told(path)
         self.assertIn(DRAWN, told)
+        config, adapter = self.config(path)
+        self.workspace.tenon_ok("run", config)
+        for verb in (
+            ("predict", config, "--inputs", self.workspace.write_tensors({"x": torch.randn(3, 5, 8)}),
+             "--outputs", self.workspace.new_path(".safetensors")),
+            ("merge", config, "--adapter", adapter, "--output", self.workspace.new_path(".pt2")),
+        ):
+            self.assertIn(DRAWN, self.workspace.tenon_ok(*verb).stderr, verb[0])
         self.assertNotIn(LOST_ATTENTION, told)
         self.assertNotIn(LOST_DEPTH, told)
 
