@@ -31,7 +31,7 @@ class ErrorsTest(ParityTest):
     def test_unsupported_layer_type_names_what_is_supported_and_where_plugins_go(self):
         self.check_refused(
             self.export("normed"),
-            "torch.nn.LayerNorm at `norm` is not supported by method lora\n",
+            "torch.nn.LayerNorm at `norm` is not supported by method lora",
             "supported here: ",
             "torch.nn.Linear",
             "; a plugin for it goes into ",
@@ -41,7 +41,7 @@ class ErrorsTest(ParityTest):
     def test_unsupported_class_of_a_user_is_named_in_full(self):
         self.check_refused(
             self.export("my_scale"),
-            "acme.MyScale at `scale` is not supported by method lora\n",
+            "acme.MyScale at `scale` is not supported by method lora",
             "supported here: ",
             "; a plugin for it goes into ",
             target_modules=["scale"],
