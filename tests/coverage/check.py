@@ -95,6 +95,7 @@ class Checker:
 
     def predict(self, point, index, *more, model="model.pt2"):
         outputs = self.folder / "predicted.st"
+        outputs.unlink(missing_ok=True)
         config = self.config("predict", model)
         inputs = self.folder / f"inputs_{index}.st"
         text = self.run(point, "predict", config, "--inputs", inputs, "--outputs", outputs, *more)
