@@ -9,6 +9,7 @@
 
 #include "adapter/adapter_store.h"
 #include "base/error.h"
+#include "base/output_folder.h"
 #include "base/suggest.h"
 
 namespace tenon {
@@ -64,37 +65,25 @@ void check_output_folder(const fs::path& folder, bool force) {
     fail_output(place, "the adapter cannot be saved here: the folder is not writable",
                 "change its permissions, or give another folder as `directory` in [output]");
   }
+  for (const char* name : {kTensorFile, kRecordFile, kConfigFile}) {
+    if (fs::exists(folder / name, status) && !fs::is_regular_file(folder / name, status)) {
+      fail_output(folder / name, "the adapter cannot be saved here: this is not a regular file",
+                  "give another folder as `directory` in [output]");
+    }
+  }
   if (force || !fs::exists(folder, status)) return;
-  const bool empty = fs::is_empty(folder, status);
+  const bool unused = is_unused_folder(folder, status);
   check_status(status, folder, "the folder cannot be read");
-  if (!empty) {
+  if (!unused) {
     fail_output(folder, "the adapter cannot be saved here: the folder is not empty",
                 "give another folder as `directory` in [output], or say `force = true` there or "
                 "--force to write over it");
   }
 }
 
-StagingFolder::StagingFolder(const fs::path& folder)
-    : folder_(folder), path_(folder / (".tenon-saving-" + std::to_string(::getpid()))) {
-  std::error_code status;
-  fs::create_directories(path_, status);
-  check_status(status, folder, "the adapter's folder cannot be made");
-}
-
-StagingFolder::~StagingFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
-void StagingFolder::publish(const char* name) const {
-  std::error_code status;
-  fs::rename(path_ / name, folder_ / name, status);
-  check_status(status, folder_ / name, "the file cannot be replaced");
-}
-
 void require_adapter_config(const fs::path& folder) {
   std::error_code ignored;
-  if (fs::is_regular_file(folder / kConfigFile, ignored)) return;
+  if (fs::is_regular_file(current_file(folder, kConfigFile), ignored)) return;
   std::string hint =
       "an adapter is a folder with adapter_config.json and adapter_model.safetensors, as `tenon "
       "run` and PEFT's save_pretrained make it";
@@ -110,7 +99,7 @@ void require_adapter_config(const fs::path& folder) {
 
 void require_adapter_tensors(const fs::path& folder) {
   std::error_code ignored;
-  if (fs::is_regular_file(folder / kTensorFile, ignored)) return;
+  if (fs::is_regular_file(current_file(folder, kTensorFile), ignored)) return;
   if (fs::exists(folder / "adapter_model.bin", ignored)) {
     fail_load(
         folder,

@@ -247,18 +247,6 @@ AdapterFiles adapter_files(const AdaptedModel& model, const PlacedAdapter& adapt
   return starts.empty() ? files : as_plain_lora(std::move(files), starts);
 }
 
-void save_adapters(const AdaptedModel& model, const std::filesystem::path& folder, bool force) {
-  check_output_folder(folder, force);
-  const std::vector<std::string> names = model.adapter_names();
-  for (const std::string& name : names) {
-    if (name == kDefaultAdapter) continue;
-    save_adapter(folder / name, adapter_files(model, model.adapter(name)), force);
-  }
-  if (std::ranges::count(names, kDefaultAdapter) == 0) return;
-  save_adapter(folder, adapter_files(model, model.adapter(kDefaultAdapter)),
-               force || names.size() > 1);
-}
-
 std::vector<NamedFolder> named_folders(const std::vector<std::string>& arguments) {
   std::vector<NamedFolder> folders;
   for (const std::string& argument : arguments) {

@@ -48,7 +48,9 @@ std::vector<AdapterTensor> adapter_tensors(const PlacedAdapter& adapter);
 AdapterFiles adapter_files(const AdaptedModel& model, const PlacedAdapter& adapter);
 
 // Saves every adapter as PEFT does: "default" in `folder`, any other in a folder of its name below.
+// All of them are there afterwards or, where it throws Error{kOutput}, none.
 void save_adapters(const AdaptedModel& model, const std::filesystem::path& folder, bool force);
+void save_adapters(const AdaptedModel& model, OutputFolder& folder);
 
 // An adapter named on the command line: [NAME=]DIR, NAME "default" where it is left out.
 struct NamedFolder {

@@ -4,10 +4,12 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/output_folder.h"
 #include "config/adapter_config.h"
 #include "inject/recorded_layer.h"
 
@@ -38,12 +40,22 @@ struct AdapterFiles {
 // of work do not end at an occupied folder. Throws Error{Stage::kOutput}.
 void check_output_folder(const std::filesystem::path& folder, bool force);
 
-// Writes the three files, each atomically, the tensors first and adapter_config.json last, so that
-// a folder with a config is complete. Throws Error{Stage::kOutput}; a file that existed stays.
+// The folder of an adapter that is this process's from now on: checked as above, made, locked.
+std::unique_ptr<OutputFolder> reserve_adapter_folder(const std::filesystem::path& folder,
+                                                     bool force);
+
+// The files of an adapter's folder, or of the folder `inside` of it. `files` must outlive them.
+std::vector<FolderFile> adapter_folder_files(const AdapterFiles& files,
+                                             const std::string& inside = "");
+
+// Writes the three files: afterwards the folder has all of the new adapter or, where it throws
+// Error{Stage::kOutput}, all of the old one.
 void save_adapter(const std::filesystem::path& folder, const AdapterFiles& files, bool force);
 
-// Throws Error{Stage::kAdapter}: not an adapter folder, damaged files, a config that asks for what
-// Tenon does not have (all keys listed), `.bin` instead of safetensors.
+// Throws Error{Stage::kAdapter}: not an adapter folder, damaged files, files that were not saved
+// together (tenon.json has their hashes), a config that asks for what Tenon does not have (all keys
+// listed), `.bin` instead of safetensors. A folder that another process replaces meanwhile is read
+// anew.
 AdapterFiles load_adapter(const std::filesystem::path& folder);
 
 // Only the configuration, for planning before any tensor is assigned.

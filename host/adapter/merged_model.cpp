@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/file_watch.h"
 #include "base/output_file.h"
 #include "base/suggest.h"
 #include "inject/tensor_reads.h"
@@ -179,7 +180,7 @@ NamedTensors merged_state(const AdaptedModel& model, const MergedModel& merged) 
 }
 
 void write_merged_program(const AdaptedModel& model, const MergedModel& merged, bool all_tensors,
-                          const std::filesystem::path& target) {
+                          const std::filesystem::path& target, Existing existing) {
   std::vector<pt2::TensorChange> changes = merged.changes;
   if (all_tensors) {
     for (const ModelTensor& base : model.base_tensors()) {
@@ -191,13 +192,14 @@ void write_merged_program(const AdaptedModel& model, const MergedModel& merged, 
       }
     }
   }
-  OutputFile file(target);
+  OutputFile file(target, existing);
   {
     const Pt2Archive source(model.model().source);
     pt2::write_changed(source, changes, [&](std::string_view bytes) { file.write(bytes); });
   }
   file.finish();
   check_reads(model, read_pt2_program(file.temporary()), target);
+  require_unchanged_files(Stage::kModel);
   file.publish();
 }
 

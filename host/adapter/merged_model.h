@@ -30,6 +30,7 @@ NamedTensors merged_state(const AdaptedModel& model, const MergedModel& merged);
 // `all_tensors`: the base's tensors are not the file's own ([model] weights). Throws
 // Error{Stage::kOutput}; nothing is left then.
 void write_merged_program(const AdaptedModel& model, const MergedModel& merged, bool all_tensors,
-                          const std::filesystem::path& target);
+                          const std::filesystem::path& target,
+                          Existing existing = Existing::kReplaced);
 
 }  // namespace tenon

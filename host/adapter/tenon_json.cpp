@@ -1,11 +1,13 @@
-// tenon.json: {"format": 1, "base": "crc32-sha256:...", "layers": [{"name", "type", "plugin",
-// "version", "sha256", "options"}, ...]}; FORMAT.md describes each key.
+// tenon.json: {"format": 2, "base": "crc32-sha256:...", "sha256": {"adapter_config.json",
+// "adapter_model.safetensors"}, "layers": [{"name", "type", "plugin", "version", "sha256",
+// "options"}, ...]}; FORMAT.md describes each key. Format 1 has no hashes of the files.
 #include "adapter/tenon_json.h"
 
 #include <algorithm>
 #include <array>
 #include <set>
 
+#include "adapter/adapter_folder.h"
 #include "adapter/json_problems.h"
 #include "adapter/option_json.h"
 #include "base/json.h"
@@ -13,7 +15,8 @@
 namespace tenon {
 namespace {
 
-constexpr std::int64_t kFormat = 1;
+constexpr std::int64_t kFormat = 2;
+constexpr std::int64_t kFormatWithoutHashes = 1;
 
 // The text members of a layer, by key.
 struct TextMember {
@@ -85,6 +88,21 @@ void read_layers(const OrderedJson& json, TenonRecord& record, JsonProblems& pro
   }
 }
 
+void read_hashes(const OrderedJson& json, TenonRecord& record, JsonProblems& problems) {
+  if (!json.is_object()) return problems.wrong_type("sha256", "a table", json);
+  problems.check_keys(json, "sha256.", {kConfigFile, kTensorFile});
+  const auto read = [&](const char* name, std::string& hash) {
+    const auto found = json.find(name);
+    if (found == json.end()) return;
+    if (!found->is_string()) {
+      return problems.wrong_type(std::string("sha256.") + name, "a string", *found);
+    }
+    hash = found->get<std::string>();
+  };
+  read(kConfigFile, record.config_sha256);
+  read(kTensorFile, record.tensors_sha256);
+}
+
 // Before anything else: another format may mean something else by every key.
 void check_format(const OrderedJson& json, const std::string& file) {
   const auto found = json.is_object() ? json.find("format") : json.end();
@@ -94,7 +112,7 @@ void check_format(const OrderedJson& json, const std::string& file) {
                  .hint = "delete it to use the folder as PEFT's own",
                  .location = file});
   }
-  if (*found == kFormat) return;
+  if (*found == kFormat || *found == kFormatWithoutHashes) return;
   const bool newer = *found > kFormat;
   throw Error({.stage = Stage::kAdapter,
                .message = "its format is " + found->dump() + ", this tenon reads format " +
@@ -109,6 +127,7 @@ std::string write_tenon_json(const TenonRecord& record) {
   OrderedJson json;
   json["format"] = kFormat;
   json["base"] = record.base_fingerprint;
+  json["sha256"] = {{kConfigFile, record.config_sha256}, {kTensorFile, record.tensors_sha256}};
   json["layers"] = OrderedJson::array();
   for (const RecordedLayer& layer : record.layers) {
     json["layers"].push_back(layer_to_json(layer));
@@ -123,7 +142,12 @@ TenonRecord read_tenon_json(std::string_view text, const std::string& file) {
 
   JsonProblems problems;
   TenonRecord record;
-  problems.check_keys(json, "", {"format", "base", "layers"});
+  if (json["format"] == kFormatWithoutHashes) {
+    problems.check_keys(json, "", {"format", "base", "layers"});
+  } else {
+    problems.check_keys(json, "", {"format", "base", "sha256", "layers"});
+    if (json.contains("sha256")) read_hashes(json["sha256"], record, problems);
+  }
   if (json.contains("base")) {
     if (json["base"].is_string()) {
       record.base_fingerprint = json["base"].get<std::string>();

@@ -7,8 +7,10 @@
 #include "adapter/adapter_store.h"
 #include "adapter/broken_tensors.h"
 #include "adapter/combine_adapters.h"
+#include "app/command_inputs.h"
 #include "app/commands.h"
 #include "base/error.h"
+#include "base/file_watch.h"
 #include "base/log.h"
 
 // `tenon adapter ...`: what works on the folders of adapters, without their model.
@@ -74,12 +76,13 @@ void check_options(const CombineArguments& given) {
 void adapter_combine_command(const CommandLine& line) {
   const CombineArguments& given = line.combine;
   check_options(given);
-  check_output_folder(line.outputs, line.force);
+  const auto output = reserve_output(line, {});
   std::vector<AdapterFiles> adapters;
   for (const std::filesystem::path& folder : given.folders) adapters.push_back(load_named(folder));
   for (std::size_t i = 0; i < adapters.size(); ++i) refuse_broken(adapters[i], given.folders[i]);
   AdapterFiles combined = combine_adapters(adapters, given.options);
-  save_adapter(line.outputs, combined, line.force);
+  require_unchanged_files(Stage::kAdapter);
+  output->write(adapter_folder_files(combined));
   if (line.json) {
     const Json out{{"output", line.outputs.string()},
                    {"combination_type", given.options.combination_type},

@@ -5,9 +5,11 @@
 #include "adapter/adapter_stages.h"
 #include "adapter/convert_adapter.h"
 #include "adapter/foreign_adapter.h"
+#include "app/command_inputs.h"
 #include "app/commands.h"
 #include "app/stages.h"
 #include "base/error.h"
+#include "base/file_watch.h"
 #include "capture/plugin_model.h"
 #include "config/lora_init.h"
 #include "config/toml_reader.h"
@@ -62,14 +64,15 @@ AdapterFiles convert_foreign(const CommandLine& line, ModelData data,
 
 void adapter_convert_command(const CommandLine& line) {
   const RunConfig config = read_run_config(line.target, line.overrides, {});
-  check_output_folder(line.outputs, line.force);
+  const auto output = reserve_output(line, config);
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   const AdapterFiles converted =
       line.from.empty()
           ? convert(line, load_model(config.model, plugins),
                     load_adapter(named_folders(line.adapters).front().folder), plugins)
           : convert_foreign(line, load_model(config.model, plugins), plugins);
-  save_adapter(line.outputs, converted, line.force);
+  require_unchanged_files(Stage::kAdapter);
+  output->write(adapter_folder_files(converted));
   if (line.json) {
     const nlohmann::ordered_json out{{"output", line.outputs.string()},
                                      {"r", converted.config.r},

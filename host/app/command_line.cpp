@@ -15,6 +15,15 @@ void add_output_flags(CLI::App& verb, CommandLine& line) {
   verb.add_flag("-v,--verbose", line.verbose, "Log more");
 }
 
+void add_force(CLI::App& verb, CommandLine& line) {
+  verb.add_flag("--force", line.force, "Replace the file that is there");
+}
+
+void add_no_verify(CLI::App& verb, CommandLine& line) {
+  verb.add_flag("--no-verify", line.no_verify,
+                "Take the weights of a .pt2 without checking their checksums");
+}
+
 void add_common(CLI::App& verb, CommandLine& line) {
   verb.add_option("--set", line.overrides,
                   "Override a config key: section.key=VALUE (TOML, else a string); repeatable")
@@ -176,14 +185,17 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
 
   CLI::App* run =
       add_verb(app, line, "run", "Train the adapter of a config and save it", "The config (.toml)");
-  run->add_flag("--force", line.force, "Write into an output folder that holds something");
+  run->add_flag("--force", line.force,
+                "Replace the adapter in the output folder, or the file of [output] model");
+  add_no_verify(*run, line);
   run->add_flag("--profile", line.profile, "Show where the time of the steps went");
   add_verb(app, line, "plan", "Show what `run` would adapt, and change nothing",
            "The config (.toml)");
   add_verb(app, line, "tree", "List the named modules of a model with their types",
            "A config (.toml) or an exported program (.pt2)");
   add_verb(app, line, "plugins", "List the plugins that are found, and why files are refused",
-           "A config (.toml), for its [plugins]", false);
+           "A config (.toml), for its [plugins]", false)
+      ->add_flag("--load", line.load, "Load each of them too, as its use would");
   CLI::App* predict =
       add_verb(app, line, "predict", "Run the model on a file of inputs", "The config (.toml)");
   predict
@@ -201,6 +213,8 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
       ->required();
   predict->add_option("--outputs", line.outputs, "Safetensors to write: output_0, output_1, ...")
       ->required();
+  add_force(*predict, line);
+  add_no_verify(*predict, line);
   predict->add_option("--batch-size", line.batch_size, "Split the file; default: one forward")
       ->check(CLI::PositiveNumber);
   CLI::App* merge = add_verb(app, line, "merge",
@@ -214,6 +228,8 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
       ->add_option("--output", line.outputs,
                    "F.pt2, a program for torch.export.load, or F.safetensors, a state dict")
       ->required();
+  add_force(*merge, line);
+  add_no_verify(*merge, line);
   add_verb(app, line, "doctor", "Print versions, threads, libraries and search paths",
            "A config (.toml), for its [plugins]", false);
 

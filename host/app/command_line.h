@@ -40,6 +40,8 @@ struct CommandLine {
   bool verbose = false;
   bool force = false;
   bool profile = false;                    // of run
+  bool load = false;                       // of plugins
+  bool no_verify = false;                  // of run, merge, predict
   std::vector<std::string> adapters;       // [NAME=]DIR
   std::vector<std::string> active;         // names; empty: all adapters
   std::vector<std::string> adapter_names;  // of each row; empty: what is active runs for all

@@ -98,34 +98,45 @@ Json options_json(const std::vector<DeclaredOption>& options) {
 
 Json methods_json(const PluginInfo& plugin) {
   Json list = Json::array();
-  for (const Method& method : plugin.methods) {
-    list.push_back({{"name", method.name()},
-                    {"peft_type", method.is_in_peft() ? Json(method.peft_type()) : Json(nullptr)},
-                    {"doc", method.doc()},
-                    {"max_active", method.max_active()},
-                    {"keys", options_json(method.keys())}});
+  for (const OfferedMethod& method : plugin.offer.methods) {
+    list.push_back({{"name", method.name},
+                    {"peft_type", method.is_in_peft ? Json(method.peft_type) : Json(nullptr)}});
+  }
+  for (std::size_t i = 0; i < plugin.methods.size(); ++i) {  // it is loaded
+    const Method& method = plugin.methods[i];
+    list[i]["doc"] = method.doc();
+    list[i]["max_active"] = method.max_active();
+    list[i]["keys"] = options_json(method.keys());
+  }
+  return list;
+}
+
+Json layer_types_json(const PluginInfo& plugin) {
+  Json list = Json::array();
+  for (const OfferedLayerType& type : plugin.offer.layer_types) {
+    list.push_back({{"id", type.id},
+                    {"method", type.method},
+                    {"types", type.base_types},
+                    {"priority", type.priority},
+                    {"options", nullptr}});
+  }
+  for (std::size_t i = 0; i < plugin.layer_types.size(); ++i) {  // it is loaded
+    list[i]["options"] = options_json(plugin.layer_types[i].options());
   }
   return list;
 }
 
 Json plugins_json(const PluginRegistry& plugins) {
   Json out{{"plugins", Json::array()}, {"refused", Json::array()}, {"shadowed", Json::array()}};
-  for (const PluginInfo& plugin : plugins.plugins()) {
-    Json types = Json::array();
-    for (const LayerType& type : plugin.layer_types) {
-      types.push_back({{"id", type.id()},
-                       {"method", type.method()},
-                       {"types", type.base_types()},
-                       {"priority", type.priority()},
-                       {"options", options_json(type.options())}});
-    }
-    out["plugins"].push_back({{"id", plugin.id},
-                              {"version", plugin.version},
-                              {"path", plugin.path.string()},
-                              {"origin", plugin.origin},
-                              {"sha256", plugin.sha256},
-                              {"layer_types", types},
-                              {"methods", methods_json(plugin)}});
+  for (const PluginInfo* plugin : plugins.plugins()) {
+    out["plugins"].push_back({{"id", plugin->id},
+                              {"version", plugin->version},
+                              {"path", plugin->path.string()},
+                              {"origin", plugin->origin},
+                              {"sha256", plugin->sha256},
+                              {"loaded", plugin->is_loaded},
+                              {"layer_types", layer_types_json(*plugin)},
+                              {"methods", methods_json(*plugin)}});
   }
   for (const RefusedPlugin& refused : plugins.refused()) {
     out["refused"].push_back(
@@ -143,12 +154,13 @@ Json plugins_json(const PluginRegistry& plugins) {
 }
 
 void print_plugins_text(const PluginRegistry& plugins) {
-  for (const PluginInfo& plugin : plugins.plugins()) {
-    std::cout << plugin.id << " " << plugin.version << "  [" << plugin.origin << "]  "
-              << plugin.path.string() << "\n";
-    for (const LayerType& type : plugin.layer_types) {
-      std::cout << "  " << type.method() << " on " << join(type.base_types()) << "  (" << type.id()
-                << ")  " << type.doc() << "\n";
+  for (const PluginInfo* plugin : plugins.plugins()) {
+    std::cout << plugin->id << " " << plugin->version << "  [" << plugin->origin << "]  "
+              << plugin->path.string() << "\n";
+    for (std::size_t i = 0; i < plugin->offer.layer_types.size(); ++i) {
+      const OfferedLayerType& type = plugin->offer.layer_types[i];
+      std::cout << "  " << type.method << " on " << join(type.base_types) << "  (" << type.id
+                << ")  " << (plugin->is_loaded ? plugin->layer_types[i].doc() : "") << "\n";
     }
   }
   for (const RefusedPlugin& refused : plugins.refused()) {
@@ -162,11 +174,21 @@ void print_plugins_text(const PluginRegistry& plugins) {
   }
 }
 
+// Of plugins that came with this program more is told than their files say; those of others run
+// only where they are asked to.
+void load_to_tell(const PluginRegistry& plugins, bool all) {
+  for (const PluginInfo* plugin : plugins.plugins()) {
+    if (all || plugin->origin == kBuiltInOrigin) plugins.load(*plugin);
+  }
+}
+
 // What would surprise a user later, each with the next step.
 std::vector<std::string> find_faults(const PluginRegistry& plugins) {
   std::vector<std::string> faults;
-  const auto is_built_in = [](const PluginInfo& plugin) { return plugin.origin == kBuiltInOrigin; };
-  if (std::none_of(plugins.plugins().begin(), plugins.plugins().end(), is_built_in)) {
+  const auto is_built_in = [](const PluginInfo* plugin) {
+    return plugin->origin == kBuiltInOrigin;
+  };
+  if (std::ranges::none_of(plugins.plugins(), is_built_in)) {
     faults.push_back("the plugins that come with tenon are not in " +
                      plugins.places().back().path.string() + "; install tenon again");
   }
@@ -243,6 +265,7 @@ void tree_command(const CommandLine& line) {
 
 void plugins_command(const CommandLine& line) {
   const PluginRegistry plugins(plugins_config(line), line.plugin_directories);
+  load_to_tell(plugins, line.load);
   if (line.json) {
     std::cout << plugins_json(plugins).dump(2) << "\n";
   } else {
@@ -252,6 +275,7 @@ void plugins_command(const CommandLine& line) {
 
 void doctor_command(const CommandLine& line) {
   const PluginRegistry plugins(plugins_config(line), line.plugin_directories);
+  load_to_tell(plugins, line.load);
   const std::vector<std::string> faults = find_faults(plugins);
   if (line.json) {
     const Json out{{"tenon", TENON_VERSION},           {"libtorch", TORCH_VERSION},

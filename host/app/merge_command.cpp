@@ -2,9 +2,11 @@
 #include <nlohmann/json.hpp>
 
 #include "adapter/merged_model.h"
+#include "app/command_inputs.h"
 #include "app/commands.h"
 #include "app/stages.h"
 #include "base/error.h"
+#include "base/file_watch.h"
 #include "base/log.h"
 #include "base/suggest.h"
 #include "capture/plugin_model.h"
@@ -33,30 +35,36 @@ bool wants_program(const std::filesystem::path& output, const ModelConfig& model
                             "written",
                  .hint = "write its state dict: --output F.safetensors"});
   }
-  std::error_code ignored;
-  if (std::filesystem::equivalent(*model.path, output, ignored)) {
-    throw Error({.stage = Stage::kCommandLine,
-                 .message = "--output " + output.string() + " is the base itself",
-                 .hint = "give the merged model a file of its own"});
-  }
   return true;
+}
+
+std::uint64_t bytes_of(const AdaptedModel& model) {
+  std::uint64_t bytes = 0;
+  for (const ModelTensor& tensor : model.base_tensors()) bytes += tensor.tensor.nbytes();
+  return bytes;
 }
 
 }  // namespace
 
 void merge_command(const CommandLine& line) {
-  const RunConfig config = read_run_config(line.target, line.overrides, {});
+  RunConfig config = read_run_config(line.target, line.overrides, {});
+  config.model.verify = !line.no_verify;
   const bool program = wants_program(line.outputs, config.model);
+  check_output_file({"--output", line.outputs, Stage::kCommandLine, line.force},
+                    command_inputs(line, config));
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   ModelData data = load_model(config.model, plugins);
   for (const std::string& note : evaluation_notes(data)) log::warning(note);
   AdaptedModel model = with_adapters(std::move(data), named_folders(line.adapters), plugins);
+  require_space(line.outputs, bytes_of(model));
   model.merge(model.adapter_names());
   const MergedModel merged = merged_model(model);
+  require_unchanged_files(Stage::kModel);
+  const Existing existing = line.force ? Existing::kReplaced : Existing::kRefused;
   if (program) {
-    write_merged_program(model, merged, config.model.weights.has_value(), line.outputs);
+    write_merged_program(model, merged, config.model.weights.has_value(), line.outputs, existing);
   } else {
-    write_tensor_file(line.outputs, merged_state(model, merged));
+    write_tensor_file(line.outputs, merged_state(model, merged), existing);
   }
   if (line.json) {
     const nlohmann::ordered_json out{{"output", line.outputs.string()},

@@ -3,11 +3,13 @@
 
 #include <iostream>
 
+#include "app/command_inputs.h"
 #include "app/commands.h"
 #include "app/not_finite.h"
 #include "app/stages.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_watch.h"
 #include "base/log.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
@@ -128,8 +130,10 @@ void predict_command(const CommandLine& line) {
   // A folder of images is read as [data] says; nothing else of it is.
   const bool images = std::filesystem::is_directory(line.inputs);
   const bool columns = is_csv_file(line.inputs);
-  const RunConfig config =
-      read_run_config(line.target, line.overrides, {.data = images || columns});
+  RunConfig config = read_run_config(line.target, line.overrides, {.data = images || columns});
+  config.model.verify = !line.no_verify;
+  check_output_file({"--outputs", line.outputs, Stage::kCommandLine, line.force},
+                    command_inputs(line, config));
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   ModelData data = load_model(config.model, plugins);
   for (const std::string& note : evaluation_notes(data)) log::warning(note);
@@ -145,7 +149,8 @@ void predict_command(const CommandLine& line) {
        forward_in_batches(model, inputs, line.adapter_names, line.batch_size)) {
     outputs.emplace_back("output_" + std::to_string(outputs.size()), std::move(output));
   }
-  write_tensor_file(line.outputs, outputs);
+  require_unchanged_files(Stage::kModel);
+  write_tensor_file(line.outputs, outputs, line.force ? Existing::kReplaced : Existing::kRefused);
   check_outputs(outputs, model, config.model, rows, line.outputs);
   if (line.json) {
     std::cout << "{\"outputs\": " << outputs.size() << "}\n";

@@ -4,13 +4,16 @@
 
 #include <cstring>
 #include <iostream>
+#include <new>
 #include <nlohmann/json.hpp>
 
 #include "app/command_line.h"
 #include "app/commands.h"
 #include "app/signals.h"
 #include "base/error.h"
+#include "base/file_watch.h"
 #include "base/log.h"
+#include "base/printable.h"
 
 namespace tenon {
 namespace {
@@ -37,6 +40,9 @@ int run_verb(const CommandLine& line) {
   return 0;
 }
 
+// Of a message that lists thousands of names, the start says enough.
+constexpr std::size_t kMostText = 8000;
+
 int report(const Error& error, bool json) {
   const Failure& failure = error.failure();
   if (json) {
@@ -45,8 +51,8 @@ int report(const Error& error, bool json) {
     };
     const nlohmann::ordered_json out{{"error",
                                       {{"stage", stage_name(failure.stage)},
-                                       {"message", failure.message},
-                                       {"hint", text(failure.hint)},
+                                       {"message", printable_excerpt(failure.message, kMostText)},
+                                       {"hint", text(printable_excerpt(failure.hint, kMostText))},
                                        {"location", text(failure.location)}}}};
     std::cout << out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
   } else {
@@ -58,6 +64,8 @@ int report(const Error& error, bool json) {
 }  // namespace
 
 int run_program(int argc, const char* const* argv) {
+  const PrintableStream printable_output(std::cout);
+  survive_lost_files();
   bool json = false;  // known before parsing, so that a bad command line is answered in JSON too
   for (int i = 1; i < argc; ++i) json = json || std::strcmp(argv[i], "--json") == 0;
   handle_signals(json);
@@ -70,6 +78,11 @@ int run_program(int argc, const char* const* argv) {
   } catch (const c10::Error& error) {
     return report(Error({.stage = Stage::kInternal,
                          .message = std::string("LibTorch: ") + error.what_without_backtrace()}),
+                  json);
+  } catch (const std::bad_alloc&) {
+    return report(Error({.stage = Stage::kInternal,
+                         .message = "there is not enough memory",
+                         .hint = "use smaller batches or a smaller model, or end other programs"}),
                   json);
   } catch (const std::exception& error) {
     return report(Error({.stage = Stage::kInternal, .message = error.what()}), json);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/output_folder.h"
 
 namespace tenon {
 namespace fs = std::filesystem;
@@ -9,8 +10,8 @@ namespace {
 
 void require_empty(const fs::path& folder) {
   std::error_code failed;
-  if (!fs::exists(folder, failed)) return;
-  if (fs::is_directory(folder, failed) && fs::is_empty(folder, failed)) return;
+  if (!fs::exists(fs::symlink_status(folder, failed))) return;
+  if (fs::is_directory(folder, failed) && is_unused_folder(folder, failed)) return;
   throw Error({.stage = Stage::kOutput,
                .message = folder.string() + " is there already and is not an empty folder",
                .hint = "name a new one; nothing is overwritten"});
@@ -31,14 +32,15 @@ std::string fill_in(std::string text, const ProjectNames& names) {
 
 void write_project(const fs::path& folder, const ProjectFiles& files, const ProjectNames& names) {
   require_empty(folder);
-  std::error_code failed;
-  fs::create_directories(folder, failed);
-  if (failed) {
-    throw Error(
-        {.stage = Stage::kOutput,
-         .message = "the folder " + folder.string() + " cannot be made: " + failed.message()});
+  OutputFolder output(folder, "the project");
+  require_empty(folder);  // another process may have been at it until now
+  std::vector<FolderFile> parts;
+  for (const auto& [file, text] : files) {
+    parts.push_back({file, [filled = fill_in(text, names)](const fs::path& path) {
+                       write_file(path, filled);
+                     }});
   }
-  for (const auto& [file, text] : files) write_file(folder / file, fill_in(text, names));
+  output.write(parts);
 }
 
 }  // namespace tenon

@@ -3,26 +3,28 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <iostream>
 #include <map>
 
 #include "app/commands.h"
 #include "app/not_finite.h"
 #include "app/profile_text.h"
+#include "app/run_output.h"
 #include "app/run_report.h"
 #include "app/signals.h"
 #include "app/stages.h"
+#include "app/thread_check.h"
 #include "app/training_task.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_watch.h"
 #include "base/log.h"
+#include "base/suggest.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
 #include "model/export_notes.h"
 #include "model/id_tables.h"
-#include "model/tensor_file.h"
 #include "plugin/plugin_registry.h"
 #include "train/data_check.h"
 #include "train/data_source.h"
@@ -95,19 +97,6 @@ void check_evaluation(const char* when, const Evaluation& evaluation, const Adap
                .location = data.source});
 }
 
-void save_base(const AdaptedModel& model, const std::filesystem::path& file) {
-  NamedTensors tensors;
-  for (const ModelTensor& tensor : model.base_tensors()) {
-    if (tensor.kind == ValueKind::kConstant || !tensor.persistent) continue;
-    tensors.emplace_back(tensor.name, tensor.tensor.detach());
-    for (const std::string& alias : tensor.aliases) {
-      tensors.emplace_back(alias, tensor.tensor.detach().clone());
-    }
-  }
-  if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path());
-  write_tensor_file(file, tensors);
-}
-
 // What ended training early, once the last good state is saved.
 void throw_failure(const AdaptedModel& model, const RunConfig& config, const Dataset& data,
                    const TrainingResult& training, const std::string& output) {
@@ -126,6 +115,26 @@ void throw_failure(const AdaptedModel& model, const RunConfig& config, const Dat
                .hint = causes.empty() ? "lower [train] learning_rate: neither the data nor the "
                                         "weights hold NaN or infinity"
                                       : causes});
+}
+
+Ending ending_of(const TrainingResult& training) {
+  if (training.failure || training.not_finite_step) return Ending::kDiverged;
+  return training.interrupted ? Ending::kInterrupted : Ending::kWhole;
+}
+
+// Saves; where, in words that say what was left as it was.
+std::string save(const AdaptedModel& model, const TrainingResult& training, RunOutput& place) {
+  const std::vector<std::string> changed = changed_files();
+  const std::filesystem::path saved =
+      place.save(model, changed.empty() ? ending_of(training) : Ending::kChanged);
+  const std::string wanted = place.wanted().string();
+  const std::string output =
+      saved.string() + (saved == place.wanted() ? "" : "; " + wanted + " is as it was");
+  if (changed.empty()) return output;
+  throw Error({.stage = Stage::kTraining,
+               .message = join(changed, "; ") + "; the last good state is saved in " + output,
+               .hint = "what it was trained on may be of two versions: train again when nobody "
+                       "changes the file"});
 }
 
 // Tells how the run ended; the exit status.
@@ -149,8 +158,8 @@ int finish(const CommandLine& line, const AdaptedModel& model, const RunOutcome&
 // Everything from the first evaluation to the last. A signal before the first step ends the run at
 // once; from then on what was trained is saved first, whatever happens.
 int train_and_save(const CommandLine& line, const RunConfig& config, const AdaptedModel& model,
-                   const Dataset& data, const std::string& output,
-                   const std::function<void()>& save) {
+                   const Dataset& data, RunOutput& place) {
+  place.require_room(model);
   const TrainConfig& settings = *config.train;
   const TrainingTask task = training_task(model, settings);
   const std::optional<Dataset> held_out = evaluation_data(config, model, data);
@@ -167,7 +176,7 @@ int train_and_save(const CommandLine& line, const RunConfig& config, const Adapt
       train(task, data, settings, RunProgress(!line.json && !line.quiet), held.stop());
   if (profiler) outcome.profile = profiler->profile();
   profiler.reset();
-  save();
+  const std::string output = save(model, outcome.training, place);
   throw_failure(model, config, data, outcome.training, output);
   for (const std::string& note : training_notes(outcome.training, settings.loss)) {
     log::warning(note);
@@ -181,14 +190,12 @@ int train_and_save(const CommandLine& line, const RunConfig& config, const Adapt
   return finish(line, model, outcome, output);
 }
 
-int run_full(const CommandLine& line, const RunConfig& config, ModelData data) {
+int run_full(const CommandLine& line, const RunConfig& config, ModelData data, RunOutput& place) {
   AdaptedModel model(std::move(data));
   model.train_base();
   model.checkpoint(config.train->checkpoint);
   print_line(line, trainable_line(count_parameters(model)));
-  const Dataset rows = training_data(config, model);
-  const std::filesystem::path& file = *config.output.model;
-  return train_and_save(line, config, model, rows, file.string(), [&] { save_base(model, file); });
+  return train_and_save(line, config, model, training_data(config, model), place);
 }
 
 }  // namespace
@@ -197,13 +204,14 @@ int run_command(const CommandLine& line) {
   RunConfig config =
       read_run_config(line.target, line.overrides, {.adapter = true, .training = true});
   if (config.train->threads > 0) at::set_num_threads(static_cast<int>(config.train->threads));
+  require_threads(at::get_num_threads());
+  config.model.verify = !line.no_verify;
+  RunOutput place(line, config);
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   ModelData data = load_model(config.model, plugins);
   for (const std::string& note : export_notes(data)) log::warning(note);
-  if (config.train->full) return run_full(line, config, std::move(data));
+  if (config.train->full) return run_full(line, config, std::move(data), place);
 
-  const bool force = line.force || config.output.force;
-  check_output_folder(*config.output.directory, force);
   AdaptedModel model(std::move(data));
   std::optional<Dataset> rows;
   AddOptions options{.seed = config.train->seed};
@@ -220,9 +228,7 @@ int run_command(const CommandLine& line) {
   print_adapters(line, model);
   print_line(line, trainable_line(count_parameters(model)));
   if (!rows) rows = training_data(config, model);
-  const std::filesystem::path& folder = *config.output.directory;
-  return train_and_save(line, config, model, *rows, folder.string(),
-                        [&] { save_adapters(model, folder, force); });
+  return train_and_save(line, config, model, *rows, place);
 }
 
 }  // namespace tenon

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -48,11 +49,15 @@ void RunProgress::operator()(const StepProgress& step) const {
     }
     return;
   }
-  constexpr std::int64_t kWidth = 30;
-  const std::int64_t done = kWidth * step.step / std::max<std::int64_t>(1, step.steps);
-  std::cout << "\r[" << std::string(static_cast<std::size_t>(done), '=')
-            << std::string(static_cast<std::size_t>(kWidth - done), ' ') << "] " << step.step << "/"
-            << step.steps << "  loss " << step.loss << "   " << (last ? "\n" : "") << std::flush;
+  constexpr std::size_t kWidth = 30;
+  const std::size_t done = kWidth * static_cast<std::size_t>(step.step) /
+                           static_cast<std::size_t>(std::max<std::int64_t>(1, step.steps));
+  // Standard output escapes what moves a terminal's cursor, but for this.
+  std::cout << std::flush;
+  std::printf("\r[%s%s] %lld/%lld  loss %g   %s", std::string(done, '=').c_str(),
+              std::string(kWidth - done, ' ').c_str(), static_cast<long long>(step.step),
+              static_cast<long long>(step.steps), step.loss, last ? "\n" : "");
+  std::fflush(stdout);
 }
 
 void print_plugins(const CommandLine& line, const PluginRegistry& plugins,
@@ -63,9 +68,9 @@ void print_plugins(const CommandLine& line, const PluginRegistry& plugins,
       used.insert(layer.layer_type->plugin().id);
     }
   }
-  for (const PluginInfo& plugin : plugins.plugins()) {
-    if (!line.verbose && !used.contains(plugin.id)) continue;
-    print_line(line, "plugin " + plugin.id + " " + plugin.version + "  " + plugin.path.string());
+  for (const PluginInfo* plugin : plugins.plugins()) {
+    if (!line.verbose && !used.contains(plugin->id)) continue;
+    print_line(line, "plugin " + plugin->id + " " + plugin->version + "  " + plugin->path.string());
   }
 }
 

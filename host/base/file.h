@@ -3,17 +3,22 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "base/existing.h"
 
 namespace tenon {
 
+class FileWatch;
+
 // A file mapped privately and writable: pages are shared with other processes until written, and
-// writes never reach the file. Unmapped when the last owner goes.
+// writes never reach the file. Unmapped when the last owner goes. A small file is copied, so that
+// nobody changes it under its reader; of larger ones that is noticed (file_watch.h).
 class MappedFile {
  public:
   // Throws Error{stage} if the file is missing, unreadable or not a regular file.
@@ -30,14 +35,22 @@ class MappedFile {
   std::filesystem::path path_;
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  std::unique_ptr<FileWatch> watch_;
 };
 
-// The whole file as text. Throws Error{stage}.
-std::string read_text_file(const std::filesystem::path& path, Stage stage);
+// What is read as text is a config, a record or an image, and no larger.
+constexpr std::size_t kMostConfigBytes = std::size_t{16} << 20U;
+constexpr std::size_t kMostTextBytes = std::size_t{1} << 30U;
 
-// Writes the parts one after the other to "<path>.tmp-<pid>", syncs and renames: after a failure
-// the old file is untouched and no temporary is left. Throws Error{Stage::kOutput}.
-void write_file(const std::filesystem::path& path, std::span<const std::string_view> parts);
-void write_file(const std::filesystem::path& path, std::string_view text);
+// The whole file as text. Throws Error{stage}, for a file of more than `most` bytes too.
+std::string read_text_file(const std::filesystem::path& path, Stage stage,
+                           std::size_t most = kMostTextBytes);
+
+// Writes the parts one after the other as an OutputFile, whole or not at all. Throws
+// Error{Stage::kOutput}.
+void write_file(const std::filesystem::path& path, std::span<const std::string_view> parts,
+                Existing existing = Existing::kReplaced);
+void write_file(const std::filesystem::path& path, std::string_view text,
+                Existing existing = Existing::kReplaced);
 
 }  // namespace tenon

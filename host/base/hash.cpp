@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstring>
 
+#include "base/hash_x86.h"
+
 namespace tenon {
 namespace {
 
@@ -124,7 +126,7 @@ std::uint32_t fold_eight(std::uint32_t crc, const std::byte* bytes) {
 
 std::string sha256_hex(std::span<const std::byte> bytes) {
   Digest digest = kInitialDigest;
-  std::size_t at = 0;
+  std::size_t at = kBlockBytes * sha256_blocks_x86(digest, bytes, kRoundConstants);
   for (; bytes.size() - at >= kBlockBytes; at += kBlockBytes) absorb(digest, bytes.data() + at);
   absorb_end(digest, bytes.subspan(at), bytes.size());
   return hexadecimal(digest);
@@ -136,7 +138,7 @@ std::string sha256_hex(std::string_view text) {
 
 std::uint32_t crc32(std::span<const std::byte> bytes) {
   std::uint32_t crc = 0xffffffffu;
-  std::size_t at = 0;
+  std::size_t at = crc32_x86(crc, bytes);
   for (; bytes.size() - at >= 8; at += 8) crc = fold_eight(crc, bytes.data() + at);
   for (; at < bytes.size(); ++at) {
     crc = crc >> 8 ^ kCrcTables[0][(crc ^ std::to_integer<std::uint32_t>(bytes[at])) & 0xff];

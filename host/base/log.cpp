@@ -8,6 +8,8 @@
 #include <memory>
 #include <string>
 
+#include "base/printable.h"
+
 namespace tenon::log {
 namespace {
 
@@ -74,9 +76,12 @@ spdlog::level::level_enum spdlog_level(Level level) {
   return spdlog::level::off;
 }
 
-// The text goes through as it is: braces in it are not a format.
+constexpr std::size_t kMostLogged = 8000;
+
+// The text goes through as it is, for braces in it are not a format, but for what terminals obey.
 void write(spdlog::level::level_enum level, std::string_view text) {
-  logger().log(level, spdlog::string_view_t(text.data(), text.size()));
+  const std::string shown = printable_excerpt(text, kMostLogged);
+  logger().log(level, spdlog::string_view_t(shown.data(), shown.size()));
 }
 
 }  // namespace

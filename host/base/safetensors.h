@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/existing.h"
 #include "base/file.h"
 
 // The safetensors format (8 bytes header length, JSON header, raw little-endian tensors), without
@@ -53,6 +54,7 @@ std::size_t safetensors_item_size(std::string_view dtype);
 // dtype (U64 I64 F64 C64 F32 U32 I32 BF16 F16 U16 I16, then one byte wide), then by name; header
 // padded with spaces to 8 bytes. Throws Error{Stage::kOutput}.
 void write_safetensors(const std::filesystem::path& path, std::vector<SafetensorsEntry> entries,
-                       const std::map<std::string, std::string>& metadata);
+                       const std::map<std::string, std::string>& metadata,
+                       Existing existing = Existing::kReplaced);
 
 }  // namespace tenon

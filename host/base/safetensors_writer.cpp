@@ -77,7 +77,7 @@ std::string length_bytes(std::uint64_t length) {
 }  // namespace
 
 void write_safetensors(const std::filesystem::path& path, std::vector<SafetensorsEntry> entries,
-                       const std::map<std::string, std::string>& metadata) {
+                       const std::map<std::string, std::string>& metadata, Existing existing) {
   check_entries(path, entries);
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
     return std::pair(safetensors_rank(a.dtype), std::string_view(a.name)) <
@@ -89,7 +89,7 @@ void write_safetensors(const std::filesystem::path& path, std::vector<Safetensor
   for (const SafetensorsEntry& entry : entries) {
     parts.emplace_back(reinterpret_cast<const char*>(entry.bytes.data()), entry.bytes.size());
   }
-  write_file(path, parts);
+  write_file(path, parts, existing);
 }
 
 }  // namespace tenon

@@ -19,12 +19,12 @@ struct Offer {
 Offer find_offer(const ModelConfig& config, const PluginRegistry& plugins) {
   std::vector<Offer> found;
   std::vector<std::string> names;
-  for (const PluginInfo& plugin : plugins.plugins()) {
-    if (plugin.models == nullptr) continue;
-    const auto& table = *static_cast<const ModelTable*>(plugin.models);
+  for (const PluginInfo* plugin : plugins.plugins()) {
+    if (!plugin->has_models || !plugins.load(*plugin)) continue;
+    const auto& table = *static_cast<const ModelTable*>(plugin->models);
     for (std::size_t i = 0; i < table.n_models; ++i) {
       names.emplace_back(table.models[i].name);
-      if (names.back() == *config.plugin) found.push_back({&plugin, &table.models[i]});
+      if (names.back() == *config.plugin) found.push_back({plugin, &table.models[i]});
     }
   }
   if (!found.empty()) return found.front();  // in search order

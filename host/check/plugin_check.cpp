@@ -13,6 +13,7 @@
 #include "check/trial_base.h"
 #include "plugin/plugin_library.h"
 #include "plugin/plugin_registry.h"
+#include "plugin/plugin_trust.h"
 
 namespace tenon {
 namespace fs = std::filesystem;

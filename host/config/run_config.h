@@ -31,6 +31,7 @@ struct ModelConfig {
   std::string dtype = "float32";  // of a declared model: float32 float64 bfloat16 float16
   std::string device = "cpu";
   std::uint64_t seed = 0;
+  bool verify = false;  // no key: whether the checksums of `path` are checked, as the command says
   std::string location;
 };
 

@@ -15,7 +15,7 @@ std::string position_text(const std::filesystem::path& file, const toml::source_
 }
 
 toml::table parse_file(const std::filesystem::path& file) {
-  const std::string text = read_text_file(file, Stage::kConfig);
+  const std::string text = read_text_file(file, Stage::kConfig, kMostConfigBytes);
   if (const auto deep = find_deep_key(text)) {
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<long>(*deep), '\n');
     throw Error{{.stage = Stage::kConfig,

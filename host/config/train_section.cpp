@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <thread>
 
 #include "config/sections.h"
 
@@ -95,6 +96,9 @@ void read_images(SectionReader& section, ImageConfig& images) {
   }
 }
 
+// More than that is a slip, and takes what other programs of this machine need.
+double most_threads() { return std::max(64.0, 4.0 * std::thread::hardware_concurrency()); }
+
 }  // namespace
 
 void read_train_section(SectionReader& section, RunConfig& config) {
@@ -111,7 +115,7 @@ void read_train_section(SectionReader& section, RunConfig& config) {
   section.boolean("group_by_length", train.group_by_length);
   section.choice("autocast", train.autocast, {"bfloat16", "float16"});
   section.seed("seed", train.seed);
-  section.integer("threads", train.threads, at_least(0));
+  section.integer("threads", train.threads, half_open(0, most_threads() + 1));
   section.module_rule("checkpoint", train.checkpoint);
   section.boolean("full", train.full);
   if (train.full && (train.optimizer == "lorafa" || train.loraplus_lr_ratio)) {

@@ -22,10 +22,10 @@ std::vector<unsigned long> version_numbers(const std::string& version) {
 // Of several plugins of the recorded id, the very file that made the layer, else the first found.
 const PluginInfo* find_plugin(const RecordedLayer& recorded, const PluginRegistry& plugins) {
   const PluginInfo* found = nullptr;
-  for (const PluginInfo& plugin : plugins.plugins()) {
-    if (plugin.id != recorded.plugin) continue;
-    if (plugin.sha256 == recorded.sha256) return &plugin;
-    if (found == nullptr) found = &plugin;
+  for (const PluginInfo* plugin : plugins.plugins()) {
+    if (plugin->id != recorded.plugin) continue;
+    if (plugin->sha256 == recorded.sha256) return plugin;
+    if (found == nullptr) found = plugin;
   }
   return found;
 }
@@ -70,6 +70,12 @@ const LayerType& find_recorded(const RecordedLayer& recorded, const std::string&
                          recorded.sha256 + ")"});
   }
   compare_versions(recorded, *plugin, notes);
+  if (!plugins.load(*plugin)) {
+    throw Error({.stage = Stage::kPlugins,
+                 .message = "the adapter's layers of " + recorded.type + " were made by plugin " +
+                            plugin->id + ", and " + plugin->path.string() +
+                            " is refused: " + plugins.refused().back().reason});
+  }
   if (const LayerType* layer_type = plugin->find(method, recorded.type)) return *layer_type;
   throw Error({.stage = Stage::kInjection,
                .message = "plugin " + plugin->id + " " + plugin->version + " no longer serves " +

@@ -93,7 +93,8 @@ void load_weights(ModelData& model, const std::filesystem::path& file) {
 ModelData load_model(const ModelConfig& config) {
   settle_vector_math();
   check_device(config);
-  ModelData model = config.path ? read_pt2_program(*config.path) : build_declared_model(config);
+  ModelData model =
+      config.path ? read_pt2_program(*config.path, config.verify) : build_declared_model(config);
   follow_device(model.graph, c10::Device(config.device));
   if (config.weights) load_weights(model, *config.weights);
   return model;

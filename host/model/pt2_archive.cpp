@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/suggest.h"
 #include "model/foreign_file.h"
 #include "model/zip_directory.h"
 
@@ -168,12 +169,20 @@ const Pt2Entry* Pt2Archive::find(std::string_view name) const {
 
 std::string_view Pt2Archive::text(const Pt2Entry& entry) const {
   if (crc32(entry.bytes) != entry.crc32) {
-    refuse(mapping_->path().string(),
-           "the archive is damaged: the bytes of its entry `" + entry.name +
-               "` are not those that its checksum (CRC-32) was made of",
-           "Copy the file again, or export the model again.");
+    refuse_damaged_entries(*this, {entry.name});
   }
   return {reinterpret_cast<const char*>(entry.bytes.data()), entry.bytes.size()};
+}
+
+void refuse_damaged_entries(const Pt2Archive& archive, std::vector<std::string> entries) {
+  constexpr std::size_t kMostNamed = 8;
+  const std::size_t others = entries.size() - std::min(entries.size(), kMostNamed);
+  entries.resize(entries.size() - others);
+  refuse(archive.mapping()->path().string(),
+         "the archive is damaged: the bytes of its entry `" + join(entries, "`, `") + "`" +
+             (others == 0 ? "" : " and " + std::to_string(others) + " more") +
+             " are not those that its checksum (CRC-32) was made of",
+         "Copy the file again, or export the model again.");
 }
 
 }  // namespace tenon

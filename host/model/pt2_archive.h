@@ -41,4 +41,8 @@ class Pt2Archive {
   std::vector<Pt2Entry> entries_;
 };
 
+// Throws Error{Stage::kModel}: the bytes of these entries are not those of their checksums.
+[[noreturn]] void refuse_damaged_entries(const Pt2Archive& archive,
+                                         std::vector<std::string> entries);
+
 }  // namespace tenon

@@ -16,6 +16,7 @@
 #include "model/pt2_inputs.h"
 #include "model/pt2_modules.h"
 #include "model/pt2_schema.h"
+#include "model/pt2_verify.h"
 #include "model/pt2_weights.h"
 
 namespace tenon {
@@ -159,8 +160,9 @@ class ProgramBuilder {
 
 }  // namespace
 
-ModelData read_pt2_program(const std::filesystem::path& path) {
+ModelData read_pt2_program(const std::filesystem::path& path, bool verify) {
   const Pt2Archive archive(path);
+  if (verify) pt2::verify_archive(archive);
   check_byte_order(archive);
   const Pt2Entry& entry = find_program(archive);
   const pt2::Program program = pt2::parse_program(archive.text(entry), path.string(), entry.name);

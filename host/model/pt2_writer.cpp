@@ -29,6 +29,28 @@ std::string_view text_of(const Pt2Entry& entry) {
   return {reinterpret_cast<const char*>(entry.bytes.data()), entry.bytes.size()};
 }
 
+bool is_program(const std::string& entry) {
+  return entry.starts_with("models/") && entry.ends_with(".json");
+}
+
+// The exporter's stack traces name the source files of the machine that exported, in JSON as
+// "File \"/home/me/model.py\", line 8": of each the name is kept.
+std::string without_source_folders(std::string_view json) {
+  constexpr std::string_view kFile = R"(File \"/)";
+  constexpr std::string_view kEnd = R"(\")";
+  std::string text;
+  text.reserve(json.size());
+  std::size_t done = 0;
+  for (std::size_t at = json.find(kFile); at != json.npos; at = json.find(kFile, done)) {
+    const std::size_t path = at + kFile.size() - 1;
+    const std::size_t end = json.find(kEnd, path);
+    if (end == json.npos) break;
+    text += json.substr(done, path - done);
+    done = json.rfind('/', end) + 1;
+  }
+  return text.append(json.substr(done));
+}
+
 // One of the two folders of tensors, with its changes.
 class TensorFolder {
  public:
@@ -122,8 +144,8 @@ void write_changed(const Pt2Archive& source, const std::vector<TensorChange>& ch
     }
     unties = unties || !change.readers.empty();
   }
-  std::string program;
-  if (unties) program = untied_program(text_of(*source.find(kProgram)), changes);
+  std::string untied;
+  if (unties) untied = untied_program(text_of(*source.find(kProgram)), changes);
 
   // The writer goes through a C library and writes on in its destructor, so that nothing may be
   // thrown into it: a failure is kept until it is done.
@@ -142,8 +164,9 @@ void write_changed(const Pt2Archive& source, const std::vector<TensorChange>& ch
     for (const Pt2Entry& entry : source.entries()) {
       const bool is_writers_own = entry.name == "version" || entry.name.starts_with(".data/");
       if (is_writers_own || dropped.contains(entry.name)) continue;
-      const bool is_program = unties && entry.name == kProgram;
-      const std::string_view text = is_program ? std::string_view(program) : text_of(entry);
+      std::string_view text = unties && entry.name == kProgram ? untied : text_of(entry);
+      std::string program;
+      if (is_program(entry.name)) text = program = without_source_folders(text);
       writer.writeRecord(entry.name, text.data(), text.size());
     }
     weights.write(writer);

@@ -90,7 +90,10 @@ std::string safetensors_dtype(at::ScalarType dtype) {
 }
 
 NamedTensors read_tensor_file(const std::filesystem::path& path, Stage stage) {
-  const SafetensorsFile file(path, stage);
+  return tensors_of(SafetensorsFile(path, stage));
+}
+
+NamedTensors tensors_of(const SafetensorsFile& file) {
   NamedTensors tensors;
   for (const SafetensorsEntry& entry : file.entries()) {
     // The reader lets no dtype through that is not in the table above.
@@ -101,14 +104,14 @@ NamedTensors read_tensor_file(const std::filesystem::path& path, Stage stage) {
 }
 
 void write_tensor_file(const std::filesystem::path& path, const NamedTensors& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+                       Existing existing, const std::map<std::string, std::string>& metadata) {
   std::vector<at::Tensor> kept;  // the bytes of the entries
   std::vector<SafetensorsEntry> entries;
   for (const auto& [name, tensor] : tensors) {
     kept.push_back(plain_tensor(tensor));
     entries.push_back(entry_of(path, name, kept.back()));
   }
-  write_safetensors(path, std::move(entries), metadata);
+  write_safetensors(path, std::move(entries), metadata, existing);
 }
 
 }  // namespace tenon

@@ -70,6 +70,10 @@ std::variant<ElfLibrary, PluginRefusal> ElfLibrary::read(Bytes file) {
     ElfSection& read = library.sections_.emplace_back();
     read.type = section->sh_type;
     read.link = section->sh_link;
+    read.info = section->sh_info;
+    read.flags = section->sh_flags;
+    read.address = section->sh_addr;
+    read.size = section->sh_size;
     name_offsets.push_back(section->sh_name);
     if (section->sh_type == SHT_NOBITS || section->sh_type == SHT_NULL) continue;
     if (section->sh_offset > file.size() || file.size() - section->sh_offset < section->sh_size) {
@@ -105,7 +109,8 @@ std::vector<ElfSymbol> ElfLibrary::dynamic_symbols() const {
     for_each_entry<Elf64_Sym>(section.bytes, [&](const Elf64_Sym& entry) {
       const std::string_view name = text_at(section.link, entry.st_name);
       if (name.empty()) return;  // the table's first entry, and sections
-      symbols.push_back({name, entry.st_shndx != SHN_UNDEF, ELF64_ST_BIND(entry.st_info)});
+      symbols.push_back(
+          {name, entry.st_shndx != SHN_UNDEF, ELF64_ST_BIND(entry.st_info), entry.st_value});
     });
   }
   return symbols;

@@ -15,6 +15,10 @@ struct ElfSection {
   std::string_view name;
   std::uint32_t type = 0;  // SHT_*
   std::uint32_t link = 0;  // number of the section that this one refers to
+  std::uint32_t info = 0;
+  std::uint64_t flags = 0;  // SHF_*
+  std::uint64_t address = 0;
+  std::uint64_t size = 0;
   std::span<const std::byte> bytes;
 };
 
@@ -23,6 +27,7 @@ struct ElfSymbol {
   std::string_view name;
   bool defined = false;
   int binding = 0;  // STB_*
+  std::uint64_t address = 0;
 };
 
 // A shared library's file, read without running any of it: 64-bit ELF of this machine's

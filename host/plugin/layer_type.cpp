@@ -1,9 +1,9 @@
 #include "plugin/layer_type.h"
 
 #include <algorithm>
-#include <sstream>
 
 #include "plugin/host_table.h"
+#include "plugin/plugin_offer.h"
 #include "plugin/plugin_registry.h"
 #include "plugin/sized_struct.h"
 
@@ -45,12 +45,7 @@ LayerType::LayerType(const tenon_layer_type& table, const PluginInfo& plugin)
       mergeable_(find_extension<tenon_mergeable>(table_, TENON_MERGEABLE)) {}
 
 std::vector<std::string> LayerType::base_types() const {
-  std::vector<std::string> types;
-  std::istringstream list(table_.base_types);
-  for (std::string type; std::getline(list, type, ';');) {
-    if (!type.empty()) types.push_back(type);
-  }
-  return types;
+  return split_base_types(table_.base_types);
 }
 
 std::vector<ParameterSpec> LayerType::declare(const LayerFacts& base, tenon_setup& setup) const {

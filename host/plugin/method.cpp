@@ -1,7 +1,7 @@
 #include "plugin/method.h"
 
 #include <algorithm>
-#include <cctype>
+#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -17,13 +17,7 @@ Method::Method(const tenon_method& table, const PluginInfo& plugin)
       plugin_(&plugin),
       keys_(read_declarations(table_.keys, table_.n_keys)) {}
 
-std::string Method::peft_type() const {
-  if (table_.peft_type != nullptr) return table_.peft_type;
-  std::string type = table_.name;
-  std::transform(type.begin(), type.end(), type.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return type;
-}
+std::string Method::peft_type() const { return peft_type_of(table_.name, table_.peft_type); }
 
 double Method::scaling(const LayerFacts& base, const tenon_setup& setup) const {
   if (table_.scaling == nullptr) return 1;
@@ -35,19 +29,18 @@ double Method::scaling(const LayerFacts& base, const tenon_setup& setup) const {
   return scaling;
 }
 
-MethodTable::MethodTable(const std::deque<PluginInfo>& plugins) {
-  for (const PluginInfo& plugin : plugins) {
-    for (const Method& method : plugin.methods) {
-      const auto known = std::find_if(methods_.begin(), methods_.end(), [&](const Method* other) {
-        return other->name() == method.name();
+MethodTable::MethodTable(std::list<PluginInfo>& plugins, Loader load) : load_(std::move(load)) {
+  for (PluginInfo& plugin : plugins) {
+    for (const OfferedMethod& method : plugin.offer.methods) {
+      const auto known = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& other) {
+        return other.name == method.name;
       });
-      if (known == methods_.end()) {
-        methods_.push_back(&method);
+      if (known == entries_.end()) {
+        entries_.push_back({method.name, method.peft_type, &plugin});
         continue;
       }
-      // Plugins come in the order of their places.
-      const PluginInfo& winner = (*known)->plugin();
-      const std::string both = "method " + method.name() + " comes from " + winner.path.string();
+      const PluginInfo& winner = *known->plugin;
+      const std::string both = "method " + method.name + " comes from " + winner.path.string();
       if (winner.place == plugin.place) {
         throw Error(
             {.stage = Stage::kPlugins,
@@ -57,27 +50,35 @@ MethodTable::MethodTable(const std::deque<PluginInfo>& plugins) {
       log::info(both + " in place of " + plugin.path.string());
     }
   }
-  std::sort(methods_.begin(), methods_.end(),
-            [](const Method* a, const Method* b) { return a->name() < b->name(); });
+  std::sort(entries_.begin(), entries_.end(),
+            [](const Entry& a, const Entry& b) { return a.name < b.name; });
+}
+
+const Method* MethodTable::loaded(const Entry& entry) const {
+  if (!load_(*entry.plugin)) return nullptr;
+  for (const Method& method : entry.plugin->methods) {
+    if (method.name() == entry.name) return &method;
+  }
+  return nullptr;
 }
 
 const Method* MethodTable::find(const std::string& name) const {
-  for (const Method* method : methods_) {
-    if (method->name() == name) return method;
+  for (const Entry& entry : entries_) {
+    if (entry.name == name) return loaded(entry);
   }
   return nullptr;
 }
 
 const Method* MethodTable::find_peft_type(const std::string& peft_type) const {
-  for (const Method* method : methods_) {
-    if (method->peft_type() == peft_type) return method;
+  for (const Entry& entry : entries_) {
+    if (entry.peft_type == peft_type) return loaded(entry);
   }
   return nullptr;
 }
 
 std::vector<std::string> MethodTable::names() const {
   std::vector<std::string> names;
-  for (const Method* method : methods_) names.push_back(method->name());
+  for (const Entry& entry : entries_) names.push_back(entry.name);
   return names;
 }
 

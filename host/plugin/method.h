@@ -3,7 +3,8 @@
 #include <tenon/method.h>
 
 #include <cstdint>
-#include <deque>
+#include <functional>
+#include <list>
 #include <string>
 #include <vector>
 
@@ -40,18 +41,30 @@ class Method {
 };
 
 // The methods that a run knows, by name. Of several of one name, the plugin of the higher place
-// gives it. Borrows the plugins.
+// gives it, and is loaded when its method is asked for. Borrows the plugins.
 class MethodTable {
  public:
-  // Throws Error{kPlugins} if two plugins of one place offer the same method.
-  explicit MethodTable(const std::deque<PluginInfo>& plugins);
+  // Loads a plugin that was only found until now; false if it is refused.
+  using Loader = std::function<bool(PluginInfo&)>;
+
+  // `plugins` in the order of their places. Throws Error{kPlugins} if two plugins of one place
+  // offer the same method.
+  MethodTable(std::list<PluginInfo>& plugins, Loader load);
 
   const Method* find(const std::string& name) const;                 // nullptr if there is none
   const Method* find_peft_type(const std::string& peft_type) const;  // nullptr if there is none
   std::vector<std::string> names() const;                            // sorted
 
  private:
-  std::vector<const Method*> methods_;
+  struct Entry {
+    std::string name;
+    std::string peft_type;
+    PluginInfo* plugin;
+  };
+  const Method* loaded(const Entry& entry) const;
+
+  std::vector<Entry> entries_;  // by name
+  Loader load_;
 };
 
 }  // namespace tenon

@@ -1,18 +1,23 @@
 #include "plugin/plugin_library.h"
 
 #include <dlfcn.h>
-#include <sys/stat.h>
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <tenon/version.h>
 #include <unistd.h>
 
-#include <boost/dll/runtime_symbol_info.hpp>
 #include <boost/dll/shared_library.hpp>
+#include <cerrno>
 #include <set>
+#include <span>
+#include <utility>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "plugin/declared_options.h"
+#include "plugin/elf_segments.h"
 #include "plugin/handles.h"
 #include "plugin/sized_struct.h"
 
@@ -23,6 +28,28 @@ namespace {
 void keep_until_exit(boost::dll::shared_library library) {
   new boost::dll::shared_library(std::move(library));  // never freed, never unloaded
 }
+
+std::filesystem::path path_of(const Descriptor& descriptor) {
+  return "/proc/self/fd/" + std::to_string(descriptor.number());
+}
+
+// A file in memory that can no longer be changed; closed if the system has none.
+Descriptor sealed_copy(std::span<const std::byte> bytes) {
+  Descriptor copy(::memfd_create("tenon-plugin", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  while (copy.is_open() && !bytes.empty()) {
+    const ssize_t count = ::write(copy.number(), bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return Descriptor();
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  constexpr int kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+  return copy.is_open() && ::fcntl(copy.number(), F_ADD_SEALS, kSeals) == 0 ? std::move(copy)
+                                                                            : Descriptor();
+}
+
+// The dynamic linker takes a second library of one path for the first: the number must not come
+// again.
+void keep_number(Descriptor copy) { new Descriptor(std::move(copy)); }
 
 // What the dynamic linker says of the last failure, which Boost leaves out.
 std::string loader_message(const std::string& otherwise) {
@@ -135,53 +162,44 @@ std::variant<LoadedLibrary, PluginRefusal> load_models(boost::dll::shared_librar
 
 }  // namespace
 
-std::optional<PluginRefusal> check_trust(const std::filesystem::path& path, bool& group_writable) {
-  struct stat facts {};
-  if (::stat(path.c_str(), &facts) != 0) {
-    return PluginRefusal{"unreadable", "it cannot be read"};
-  }
-  if ((facts.st_mode & S_IWOTH) != 0 && (facts.st_mode & S_ISVTX) == 0) {
-    return PluginRefusal{"writable-by-others", path.string() +
-                                                   " can be changed by any user of this machine; "
-                                                   "type: chmod o-w '" +
-                                                   path.string() + "'"};
-  }
-  struct stat self {};
-  const bool known_self = ::stat(boost::dll::program_location().c_str(), &self) == 0;
-  if (facts.st_uid != 0 && facts.st_uid != ::geteuid() &&
-      !(known_self && facts.st_uid == self.st_uid)) {
-    return PluginRefusal{"foreign-owner", path.string() +
-                                              " belongs to another user; it must belong to "
-                                              "you, to root or to tenon's owner"};
-  }
-  group_writable = (facts.st_mode & S_IWGRP) != 0;
-  return std::nullopt;
-}
-
 std::variant<LoadedLibrary, PluginRefusal> load_library(
     const std::filesystem::path& path, const std::map<std::string, std::string>& pinned_sha256,
     const tenon_host& host) {
   LoadedLibrary loaded;
   tenon_stamp stamp{};
+  Descriptor copy;
   try {
     const MappedFile file(path, Stage::kPlugins);
     if (auto refusal = read_stamp(file.bytes(), stamp)) return *refusal;
-    loaded.sha256 = sha256_hex(file.bytes());
+    const auto pinned = pinned_sha256.find(stamp.id);
+    if (pinned == pinned_sha256.end()) {
+      if (auto refusal = ElfSegments(file.bytes()).read()) return *refusal;
+      loaded.sha256 = sha256_hex(file.bytes());
+    } else {
+      // Nobody can change a copy in memory between the look at its hash and its opening.
+      copy = sealed_copy(file.bytes());
+      if (!copy.is_open()) return PluginRefusal{"unreadable", "it cannot be copied into memory"};
+      const MappedFile checked(path_of(copy), Stage::kPlugins);
+      if (auto refusal = read_stamp(checked.bytes(), stamp)) return *refusal;
+      if (auto refusal = ElfSegments(checked.bytes()).read()) return *refusal;
+      loaded.sha256 = sha256_hex(checked.bytes());
+      if (pinned->second != loaded.sha256) {
+        return PluginRefusal{"sha256", "its SHA-256 is " + loaded.sha256 +
+                                           ", [plugins.sha256] wants " + pinned->second};
+      }
+    }
   } catch (const Error& error) {
     return PluginRefusal{"unreadable", error.failure().message};
-  }
-  if (const auto pinned = pinned_sha256.find(stamp.id);
-      pinned != pinned_sha256.end() && pinned->second != loaded.sha256) {
-    return PluginRefusal{
-        "sha256", "its SHA-256 is " + loaded.sha256 + ", [plugins.sha256] wants " + pinned->second};
   }
 
   boost::dll::fs::error_code failed;
   boost::dll::shared_library library(
-      path, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local, failed);
+      copy.is_open() ? path_of(copy) : path,
+      boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local, failed);
   if (failed || !library.is_loaded()) {
     return PluginRefusal{"cannot-load", "it cannot be loaded: " + loader_message(failed.message())};
   }
+  if (copy.is_open()) keep_number(std::move(copy));
   const bool has_models = stamp.kind == TENON_STAMP_MODELS;
   const std::string entry =
       (has_models ? "tenon_models_v" : "tenon_plugin_v") + std::to_string(TENON_ABI_MAJOR);

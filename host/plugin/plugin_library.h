@@ -22,16 +22,12 @@ struct LoadedLibrary {
   const void* models = nullptr;  // of a library of models: its tenon::ModelTable
 };
 
-// Opens one file: trust (nobody else may write to it), stamp, dlopen, entry table, init. Whatever
+// Opens one file, which check_trust found good: stamp, segments, dlopen, entry table, init. What is
+// hashed and checked is what is opened, even where a pinned file is changed meanwhile. Whatever
 // fails refuses the whole file. `pinned_sha256` has the hash wanted for a plugin id; `host` is what
 // the plugin is handed.
 std::variant<LoadedLibrary, PluginRefusal> load_library(
     const std::filesystem::path& path, const std::map<std::string, std::string>& pinned_sha256,
     const tenon_host& host = host_table());
-
-// A file or folder that someone other than its trusted owners could have changed: writable by
-// others, or owned by someone who is not root, the user, or the owner of this program.
-// `group_writable` is set where only the group may write, which is worth a warning.
-std::optional<PluginRefusal> check_trust(const std::filesystem::path& path, bool& group_writable);
 
 }  // namespace tenon

@@ -10,14 +10,19 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "train/image_decoder.h"
 
 namespace tenon {
 
 namespace {
 
+// Only of an image that is far longer than wide does the middle need so much around it.
+constexpr std::int64_t kMostResizedPixels = std::int64_t{1} << 25U;
+
 // (1, channels, height, width) in bytes: the antialiased kernels then round as Pillow does.
-at::Tensor resized(const at::Tensor& image, std::int64_t shorter, bool bicubic) {
+at::Tensor resized(const at::Tensor& image, std::int64_t shorter, bool bicubic,
+                   const std::filesystem::path& file) {
   const std::int64_t height = image.size(2);
   const std::int64_t width = image.size(3);
   if (std::min(height, width) == shorter) return image;
@@ -25,6 +30,16 @@ at::Tensor resized(const at::Tensor& image, std::int64_t shorter, bool bicubic) 
     return side <= other ? shorter : shorter * side / other;
   };
   const std::int64_t sizes[] = {scaled(height, width), scaled(width, height)};
+  const std::int64_t most = std::max(kMostResizedPixels, 4 * shorter * shorter);
+  if (sizes[0] * sizes[1] > most) {
+    throw Error(
+        {.stage = Stage::kData,
+         .message = "the image of " + std::to_string(width) + " x " + std::to_string(height) +
+                    " pixels would be resized to " + std::to_string(sizes[1]) + " x " +
+                    std::to_string(sizes[0]) + "; at most " + std::to_string(most) + " are made",
+         .hint = "its sides differ too much to cut a square out of it: replace or remove it",
+         .location = file.string()});
+  }
   return bicubic ? at::_upsample_bicubic2d_aa(image, sizes, /*align_corners=*/false)
                  : at::_upsample_bilinear2d_aa(image, sizes, /*align_corners=*/false);
 }
@@ -61,7 +76,7 @@ at::Tensor ImageReader::read(const std::vector<std::int64_t>& rows) const {
 at::Tensor ImageReader::read_one(const std::filesystem::path& file) const {
   const at::Tensor pixels = decode_image(file, settings_.channels).permute({2, 0, 1}).unsqueeze(0);
   const at::Tensor small = resized(pixels.contiguous(at::MemoryFormat::ChannelsLast),
-                                   settings_.resize, settings_.bicubic);
+                                   settings_.resize, settings_.bicubic, file);
   const std::int64_t size = settings_.image_size;
   at::Tensor image = small.squeeze(0)
                          .narrow(1, crop_start(small.size(2), size), size)

@@ -13,6 +13,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/file_watch.h"
 #include "base/log.h"
 #include "base/suggest.h"
 #include "model/named_scope.h"
@@ -23,7 +24,6 @@
 #include "train/optimizer.h"
 
 namespace tenon {
-
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -32,7 +32,7 @@ constexpr const char* kUnreachedHint =
     "the trained layers have no influence on the first output; see `tenon plan` for which they are";
 
 [[noreturn]] void fail_training(const std::string& message, const std::string& hint) {
-  throw Error{{.stage = Stage::kTraining, .message = message, .hint = hint, .location = ""}};
+  throw Error{{.stage = Stage::kTraining, .message = message, .hint = hint}};
 }
 
 std::vector<std::string> lost_gradients(const TrainingTask& task, const Batch& batch) {
@@ -190,7 +190,7 @@ class TrainingRun {
       return keep_failure(Error({.stage = Stage::kTraining, .message = error.what()}));
     }
     if (!value) return true;
-    if (!std::isfinite(*value)) {
+    if (!std::isfinite(*value) || is_file_lost()) {
       result_.not_finite_step = step;
       return false;
     }

@@ -2,12 +2,15 @@
 
 #include <ATen/ATen.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <set>
 
 #include "base/file.h"
 #include "base/safetensors.h"
+#include "faults/faults.h"
 #include "model/tensor_file.h"
 #include "support/error_matchers.h"
 #include "support/temp_dir.h"
@@ -202,6 +205,113 @@ TEST(AdapterStoreTest, TruncatedTensorsAreRefused) {
   std::filesystem::resize_file(file, std::filesystem::file_size(file) - 1);
   EXPECT_THAT(error_text([&] { load_adapter(folder.path()); }),
               HasSubstr(file.string() + ": not a valid safetensors file: tensor"));
+}
+
+// An adapter of rank `r`, its tensors filled with it.
+AdapterFiles adapter_of_rank(std::int64_t r) {
+  AdapterFiles files = small_adapter();
+  files.config.r = r;
+  files.tensors[0].tensor = at::full({r, 3}, static_cast<double>(r));
+  files.tensors[1].tensor = at::full({4, r}, static_cast<double>(r));
+  return files;
+}
+
+// The rank, if all of the adapter says the same.
+std::int64_t rank_of_whole(const std::filesystem::path& folder) {
+  const AdapterFiles files = load_adapter(folder);
+  EXPECT_EQ(files.tensors[0].tensor.size(0), files.config.r);
+  EXPECT_TRUE(at::equal(files.tensors[0].tensor,
+                        at::full({files.config.r, 3}, static_cast<double>(files.config.r))));
+  return files.config.r;
+}
+
+TEST(AdapterStoreTest, FilesOfTwoAdaptersAreToldApart) {
+  const TempDir folder;
+  save_adapter(folder / "a", adapter_of_rank(2), false);
+  save_adapter(folder / "b", adapter_of_rank(4), false);
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors"}) {
+    const TempDir mixed;
+    std::filesystem::copy(folder / "a", mixed / "m");
+    std::filesystem::copy_file(folder / "b" / name, mixed / "m" / name,
+                               std::filesystem::copy_options::overwrite_existing);
+    const std::string text = error_text([&] { load_adapter(mixed / "m"); });
+    EXPECT_THAT(text, HasSubstr((mixed / "m").string() + ": " + name +
+                                " is not the file that tenon.json was saved with"));
+    EXPECT_THAT(text, HasSubstr("the folder holds files of two adapters"));
+    std::filesystem::remove(mixed / "m/tenon.json");  // as the hint says
+    EXPECT_NO_THROW(load_adapter(mixed / "m"));
+  }
+  std::filesystem::copy_file(folder / "b/adapter_config.json", folder / "a/adapter_config.json",
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_THAT(error_text([&] { load_adapter_config(folder / "a"); }),
+              HasSubstr("is not the file that tenon.json was saved with"));
+}
+
+TEST(AdapterStoreTest, FolderOfFormatOneIsReadWithoutHashes) {
+  const TempDir folder;
+  save_adapter(folder.path(), adapter_of_rank(2), false);
+  folder.write("tenon.json", R"({"format": 1, "base": "crc32-sha256:00", "layers": []})");
+  EXPECT_EQ(load_adapter(folder.path()).base_fingerprint, "crc32-sha256:00");
+}
+
+TEST(AdapterStoreTest, ReaderOfAFolderThatIsSavedToSeesOnlyWholeAdapters) {
+  for (const int flags : {0, static_cast<int>(FAULT_NO_EXCHANGE)}) {
+    const TempDir folder;
+    save_adapter(folder / "adapter", adapter_of_rank(2), false);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      fault_arm(folder.path().c_str(), 0, 0, FAULT_NO_SYNC | flags);
+      for (int i = 0; i < 1000; ++i)
+        save_adapter(folder / "adapter", adapter_of_rank(2 + i % 3), true);
+      ::_exit(0);
+    }
+    std::set<std::int64_t> seen;
+    int looks = 0;
+    for (int status = 0; ::waitpid(child, &status, WNOHANG) == 0; ++looks) {
+      ASSERT_NO_THROW(seen.insert(rank_of_whole(folder / "adapter")));
+    }
+    EXPECT_THAT(seen, UnorderedElementsAre(2, 3, 4));
+    EXPECT_GT(looks, 100);
+  }
+}
+
+TEST(AdapterStoreTest, KilledSavesLeaveOneAdapterOrTheOther) {
+  for (const int flags : {0, static_cast<int>(FAULT_NO_EXCHANGE)}) {
+    const TempDir folder;
+    save_adapter(folder / "adapter", adapter_of_rank(2), false);
+    for (int i = 0; i < 100; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        fault_arm(folder.path().c_str(), 0, 0, FAULT_NO_SYNC | flags);
+        for (int k = 0;; ++k) save_adapter(folder / "adapter", adapter_of_rank(2 + k % 3), true);
+      }
+      ::usleep(static_cast<useconds_t>(500 + 37 * i));
+      ::kill(child, SIGKILL);
+      ::waitpid(child, nullptr, 0);
+      ASSERT_NO_THROW(rank_of_whole(folder / "adapter"));
+    }
+    save_adapter(folder / "adapter", adapter_of_rank(5), true);
+    EXPECT_EQ(rank_of_whole(folder / "adapter"), 5);
+    EXPECT_THAT(names_in(folder.path()), UnorderedElementsAre("adapter"));
+    EXPECT_EQ(names_in(folder / "adapter").size(), 3);
+  }
+}
+
+TEST(AdapterStoreTest, SecondSaverIsRefusedByTheOthersNumber) {
+  const TempDir folder;
+  const auto mine = reserve_adapter_folder(folder / "adapter", false);
+  EXPECT_THAT(error_text([&] { save_adapter(folder / "adapter", small_adapter(), true); }),
+              HasSubstr("process " + std::to_string(::getpid()) + " is writing to this folder"));
+  mine->write(adapter_folder_files(small_adapter()));
+  EXPECT_EQ(load_adapter(folder / "adapter").config.r, 2);
+}
+
+TEST(AdapterStoreTest, PlaceOfAFileThatIsNoRegularFileIsRefused) {
+  const TempDir folder;
+  std::filesystem::create_directories(folder / "adapter/tenon.json/inside");
+  EXPECT_THAT(
+      error_text([&] { save_adapter(folder / "adapter", small_adapter(), true); }),
+      HasSubstr("tenon.json: the adapter cannot be saved here: this is not a regular file"));
 }
 
 }  // namespace

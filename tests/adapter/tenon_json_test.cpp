@@ -12,8 +12,12 @@ using testing::error_text;
 using ::testing::HasSubstr;
 
 constexpr const char* kText = R"({
-  "format": 1,
+  "format": 2,
   "base": "crc32-sha256:00ff",
+  "sha256": {
+    "adapter_config.json": "c0",
+    "adapter_model.safetensors": "7e"
+  },
   "layers": [
     {
       "name": "seq.0",
@@ -55,13 +59,18 @@ RecordedLayer layer() {
 }
 
 TEST(TenonJsonTest, TextHasEveryKeyInItsOrder) {
-  EXPECT_EQ(write_tenon_json({.base_fingerprint = "crc32-sha256:00ff", .layers = {layer()}}),
+  EXPECT_EQ(write_tenon_json({.base_fingerprint = "crc32-sha256:00ff",
+                              .config_sha256 = "c0",
+                              .tensors_sha256 = "7e",
+                              .layers = {layer()}}),
             kText);
 }
 
 TEST(TenonJsonTest, ReadingGivesBackWhatWasWritten) {
   const TenonRecord record = read_tenon_json(kText, "tenon.json");
   EXPECT_EQ(record.base_fingerprint, "crc32-sha256:00ff");
+  EXPECT_EQ(record.config_sha256, "c0");
+  EXPECT_EQ(record.tensors_sha256, "7e");
   ASSERT_EQ(record.layers.size(), 1);
   EXPECT_EQ(record.layers[0].name, "seq.0");
   EXPECT_EQ(record.layers[0].type, "torch.nn.Linear");
@@ -85,10 +94,18 @@ TEST(TenonJsonTest, NumbersThatJsonLacksAreKept) {
   EXPECT_TRUE(std::isnan(std::get<double>(options.at("none"))));
 }
 
+TEST(TenonJsonTest, FormatOneHasNoHashesOfTheFiles) {
+  const TenonRecord record =
+      read_tenon_json(R"({"format": 1, "base": "b", "layers": []})", "tenon.json");
+  EXPECT_EQ(record.base_fingerprint, "b");
+  EXPECT_EQ(record.config_sha256, "");
+  EXPECT_EQ(record.tensors_sha256, "");
+}
+
 TEST(TenonJsonTest, NewerFormatAsksForANewerTenon) {
   const std::string text =
-      error_text([] { read_tenon_json(R"({"format": 2, "magic": []})", "a/tenon.json"); });
-  EXPECT_EQ(text, "a/tenon.json: its format is 2, this tenon reads format 1\n  update tenon");
+      error_text([] { read_tenon_json(R"({"format": 3, "magic": []})", "a/tenon.json"); });
+  EXPECT_EQ(text, "a/tenon.json: its format is 3, this tenon reads format 2\n  update tenon");
 }
 
 TEST(TenonJsonTest, AllProblemsAreReportedAtOnce) {
@@ -136,10 +153,17 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecord{"NoFormat", R"({"base":"","layers":[]})", "it has no `format` number"},
         BadRecord{"FormatIsText", R"({"format":"1"})", "it has no `format` number"},
         BadRecord{"FormatIsFloat", R"({"format":1.0})", "it has no `format` number"},
-        BadRecord{"FormatTooLow", R"({"format":0})", "its format is 0, this tenon reads format 1"},
+        BadRecord{"FormatTooLow", R"({"format":0})", "its format is 0, this tenon reads format 2"},
         BadRecord{"KeyTwice", R"({"format":1,"base":"","base":""})", "gives `base` twice"},
         BadRecord{"BaseIsNull", R"({"format":1,"base":null,"layers":[]})",
                   "`base` must be a string, it is null"},
+        BadRecord{"HashesAreMissing", R"({"format":2,"base":"","layers":[]})",
+                  "`sha256` is missing"},
+        BadRecord{"HashesAreText", R"({"format":2,"base":"","layers":[],"sha256":"ab"})",
+                  "`sha256` must be a table, it is \"ab\""},
+        BadRecord{"HashIsNumber",
+                  R"({"format":2,"base":"","layers":[],"sha256":{"adapter_config.json":1}})",
+                  "`sha256.adapter_config.json` must be a string, it is 1"},
         BadRecord{"LayersIsTable", R"({"format":1,"base":"","layers":{}})",
                   "`layers` must be a list, it is {}"}),
     [](const auto& test) { return test.param.name; });

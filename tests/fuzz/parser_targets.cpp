@@ -9,6 +9,7 @@
 #include "config/toml_reader.h"
 #include "model/pt2_archive.h"
 #include "model/size_expression.h"
+#include "plugin/plugin_offer.h"
 #include "plugin/plugin_stamp.h"
 #include "support/temp_dir.h"
 
@@ -63,7 +64,8 @@ bool adapter_config(const std::string& bytes) {
 
 bool stamp(const std::string& bytes) {
   tenon_stamp read{};
-  return !read_stamp(std::as_bytes(std::span(bytes)), read).has_value();
+  if (read_stamp(std::as_bytes(std::span(bytes)), read)) return false;
+  return std::holds_alternative<PluginOffer>(read_offer(std::as_bytes(std::span(bytes))));
 }
 
 bool formula(const std::string& bytes) {

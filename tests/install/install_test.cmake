@@ -35,7 +35,7 @@ file(COPY_FILE "${PLUGIN_SOURCE}" "${PREFIX}/elsewhere/author.cpp")
 run("${PREFIX}/elsewhere" ${CMAKE_COMMAND} -S . -B build -D "CMAKE_PREFIX_PATH=${PREFIX}"
   -D CMAKE_BUILD_TYPE=Release)
 run("${PREFIX}/elsewhere" ${CMAKE_COMMAND} --build build)
-run("${PREFIX}/elsewhere" "${PREFIX}/bin/tenon" plugins --json --plugin-dir "${PREFIX}/elsewhere/build")
+run("${PREFIX}/elsewhere" "${PREFIX}/bin/tenon" plugins --load --json --plugin-dir "${PREFIX}/elsewhere/build")
 string(FIND "${output}" "${PREFIX}/elsewhere/build/author.so" position)
 if(position EQUAL -1)
   message(FATAL_ERROR "the author's plugin is not listed:\n${output}")

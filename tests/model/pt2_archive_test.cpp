@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/pt2_verify.h"
 #include "support/error_matchers.h"
 #include "support/temp_dir.h"
 #include "support/zip_file.h"
@@ -38,6 +39,18 @@ TEST(Pt2Archive, EntriesAreNamedWithoutTheTopFolderAndAliasTheMapping) {
   EXPECT_EQ(weight->crc32, 0xaeef2a50U);
   EXPECT_GE(weight->bytes.data(), archive.mapping()->bytes().data());
   EXPECT_EQ(archive.find("weight_0"), nullptr);
+}
+
+TEST(Pt2Archive, VerifyingNamesTheDamagedEntries) {
+  const TempDir folder;
+  std::string whole = ZipFile::write(small_archive());
+  EXPECT_NO_THROW(pt2::verify_archive(Pt2Archive(folder.write("model.pt2", whole))));
+  whole[whole.find("abcdefgh") + 3] ^= 1;
+  const Pt2Archive damaged(folder.write("damaged.pt2", whole));
+  EXPECT_THAT(error_text([&] { pt2::verify_archive(damaged); }),
+              HasSubstr("damaged.pt2: the archive is damaged: the bytes of its entry "
+                        "`data/weights/weight_0` are not those that its checksum (CRC-32) was made "
+                        "of\n  Copy the file again"));
 }
 
 TEST(Pt2Archive, Zip64DirectoriesAreRead) {

@@ -87,7 +87,7 @@ class MethodTest(BoundaryTest):
     ADAPTER = {"method": "split", "target_modules": ["first", "last"]}
 
     def test_keys_and_options_are_listed(self):
-        listed = json.loads(self.with_plugins("plugins", "--json").stdout)["plugins"]
+        listed = json.loads(self.with_plugins("plugins", "--load", "--json").stdout)["plugins"]
         plugin = next(each for each in listed if each["id"] == "acme.split")
         method = plugin["methods"][0]
         self.assertEqual(method["name"], "split")

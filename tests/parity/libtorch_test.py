@@ -72,7 +72,7 @@ class LibTorchPluginTest(ParityTest):
     def refusal(self, name, *flags):
         folder = self.workspace.new_folder()
         self.build(name, folder / "plugin.so", *flags)
-        listed = self.workspace.tenon_json("plugins", "--plugin-dir", folder)
+        listed = self.workspace.tenon_json("plugins", "--load", "--plugin-dir", folder)
         return next(each for each in listed["refused"] if str(folder) in each["path"])
 
     def test_another_version_is_refused_by_name_before_it_is_opened(self):

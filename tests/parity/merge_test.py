@@ -254,7 +254,7 @@ class MergeTest(ParityTest):
         text = self.refuse(case.table, adapter, ".bin", status=2)
         self.assertIn("is neither a .pt2", text)
         text = self.refuse(case.table, adapter, "", status=2, output=case.table["path"])
-        self.assertIn("is the base itself", text)
+        self.assertIn("is [model] path itself, which this command reads", text)
 
 
 if __name__ == "__main__":

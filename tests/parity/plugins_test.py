@@ -69,6 +69,29 @@ class UsersLayerTest(ParityTest):
         self.assertEqual(plugin["layer_types"][0]["id"], "acme.lora-scale")
         self.assertEqual(plugin["layer_types"][0]["types"], ["*.MyScale"])
 
+    def test_code_of_a_plugin_runs_only_where_something_of_it_is_used(self):
+        folder = self.workspace.new_folder()
+        build("marked.cpp", folder / "marked.so")
+        mark = self.workspace.new_path()
+        environment = {**os.environ, "TENON_MARK": str(mark)}
+        config = self.config(self.workspace.new_path())
+        inputs = self.workspace.write_tensors({"x": torch.rand(3, 8)})
+        outputs = self.workspace.new_path(".safetensors")
+        for arguments in (
+            ("plugins",),
+            ("doctor",),
+            ("plan", config, "--plugin-dir", self.plugins),
+            ("predict", config, "--inputs", inputs, "--outputs", outputs),
+        ):
+            self.workspace.tenon_ok(*arguments, "--plugin-dir", folder, env=environment)
+            self.assertFalse(mark.exists(), arguments)
+        listed = self.workspace.tenon_json("plugins", "--plugin-dir", folder, env=environment)
+        plugin = next(p for p in listed["plugins"] if p["id"] == "acme.marked")
+        self.assertFalse(plugin["loaded"])
+        self.assertEqual(plugin["layer_types"][0]["types"], ["acme.Marked", "*.MarkedToo"])
+        self.workspace.tenon_ok("plugins", "--load", "--plugin-dir", folder, env=environment)
+        self.assertTrue(mark.exists())
+
     def test_users_class_is_adapted_with_a_word_of_care(self):
         plan = self.with_plugins("plan", self.config(self.workspace.new_path()))
         self.assertIn("lora.MyScale", plan.stdout)
@@ -175,7 +198,7 @@ class BrokenPluginTest(ParityTest):
 
     def refusal(self, folder):
         """The only refused file of the folder; Linear is still served."""
-        done = self.workspace.tenon_json("plugins", "--plugin-dir", folder)
+        done = self.workspace.tenon_json("plugins", "--load", "--plugin-dir", folder)
         self.assertIn("tenon.lora-linear", [plugin["id"] for plugin in done["plugins"]])
         refused = [each for each in done["refused"] if Path(each["path"]).is_relative_to(folder)]
         self.assertEqual(len(refused), 1, done)

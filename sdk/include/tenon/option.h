@@ -2,7 +2,8 @@
  *
  * The host validates what the user wrote like its own keys (type, range, choices; file, line,
  * column and the nearest name), fills in the default, records it with the adapter, and answers
- * tenon_host.option with the result. `tenon plugins --json` shows it. All of it is constant data.
+ * tenon_host.option with the result. `tenon plugins --load --json` shows it. All of it is constant
+ * data.
  */
 #pragma once
 

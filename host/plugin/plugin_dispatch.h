@@ -1,0 +1,44 @@
+#pragma once
+
+#include <list>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "plugin/plugin_registry.h"
+
+namespace tenon {
+
+// Who serves which (method, type): a preferred id wins, then the higher place, then the higher
+// priority. Borrows the plugins.
+class PluginDispatch {
+ public:
+  // Throws Error{kPlugins} for ties that no preference settles and for preferences that name
+  // nothing.
+  PluginDispatch(std::list<PluginInfo>& plugins, const std::map<std::string, std::string>& prefer);
+
+  struct Candidate {
+    PluginInfo* plugin;
+    std::string id;  // of the layer type
+    int priority = 0;
+  };
+  struct Entry {
+    std::string method;
+    std::string type;
+    std::vector<Candidate> candidates;  // the best first
+    bool preferred = false;             // the first, by a line of [plugins.prefer]
+
+    const Candidate* winner() const;  // the first whose loading has not failed
+  };
+
+  // The entry of an exact type before that of "*.Name"; nullptr if there is none.
+  const Entry* find(const std::string& method, const std::string& type) const;
+  std::vector<std::string> supported_types(const std::string& method) const;
+  const std::vector<ShadowedLayerType>& shadowed() const { return shadowed_; }
+
+ private:
+  std::vector<Entry> entries_;
+  std::vector<ShadowedLayerType> shadowed_;
+};
+
+}  // namespace tenon
