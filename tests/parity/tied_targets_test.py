@@ -10,7 +10,7 @@ import torch
 from cases import make_case
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
-from support import ParityTest, main, off_the_start, relative_norm
+from support import ParityTest, main, relative_norm
 from transformers import LlamaConfig, LlamaForCausalLM
 
 LORA = {"r": 4, "lora_alpha": 8, "ensure_weight_tying": True}
@@ -235,7 +235,7 @@ class TiedTargetsTest(ParityTest):
         """A random adapter, its factors small enough that training does not part what agrees."""
         torch.manual_seed(seed)
         config = LoraConfig(**lora, init_lora_weights=False)
-        peft_model = off_the_start(get_peft_model(deepcopy(self.case.built.model), config)).eval()
+        peft_model = get_peft_model(deepcopy(self.case.built.model), config).eval()
         with torch.no_grad():
             for name, parameter in peft_model.named_parameters():
                 if "lm_head" not in name and re.search("lora_(embedding_)?[AB]", name):
