@@ -7,8 +7,8 @@
 #include "adapter/config_for_peft.h"
 #include "adapter/fingerprint.h"
 #include "adapter/idle_tensors.h"
-#include "adapter/peft_twins.h"
 #include "adapter/plain_lora.h"
+#include "adapter/twin_modules.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/suggest.h"
@@ -230,7 +230,7 @@ AdapterFiles adapter_files(const AdaptedModel& model, const PlacedAdapter& adapt
     files.tensors.push_back(
         {added.key(), added.file_dtype ? tensor.to(*added.file_dtype) : tensor});
   }
-  for (AdapterTensor& tensor : twin_tensors(model.model(), peft_twins(model.model(), adapter))) {
+  for (AdapterTensor& tensor : twin_tensors(model.model(), twin_modules(model.model(), adapter))) {
     files.tensors.push_back(std::move(tensor));
   }
   for (const auto& [key, tensor] : adapter.kept) files.tensors.push_back({key, tensor});

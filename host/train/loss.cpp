@@ -142,9 +142,10 @@ at::Tensor compute_loss(const std::string& loss, const std::vector<at::Tensor>& 
   const at::Tensor& output = first_output(loss, outputs);
   if (loss == "output") {
     if (output.numel() == 1) return output.mean();
-    fail_loss("the loss output takes the model's first output as the loss, one number; its shape is " +
-             shape_text(output.sizes()),
-         "let the model's forward return the mean, or choose another [train] loss");
+    fail_loss(
+        "the loss output takes the model's first output as the loss, one number; its shape is " +
+            shape_text(output.sizes()),
+        "let the model's forward return the mean, or choose another [train] loss");
   }
   const at::Tensor& wanted = required_target(loss, target);
   if (loss == "mse") return at::mse_loss(output, arrange_numbers(loss, output, wanted));

@@ -4,7 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "adapter/adapter_stages.h"
-#include "adapter/peft_twins.h"
+#include "adapter/twin_modules.h"
 #include "model/declared_model.h"
 #include "support/error_matchers.h"
 #include "support/temp_dir.h"
@@ -37,8 +37,7 @@ std::vector<Kind> kinds() {
                                 {"out_channels", width},
                                 {"kernel_size", std::int64_t{3}},
                                 {"padding", std::int64_t{1}}};
-  const OptionTable recurrent{
-      {"input_size", width}, {"hidden_size", width}, {"batch_first", true}};
+  const OptionTable recurrent{{"input_size", width}, {"hidden_size", width}, {"batch_first", true}};
   return {{"lora", "Linear", {{"in_features", width}, {"out_features", width}}, numbers({3, 4})},
           {"lora", "Conv1d", convolution, numbers({2, 4, 5})},
           {"lora", "Conv2d", convolution, numbers({2, 4, 5, 5})},
@@ -86,8 +85,8 @@ std::vector<AdapterConfig> configs(const std::string& method) {
   root_twin.modules_to_save = {"lm_fc"};
   AdapterConfig skipped = make({"fc", "act"});
   skipped.skip_unsupported = true;
-  std::vector<AdapterConfig> all{make({"xfc"}), layers, first, excluded, root, twin, root_twin,
-                                 skipped};
+  std::vector<AdapterConfig> all{make({"xfc"}), layers, first,     excluded,
+                                 root,          twin,   root_twin, skipped};
   if (method != "ia3") return all;
   AdapterConfig forward = make({"fc", "xfc"});
   forward.method_keys["feedforward_modules"] = std::vector<std::string>{"fc"};
@@ -117,13 +116,15 @@ TEST(Selection, WhatIsSavedIsWhatIsLoadedByEveryKeyOfEveryMethod) {
       {
         const at::NoGradGuard no_grad;
         at::manual_seed(static_cast<std::uint64_t>(i));
-        for (const at::Tensor& tensor : model.trainable()) tensor.add_(at::randn_like(tensor) * 0.3);
+        for (const at::Tensor& tensor : model.trainable())
+          tensor.add_(at::randn_like(tensor) * 0.3);
       }
       const at::Tensor expected = output_of(model, kind);
       EXPECT_FALSE(at::equal(expected, base)) << what;
       const TempDir dir;
       save_adapters(model, dir / "own", false);
-      AdaptedModel loaded = with_adapters(model_of(kind), {{"default", dir / "own"}}, all_plugins());
+      AdaptedModel loaded =
+          with_adapters(model_of(kind), {{"default", dir / "own"}}, all_plugins());
       EXPECT_TRUE(at::equal(output_of(loaded, kind), expected)) << what;
       AdapterConfig again;
       again.method = kind.method;
@@ -144,7 +145,7 @@ TEST(Selection, AModuleToSaveBringsTheTwinThatPeftTakesAndLeavesItOutAgain) {
   config.modules_to_save = {"net.layers.0.fc"};
   AdaptedModel model(model_of(kind));
   add_adapters(model, {config}, all_plugins(), {});
-  EXPECT_THAT(peft_twins(model.model(), model.adapter()), ::testing::IsEmpty());
+  EXPECT_THAT(twin_modules(model.model(), model.adapter()), ::testing::IsEmpty());
 
   AdapterConfig root = config;
   root.modules_to_save = {"lm_fc"};
@@ -165,7 +166,7 @@ TEST(Selection, ATwinIsInTheFileAsTheBaseHasItAndToldWherePeftCannotLoadIt) {
   adapter.modules_to_save = {"head"};
   AdaptedModel model(build_declared_model(config));
   EXPECT_THAT(add_adapters(model, {adapter}, all_plugins(), {}), ::testing::IsEmpty());
-  EXPECT_THAT(peft_twins(model.model(), model.adapter()), ElementsAre("aux_head"));
+  EXPECT_THAT(twin_modules(model.model(), model.adapter()), ElementsAre("aux_head"));
   const AdapterFiles files = adapter_files(model, model.adapter());
   const auto keys = [](const AdapterFiles& of) {
     std::vector<std::string> names;

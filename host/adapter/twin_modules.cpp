@@ -1,4 +1,4 @@
-#include "adapter/peft_twins.h"
+#include "adapter/twin_modules.h"
 
 #include <ATen/ops/equal.h>
 
@@ -41,7 +41,7 @@ bool is_container(const ModelData& model, const std::string& path) {
 
 }  // namespace
 
-std::vector<std::string> peft_twins(const ModelData& model, const PlacedAdapter& adapter) {
+std::vector<std::string> twin_modules(const ModelData& model, const PlacedAdapter& adapter) {
   std::vector<std::string> twins;
   for (const Module& module : model.tree.modules) {
     if (module.path.empty()) continue;
@@ -74,7 +74,7 @@ std::vector<AdapterTensor> twin_tensors(const ModelData& model,
 
 std::vector<std::string> twin_notes(const ModelData& model, const PlacedAdapter& adapter) {
   std::vector<std::string> notes;
-  for (const std::string& twin : peft_twins(model, adapter)) {
+  for (const std::string& twin : twin_modules(model, adapter)) {
     const bool is_adapted = std::ranges::any_of(adapter.layers, [&](const PlannedLayer& layer) {
       return lies_in(layer.facts->description().module_path, twin);
     });

@@ -13,7 +13,7 @@
 namespace tenon {
 
 // Those of a placed adapter: not saved by it, and no name of what it saves is without them.
-std::vector<std::string> peft_twins(const ModelData& model, const PlacedAdapter& adapter);
+std::vector<std::string> twin_modules(const ModelData& model, const PlacedAdapter& adapter);
 
 // Their tensors as the base has them, with which PEFT computes the same as without.
 std::vector<AdapterTensor> twin_tensors(const ModelData& model,
