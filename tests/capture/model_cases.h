@@ -152,7 +152,6 @@ inline std::vector<ModelCase> model_cases() {
       {"padded_attention",
        with<PaddedAttentionImpl>({at::randn({3, 4, 8}), at::randn({3, 5, 6}), at::randn({3, 5})}),
        0,
-       {},
        {"attention"}},
       {"rotary", with<RotaryImpl>({at::randn({2, 5, 8})}), 0, {"query", "key", "value", "out"}},
       {"tied_head", with<TiedHeadImpl>({ids(7, {3, 4})}), 0, {"fc"}},
