@@ -154,7 +154,7 @@ class MethodTest(BoundaryTest):
         refused = self.refusal(**self.ADAPTER, init_from=output, fraction=0.25)
         self.assertIn("[adapter] fraction differ from the adapter in init_from", refused)
         refused = self.refusal(**self.ADAPTER, init_from=output, options={"power": 3})
-        self.assertIn("option `power` of `first` is 1 in the saved adapter", refused)
+        self.assertIn("option `power` of `first` (and `last`) is 1 in the saved adapter", refused)
         refused = self.refusal(method="lora", target_modules=["first"], init_from=output)
         self.assertIn("the adapter is of type SPLIT, which method lora cannot load", refused)
 
