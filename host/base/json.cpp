@@ -104,7 +104,7 @@ AnyJson parse(std::string_view text, const Failure& context) {
 }
 
 // Cuts at a whole UTF-8 character, so that the text can be written as JSON again.
-std::string shortened(std::string text) {
+std::string shortened_excerpt(std::string text) {
   if (text.size() <= kMaxExcerpt) return text;
   std::size_t end = kMaxExcerpt;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
@@ -139,7 +139,7 @@ std::string json_kind(const OrderedJson& value) {
 }
 
 std::string json_excerpt(const OrderedJson& value) {
-  return shortened(value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace));
+  return shortened_excerpt(value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace));
 }
 
 }  // namespace tenon
