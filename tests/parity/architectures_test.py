@@ -167,7 +167,7 @@ class ArchitecturesTest(ParityTest):
         torch.manual_seed(8)
         rows, length = inputs["input_ids"].shape
         data = {**inputs, "labels": torch.randn(rows, length, WORDS)}
-        train = {"loss": "mse", "optimizer": "sgd", "learning_rate": 1.0, "steps": 3}
+        train = {"loss": "mse", "optimizer": "sgd", "learning_rate": 1e-3, "steps": 3}
         output = self.workspace.new_path()
         config = self.config(
             name,

@@ -146,7 +146,7 @@ class GuideTest(SdkTest):
         shell(commands[:1], self.folder)  # tenon plugin new
         project = self.folder / "my_lstm"
         refused = run(self.tenon_program, "run", "try.toml", folder=project, status=2)
-        said = "torch.nn.LSTM at `layer` is not supported by method lora; "
+        said = "torch.nn.LSTM at `layer` is not supported by method lora"
         self.assertIn(said, refused.stderr)
         self.assertIn(said, part)
         self.assertIn("torch.nn.Linear", refused.stderr)  # what is supported

@@ -197,6 +197,11 @@ FIELD(tenon_siblings, struct_size, 0);
 FIELD(tenon_siblings, reserved, 4);
 FIELD(tenon_siblings, forward, 8);
 
+SIZE(tenon_mergeable, 16);
+FIELD(tenon_mergeable, struct_size, 0);
+FIELD(tenon_mergeable, reserved, 4);
+FIELD(tenon_mergeable, check, 8);
+
 SIZE(tenon_function, 40);
 FIELD(tenon_function, struct_size, 0);
 FIELD(tenon_function, n_outputs, 4);

@@ -124,7 +124,7 @@ class SdkTest(unittest.TestCase):
     def predict(self, config, *arguments):
         write_rows(self.folder / "in.safetensors", 9, 4)
         self.tenon("predict", config, "--inputs", "in.safetensors", "--outputs", "out.safetensors",
-                   *arguments)
+                   "--force", *arguments)
         return read_floats(self.folder / "out.safetensors", "output_0")
 
     def assert_close(self, actual, expected, tolerance=1e-5):
