@@ -178,7 +178,7 @@ class GuideTest(SdkTest):
         self.predict(config, "--adapter", "adapter")
         shutil.rmtree(self.user_plugins)
         done = self.tenon("predict", config, "--adapter", "adapter", "--inputs", "in.safetensors",
-                          "--outputs", "out.safetensors", status=2)
+                          "--outputs", "o", status=2)
         self.assertIn("made by plugin author.additive 1.0.0, which is not here", done.stderr)
 
     def test_the_second_layer_of_the_readme_builds(self):
