@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "adapter/adapter_store.h"
+#include "adapter/checkpoint.h"
 #include "base/error.h"
 #include "base/output_folder.h"
 #include "base/suggest.h"
@@ -48,6 +49,7 @@ std::vector<std::string> adapters_inside(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (is_checkpoint(entry.path())) continue;
     if (fs::exists(entry.path() / kConfigFile, ignored)) names.push_back(entry.path().string());
   }
   std::sort(names.begin(), names.end());

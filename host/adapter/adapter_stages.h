@@ -51,6 +51,8 @@ AdapterFiles adapter_files(const AdaptedModel& model, const PlacedAdapter& adapt
 // All of them are there afterwards or, where it throws Error{kOutput}, none.
 void save_adapters(const AdaptedModel& model, const std::filesystem::path& folder, bool force);
 void save_adapters(const AdaptedModel& model, OutputFolder& folder);
+// Their files, to be written with others.
+std::vector<FolderFile> adapters_folder_files(const AdaptedModel& model);
 
 // An adapter named on the command line: [NAME=]DIR, NAME "default" where it is left out.
 struct NamedFolder {

@@ -1,3 +1,6 @@
+#include <memory>
+#include <utility>
+
 #include "adapter/adapter_stages.h"
 #include "adapter/adapter_store.h"
 #include "base/output_folder.h"
@@ -8,18 +11,22 @@ void save_adapters(const AdaptedModel& model, const std::filesystem::path& folde
   save_adapters(model, *reserve_adapter_folder(folder, force));
 }
 
-void save_adapters(const AdaptedModel& model, OutputFolder& folder) {
-  std::vector<AdapterFiles> adapters;  // of which `files` borrows
-  for (const std::string& name : model.adapter_names()) {
-    adapters.push_back(adapter_files(model, model.adapter(name)));
-  }
+std::vector<FolderFile> adapters_folder_files(const AdaptedModel& model) {
   std::vector<FolderFile> files;
-  for (std::size_t i = 0; i < adapters.size(); ++i) {
-    const std::string name = model.adapter_names()[i];
-    const auto parts = adapter_folder_files(adapters[i], name == kDefaultAdapter ? "" : name);
-    files.insert(files.end(), parts.begin(), parts.end());
+  for (const std::string& name : model.adapter_names()) {
+    const auto adapter =
+        std::make_shared<const AdapterFiles>(adapter_files(model, model.adapter(name)));
+    for (FolderFile& file : adapter_folder_files(*adapter, name == kDefaultAdapter ? "" : name)) {
+      // The files borrow of the adapter.
+      files.push_back(
+          {file.name, [adapter, write = std::move(file.write)](const auto& path) { write(path); }});
+    }
   }
-  folder.write(files);
+  return files;
+}
+
+void save_adapters(const AdaptedModel& model, OutputFolder& folder) {
+  folder.write(adapters_folder_files(model));
 }
 
 }  // namespace tenon

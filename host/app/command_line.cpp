@@ -183,12 +183,20 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
       "`tenon VERB --help` tells more. The exit status is 0 when done, 2 when the command "
       "line, the config or its targets are wrong, 1 for every other failure.");
 
+  std::string resumed;
   CLI::App* run =
       add_verb(app, line, "run", "Train the adapter of a config and save it", "The config (.toml)");
   run->add_flag("--force", line.force,
                 "Replace the adapter in the output folder, or the file of [output] model");
   add_no_verify(*run, line);
   run->add_flag("--profile", line.profile, "Show where the time of the steps went");
+  CLI::Option* resume =
+      run->add_option(
+             "--resume", resumed,
+             "Go on from the newest checkpoint in the output folder, or from DIR; from the "
+             "start where there is none")
+          ->option_text("[DIR]")
+          ->expected(0, 1);
   add_verb(app, line, "plan", "Show what `run` would adapt, and change nothing",
            "The config (.toml)");
   add_verb(app, line, "tree", "List the named modules of a model with their types",
@@ -252,6 +260,7 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
                  .message = stop.what(),
                  .hint = "`tenon --help` lists the verbs, `tenon VERB --help` their options"});
   }
+  if (resume->count() > 0) line.resume = resumed;
   const CLI::App* verb = app.get_subcommands().front();
   line.verb = verb->get_name();
   if (!verb->get_subcommands().empty()) {

@@ -39,11 +39,12 @@ struct CommandLine {
   bool quiet = false;
   bool verbose = false;
   bool force = false;
-  bool profile = false;                    // of run
-  bool load = false;                       // of plugins
-  bool no_verify = false;                  // of run, merge, predict
-  std::vector<std::string> adapters;       // [NAME=]DIR
-  std::vector<std::string> active;         // names; empty: all adapters
+  bool profile = false;                              // of run
+  std::optional<std::filesystem::path> resume = {};  // of run: a checkpoint; "" for the newest
+  bool load = false;                                 // of plugins
+  bool no_verify = false;                            // of run, merge, predict
+  std::vector<std::string> adapters;                 // [NAME=]DIR
+  std::vector<std::string> active;                   // names; empty: all adapters
   std::vector<std::string> adapter_names;  // of each row; empty: what is active runs for all
   std::filesystem::path inputs;
   std::filesystem::path outputs;  // a file or folder to write

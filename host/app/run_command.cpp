@@ -9,6 +9,9 @@
 #include "app/commands.h"
 #include "app/not_finite.h"
 #include "app/profile_text.h"
+#include "app/resume.h"
+#include "app/run_checkpoints.h"
+#include "app/run_log.h"
 #include "app/run_output.h"
 #include "app/run_report.h"
 #include "app/signals.h"
@@ -30,6 +33,7 @@
 #include "train/data_source.h"
 #include "train/parameter_role.h"
 #include "train/trainer.h"
+#include "train/training_state.h"
 
 namespace tenon {
 namespace {
@@ -138,10 +142,11 @@ std::string save(const AdaptedModel& model, const TrainingResult& training, RunO
 }
 
 // Tells how the run ended; the exit status.
-int finish(const CommandLine& line, const AdaptedModel& model, const RunOutcome& outcome,
+int finish(const CommandLine& line, const AdaptedModel& model, RunOutcome& outcome,
            const std::string& output) {
   const std::string ended = name_of_signal();
   const std::string after = "after step " + std::to_string(outcome.training.steps);
+  if (outcome.training.interrupted) outcome.resume = resume_command(line);
   if (line.json) {
     std::cout << run_json(model, outcome, output) << "\n";
   } else {
@@ -150,19 +155,77 @@ int finish(const CommandLine& line, const AdaptedModel& model, const RunOutcome&
     print_line(line, "saved in " + output);
   }
   if (!ended.empty()) {
-    log::error("ended by " + ended + " " + after + "; what was trained is saved in " + output);
+    log::error("ended by " + ended + " " + after + "; what was trained is saved in " + output +
+               (outcome.resume.empty() ? "" : "; to go on:\n" + outcome.resume));
   }
   return status_of_signal();
+}
+
+// What the training asks for between its steps. Borrows all of it.
+TrainingEvents training_events(const CommandLine& line, const RunConfig& config,
+                               const TrainingTask& task, const std::optional<Dataset>& held_out,
+                               RunCheckpoints& checkpoints, std::optional<RunLog>& run_log) {
+  TrainingEvents events;
+  events.save_steps = config.output.save_steps;
+  events.log_steps = config.output.log_steps;
+  events.step = [&, show = RunProgress(!line.json && !line.quiet)](const StepProgress& progress) {
+    show(progress);
+    if (run_log) run_log->add(progress);
+  };
+  events.save = [&](const TrainingState& state) {
+    checkpoints.save(state, run_log ? run_log->sizes() : RunLog::Sizes());
+    log::debug("saved " + checkpoints.folder_of(state.step).string());
+  };
+  if (!held_out) return events;
+  events.evaluate = [&](std::int64_t step, double epoch) {
+    const Evaluation evaluation = evaluate(task, *held_out, *config.train);
+    print_line(line, evaluation_text("at step " + std::to_string(step), evaluation));
+    Measures measures = measures_of(evaluation);
+    if (run_log) run_log->add(step, epoch, measures);
+    return measures;
+  };
+  return events;
+}
+
+// Where [output] log_steps asks for one.
+std::optional<RunLog> open_log(const RunConfig& config, RunOutput& place,
+                               const std::optional<Evaluation>& before,
+                               const std::optional<Checkpoint>& from) {
+  std::optional<RunLog> run_log;
+  if (!config.output.log_steps) return run_log;
+  const Measures measures = before ? measures_of(*before) : Measures();
+  std::vector<std::string> names;
+  for (const auto& [name, value] : measures) names.push_back(name);
+  const std::filesystem::path folder = config.output.log_dir.value_or(run_folder(config));
+  if (!config.output.log_dir) place.folder();  // is made, and this run's
+  run_log.emplace(folder, names, read_text_file(config.file, Stage::kConfig),
+                  from ? from->logs : RunLog::Sizes());
+  if (before && !from) run_log->add(0, 0, measures);
+  return run_log;
+}
+
+// The tensors of the best evaluation's checkpoint, in place of the last step's.
+void load_best(const TrainingTask& task, const RunCheckpoints& checkpoints,
+               const BestValue::State& best) {
+  const Checkpoint checkpoint = load_checkpoint(checkpoints.folder_of(best.step));
+  copy_list(tensors_under(checkpoint.state.tensors, "parameter."), "parameters", task.parameters);
+  copy_list(tensors_under(checkpoint.state.tensors, "buffer."), "buffers", task.buffers);
 }
 
 // Everything from the first evaluation to the last. A signal before the first step ends the run at
 // once; from then on what was trained is saved first, whatever happens.
 int train_and_save(const CommandLine& line, const RunConfig& config, const AdaptedModel& model,
-                   const Dataset& data, RunOutput& place) {
+                   const Dataset& data, RunOutput& place, const std::optional<Checkpoint>& from) {
   place.require_room(model);
   const TrainConfig& settings = *config.train;
   const TrainingTask task = training_task(model, settings);
   const std::optional<Dataset> held_out = evaluation_data(config, model, data);
+  RunCheckpoints checkpoints(config, model, place, from ? from->state.step : 0);
+  if (from) {
+    for (const std::string& note : compare_origins(from->origin, checkpoints.origin())) {
+      log::warning(note);
+    }
+  }
   RunOutcome outcome;
   if (held_out) {
     outcome.before = evaluate(task, *held_out, settings);
@@ -172,11 +235,20 @@ int train_and_save(const CommandLine& line, const RunConfig& config, const Adapt
   std::optional<Profiler> profiler;
   if (line.profile) profiler.emplace(layer_titles(model));
   const SignalsHeld held;
+  std::optional<RunLog> run_log = open_log(config, place, outcome.before, from);
+  const TrainingEvents events = training_events(line, config, task, held_out, checkpoints, run_log);
   outcome.training =
-      train(task, data, settings, RunProgress(!line.json && !line.quiet), held.stop());
+      train(task, data, settings, events, held.stop(), from ? &from->state : nullptr);
   if (profiler) outcome.profile = profiler->profile();
   profiler.reset();
+  const BestValue::State& best = outcome.training.best;
+  const bool is_whole = ending_of(outcome.training) == Ending::kWhole;
+  if (settings.load_best_model_at_end && best.value && is_whole) {
+    load_best(task, checkpoints, best);
+    print_line(line, best_text(best, settings));
+  }
   const std::string output = save(model, outcome.training, place);
+  if (is_whole) checkpoints.remove_others();
   throw_failure(model, config, data, outcome.training, output);
   for (const std::string& note : training_notes(outcome.training, settings.loss)) {
     log::warning(note);
@@ -190,12 +262,30 @@ int train_and_save(const CommandLine& line, const RunConfig& config, const Adapt
   return finish(line, model, outcome, output);
 }
 
-int run_full(const CommandLine& line, const RunConfig& config, ModelData data, RunOutput& place) {
+// What --resume goes on from; its config is compared before anything is loaded.
+std::optional<Checkpoint> checkpoint_of(const CommandLine& line, const RunConfig& config,
+                                        const std::optional<std::filesystem::path>& folder) {
+  if (!folder) {
+    if (line.resume) {
+      log::info("there is no checkpoint in " + run_folder(config).string() +
+                ": the run begins at its start");
+    }
+    return std::nullopt;
+  }
+  Checkpoint checkpoint = load_checkpoint(*folder);
+  for (const std::string& note : compare_configs(checkpoint.origin, config)) log::warning(note);
+  print_line(line, "going on after step " + std::to_string(checkpoint.state.step) + ", from " +
+                       folder->string());
+  return checkpoint;
+}
+
+int run_full(const CommandLine& line, const RunConfig& config, ModelData data, RunOutput& place,
+             const std::optional<Checkpoint>& from) {
   AdaptedModel model(std::move(data));
   model.train_base();
   model.checkpoint(config.train->checkpoint);
   print_line(line, trainable_line(count_parameters(model)));
-  return train_and_save(line, config, model, training_data(config, model), place);
+  return train_and_save(line, config, model, training_data(config, model), place, from);
 }
 
 }  // namespace
@@ -206,11 +296,14 @@ int run_command(const CommandLine& line) {
   if (config.train->threads > 0) at::set_num_threads(static_cast<int>(config.train->threads));
   require_threads(at::get_num_threads());
   config.model.verify = !line.no_verify;
-  RunOutput place(line, config);
+  const auto resumed = checkpoint_to_resume(line, config);
+  const std::optional<Checkpoint> from = checkpoint_of(line, config, resumed);
+  const bool goes_on = from || (line.resume && holds_only_logs(run_folder(config)));
+  RunOutput place(line, config, goes_on);
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   ModelData data = load_model(config.model, plugins);
   for (const std::string& note : export_notes(data)) log::warning(note);
-  if (config.train->full) return run_full(line, config, std::move(data), place);
+  if (config.train->full) return run_full(line, config, std::move(data), place, from);
 
   AdaptedModel model(std::move(data));
   std::optional<Dataset> rows;
@@ -228,7 +321,7 @@ int run_command(const CommandLine& line) {
   print_adapters(line, model);
   print_line(line, trainable_line(count_parameters(model)));
   if (!rows) rows = training_data(config, model);
-  return train_and_save(line, config, model, *rows, place);
+  return train_and_save(line, config, model, *rows, place, from);
 }
 
 }  // namespace tenon

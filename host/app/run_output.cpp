@@ -6,6 +6,7 @@
 #include "adapter/adapter_folder.h"
 #include "adapter/adapter_stages.h"
 #include "app/command_inputs.h"
+#include "app/resume.h"
 #include "base/error.h"
 #include "model/tensor_file.h"
 
@@ -68,10 +69,11 @@ const char* suffix_of(Ending ending) {
 
 }  // namespace
 
-RunOutput::RunOutput(const CommandLine& line, const RunConfig& config)
+RunOutput::RunOutput(const CommandLine& line, const RunConfig& config, bool resumes)
     : full_(config.train->full),
-      force_(line.force || config.output.force),
-      place_(full_ ? *config.output.model : *config.output.directory) {
+      force_(line.force || config.output.force || resumes),
+      place_(full_ ? *config.output.model : *config.output.directory),
+      run_folder_(run_folder(config)) {
   const std::vector<InputPath> inputs = command_inputs(line, config);
   std::error_code ignored;
   if (full_) {
@@ -80,12 +82,24 @@ RunOutput::RunOutput(const CommandLine& line, const RunConfig& config)
     // A file needs a folder, which stays where the run fails later.
     if (place_.has_parent_path()) fs::create_directories(place_.parent_path(), ignored);
     check_output_file(file, inputs);
-    replaces_ = fs::exists(place_, ignored);
+    replaces_ = !resumes && fs::exists(place_, ignored);
     return;
   }
   require_no_input_in_folder({"[output] directory", place_, Stage::kConfig, force_}, inputs);
   folder_ = reserve_adapter_folder(place_, force_);
-  replaces_ = fs::exists(place_ / kConfigFile, ignored) || !adapters_inside(place_).empty();
+  replaces_ =
+      !resumes && (fs::exists(place_ / kConfigFile, ignored) || !adapters_inside(place_).empty());
+}
+
+OutputFolder& RunOutput::folder() {
+  if (!folder_) folder_ = std::make_unique<OutputFolder>(run_folder_, "the training's state");
+  return *folder_;
+}
+
+std::vector<FolderFile> RunOutput::model_files(const AdaptedModel& model) const {
+  if (!full_) return adapters_folder_files(model);
+  return {{"model.safetensors",
+           [&model](const fs::path& path) { write_tensor_file(path, state_of(model)); }}};
 }
 
 void RunOutput::require_room(const AdaptedModel& model) const {

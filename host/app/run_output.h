@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "app/command_line.h"
 #include "base/output_folder.h"
@@ -22,7 +23,8 @@ class RunOutput {
  public:
   // Throws Error{kConfig} for a place that the command reads, Error{kOutput} for one that cannot be
   // written, or is taken and not to be replaced.
-  RunOutput(const CommandLine& line, const RunConfig& config);
+  // With `resumes` the place holds what an earlier part of this run made, which goes.
+  RunOutput(const CommandLine& line, const RunConfig& config, bool resumes);
 
   // Before the training. Throws Error{kOutput}.
   void require_room(const AdaptedModel& model) const;
@@ -31,6 +33,11 @@ class RunOutput {
   // the training did not go well and something whole would be lost. Throws Error{kOutput} that says
   // in which other place it was saved, where it could not be saved as wanted.
   std::filesystem::path save(const AdaptedModel& model, Ending ending);
+
+  // The run's folder (resume.h), this process's from now on.
+  OutputFolder& folder();
+  // What is trained, as files of a folder inside that one.
+  std::vector<FolderFile> model_files(const AdaptedModel& model) const;
 
   // The place as the user named it.
   const std::filesystem::path& wanted() const { return place_; }
@@ -42,7 +49,8 @@ class RunOutput {
   bool force_;
   bool replaces_ = false;  // something is there that a good training replaces
   std::filesystem::path place_;
-  std::unique_ptr<OutputFolder> folder_;  // of adapters
+  std::filesystem::path run_folder_;
+  std::unique_ptr<OutputFolder> folder_;  // with `full`, once something is written to it
 };
 
 }  // namespace tenon

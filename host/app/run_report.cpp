@@ -85,15 +85,25 @@ void print_adapters(const CommandLine& line, const AdaptedModel& model) {
   }
 }
 
-std::string evaluation_text(const char* when, const Evaluation& evaluation) {
-  std::string text =
-      std::string("evaluation ") + when + ": loss " + std::to_string(evaluation.loss);
+std::string evaluation_text(const std::string& when, const Evaluation& evaluation) {
+  std::string text = "evaluation " + when + ": loss " + std::to_string(evaluation.loss);
   if (evaluation.accuracy) text += "  accuracy " + std::to_string(*evaluation.accuracy);
   if (evaluation.rows_left_out > 0) {
     text += "  (" + std::to_string(evaluation.rows_left_out) +
             " rows left out: the program takes no batch of so few)";
   }
   return text;
+}
+
+Measures measures_of(const Evaluation& evaluation) {
+  Measures measures{{"loss", evaluation.loss}};
+  if (evaluation.accuracy) measures["accuracy"] = *evaluation.accuracy;
+  return measures;
+}
+
+std::string best_text(const BestValue::State& best, const TrainConfig& config) {
+  return "the best was step " + std::to_string(best.step) + ", " + config.metric_for_best_model +
+         " " + std::to_string(*best.value) + ": its weights are saved";
 }
 
 std::vector<std::string> training_notes(const TrainingResult& training, const std::string& loss) {
@@ -130,6 +140,8 @@ std::string run_json(const AdaptedModel& model, const RunOutcome& outcome,
       {"all_params", count.all},
       {"steps", training.steps},
       {"losses", training.losses},
+      {"learning_rates", training.learning_rates},
+      {"grad_norms", training.grad_norms},
       {"eval",
        {{"before", evaluation_json(outcome.before)}, {"after", evaluation_json(outcome.after)}}},
       {"step_ms",
@@ -139,8 +151,13 @@ std::string run_json(const AdaptedModel& model, const RunOutcome& outcome,
       {"rows_left_out", training.rows_left_out},
       {"batches_skipped", training.batches_skipped},
       {"interrupted", training.interrupted},
+      {"stopped_early", training.stopped_early},
+      {"best", training.best.value
+                   ? RunJson{{"step", training.best.step}, {"value", *training.best.value}}
+                   : RunJson(nullptr)},
       {"peak_rss_mb", peak_rss_mb()},
       {"output", output}};
+  if (!outcome.resume.empty()) json["resume"] = outcome.resume;
   if (outcome.profile) json["profile"] = profile_json(*outcome.profile);
   return json.dump(2);
 }

@@ -23,6 +23,8 @@ const char* text_of(int number) {
       return "SIGTERM";
     case SIGHUP:
       return "SIGHUP";
+    case SIGUSR1:
+      return "SIGUSR1";
     default:
       return "a signal";
   }
@@ -66,6 +68,7 @@ void handle_signals(bool json) {
   std::signal(SIGPIPE, SIG_IGN);
   handle(SIGINT);
   handle(SIGTERM);
+  handle(SIGUSR1);
   struct sigaction hang_up {};
   ::sigaction(SIGHUP, nullptr, &hang_up);
   if (hang_up.sa_handler != SIG_IGN) handle(SIGHUP);

@@ -5,9 +5,10 @@
 
 namespace tenon {
 
-// From now on SIGINT, SIGTERM and SIGHUP end the program at once with a line of what happened and
-// the exit status 128 + signal; a SIGHUP that was ignored (nohup) stays so. A pipe that nobody
-// reads any more and a file beyond the size limit are errors of their writes, and end nothing.
+// From now on SIGINT, SIGTERM, SIGHUP and SIGUSR1 (which Slurm warns by) end the program at once
+// with a line of what happened and the exit status 128 + signal; a SIGHUP that was ignored (nohup)
+// stays so. A pipe that nobody reads any more and a file beyond the size limit are errors of their
+// writes, and end nothing.
 void handle_signals(bool json);
 
 // While one lives, the first such signal only sets `stop`, so that what is done can be saved; a

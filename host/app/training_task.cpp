@@ -1,5 +1,7 @@
 #include "app/training_task.h"
 
+#include <algorithm>
+
 #include "inject/lost_gradients.h"
 #include "model/autocast_scope.h"
 
@@ -11,6 +13,22 @@ std::optional<at::ScalarType> autocast_dtype(const TrainConfig& config) {
   return *config.autocast == "bfloat16" ? at::kBFloat16 : at::kHalf;
 }
 
+// The adapters' tensors that are neither trained nor written by the forward itself.
+std::vector<at::Tensor> untrained_tensors(const AdaptedModel& model, const TrainingTask& task) {
+  const auto holds = [](const std::vector<at::Tensor>& tensors, const at::Tensor& tensor) {
+    return std::ranges::any_of(tensors,
+                               [&](const at::Tensor& other) { return other.is_same(tensor); });
+  };
+  std::vector<at::Tensor> untrained;
+  for (const std::string& name : model.adapter_names()) {
+    for (const AddedTensor& added : model.adapter(name).tensors) {
+      if (holds(task.parameters, added.tensor) || holds(task.buffers, added.tensor)) continue;
+      untrained.push_back(added.tensor);
+    }
+  }
+  return untrained;
+}
+
 }  // namespace
 
 TrainingTask training_task(const AdaptedModel& model, const TrainConfig& config) {
@@ -20,6 +38,7 @@ TrainingTask training_task(const AdaptedModel& model, const TrainConfig& config)
   task.inputs = model.model().inputs;
   task.guards = model.model().guards;
   task.buffers = model.buffers();
+  task.untrained = untrained_tensors(model, task);
   task.roles = parameter_roles(model, task.parameters);
   const auto dtype = autocast_dtype(config);
   const at::DeviceType device =

@@ -128,4 +128,41 @@ bool OutputFolder::exchange(const std::vector<FolderFile>& files) {
   return true;
 }
 
+void OutputFolder::put_folder(const std::string& name, const std::vector<FolderFile>& files) {
+  const fs::path place = real_ / name;
+  StagingFolder fresh(real_);
+  if (fresh.error() != 0) {
+    fail_folder(folder_ / name, what_ + " cannot be saved here", fresh.error(), kOldWhole);
+  }
+  write_parts(fresh.path(), place, files);
+  if (const int code = sync_folders(fresh.path()); code != 0) {
+    fail_folder(folder_ / name, what_ + " cannot be synced", code, kOldWhole);
+  }
+  std::error_code ignored;
+  const auto exchange = [&] {
+    return ::renameat2(AT_FDCWD, fresh.path().c_str(), AT_FDCWD, place.c_str(), RENAME_EXCHANGE);
+  };
+  if (!fs::exists(fs::symlink_status(place, ignored)) || exchange() != 0) {
+    if (fs::exists(fs::symlink_status(place, ignored))) remove_folder(name);
+    if (::rename(fresh.path().c_str(), place.c_str()) != 0) {
+      fail_folder(folder_ / name, what_ + " cannot be put in place", errno, "");
+    }
+    fresh.release();
+  }
+  if (const int code = sync_folder(real_); code != 0) {
+    fail_folder(folder_ / name, what_ + " is there, but the folder above cannot be synced", code,
+                "a power cut could take it back");
+  }
+}
+
+void OutputFolder::remove_folder(const std::string& name) {
+  const fs::path stray = real_ / random_name();
+  if (::rename((real_ / name).c_str(), stray.c_str()) != 0) {
+    if (errno == ENOENT) return;
+    fail_folder(folder_ / name, "it cannot be removed", errno, "");
+  }
+  std::error_code ignored;
+  fs::remove_all(stray, ignored);  // what stays is removed as what killed processes leave
+}
+
 }  // namespace tenon

@@ -29,13 +29,19 @@ class OutputFolder {
   OutputFolder(const OutputFolder&) = delete;
   OutputFolder& operator=(const OutputFolder&) = delete;
 
-  const std::filesystem::path& path() const { return folder_; }
+  const std::filesystem::path& path() const { return folder_; }  // as it was given
 
   // Replaces files of the folder by new ones, all or none of them; other files stay as they are.
   // Wherever the file system has it, a whole folder takes the place of the old one in one step.
   // Elsewhere files are moved into place one after the other, out of a folder in which they stand
   // whole (current_file, finish_replacement).
   void write(const std::vector<FolderFile>& files);
+
+  // Gives the folder a folder of this name with these files, visible whole or not at all; what had
+  // the name before goes after that. Nothing else in the folder is touched.
+  void put_folder(const std::string& name, const std::vector<FolderFile>& files);
+  // Nobody sees a part of it, whenever the process is killed.
+  void remove_folder(const std::string& name);
 
  private:
   void lock();

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "config/adapter_config.h"
+#include "config/train_config.h"
 
 // The whole config file as plain values. No behaviour; defaults are here and only here.
 namespace tenon {
@@ -66,40 +66,13 @@ struct DataConfig {
   std::string location;
 };
 
-// Names and defaults of the optimisers are torch.optim's; an unset optional takes that default.
-struct TrainConfig {
-  std::string loss = "cross_entropy";  // nll cross_entropy mse bce_with_logits causal_lm output
-  std::string optimizer = "adamw";     // adamw adam sgd lorafa
-  double learning_rate = 1e-3;
-  std::array<double, 2> betas = {0.9, 0.999};
-  double eps = 1e-8;
-  std::optional<double> weight_decay;  // 0.01 for adamw, else 0
-  bool amsgrad = false;
-  double momentum = 0;
-  double dampening = 0;
-  bool nesterov = false;
-  bool maximize = false;
-  std::optional<double> loraplus_lr_ratio;  // LoRA+: lora_B's learning rate over the others'
-  double loraplus_lr_embedding = 1e-6;
-  double loraplus_weight_decay = 0;
-  std::optional<std::int64_t> epochs;  // at most one of epochs and steps; neither: one epoch
-  std::optional<std::int64_t> steps;
-  std::int64_t batch_size = 32;
-  std::int64_t gradient_accumulation_steps = 1;  // batches whose gradients make one step
-  bool shuffle = true;
-  bool group_by_length = false;         // batches of like rows, cut to the longest
-  std::optional<std::string> autocast;  // bfloat16 float16: forwards under autocast
-  std::uint64_t seed = 0;
-  std::int64_t threads = 0;           // 0: LibTorch's choice
-  ModuleRule checkpoint;              // modules whose gradient runs them once more
-  bool full = false;                  // train every parameter, no adapter
-  std::string batch_norm = "frozen";  // frozen train
-  std::string location;
-};
-
 struct OutputConfig {
   std::optional<std::filesystem::path> directory;  // the adapter's folder
   std::optional<std::filesystem::path> model;      // safetensors of all weights, after `full`
+  std::optional<StepInterval> save_steps;          // checkpoints while it trains
+  std::optional<std::int64_t> save_total_limit;    // of checkpoints; the best and the newest stay
+  std::optional<StepInterval> log_steps;
+  std::optional<std::filesystem::path> log_dir;  // unset: the folder of the checkpoints
   bool force = false;
 };
 
@@ -111,6 +84,9 @@ struct RunConfig {
   std::optional<DataConfig> data;
   std::optional<TrainConfig> train;
   OutputConfig output;
+  // Every key that was given, "train.batch_size" or "adapter[0].r", as TOML text: what a run that
+  // goes on compares.
+  std::map<std::string, std::string> values;
 };
 
 }  // namespace tenon

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <utility>
 
 #include "base/suggest.h"
@@ -35,10 +36,6 @@ std::optional<ConfigValue> SectionReader::take(std::string_view key, std::string
   return ConfigValue(*context_, *node, std::string(key), name);
 }
 
-void SectionReader::boolean(std::string_view key, bool& out) {
-  assign(out, take(key, "boolean", default_text(out)), &ConfigValue::as_boolean);
-}
-
 void SectionReader::seed(std::string_view key, std::uint64_t& out) {
   const auto value = take(key, "integer", default_text(out));
   if (!value) return;
@@ -60,6 +57,19 @@ void SectionReader::strings(std::string_view key, std::vector<std::string>& out)
 
 void SectionReader::paths(std::string_view key, std::vector<std::filesystem::path>& out) {
   assign(out, take(key, "list of paths", ""), &ConfigValue::as_paths);
+}
+
+void SectionReader::step_interval(std::string_view key, std::optional<StepInterval>& out) {
+  const auto value = take(key, "number or string", "");
+  if (!value) return;
+  if (value->is_string()) {
+    if (value->as_choice({"epoch"})) out = StepInterval{.per_epoch = true};
+  } else if (const auto steps = value->as_number(above(0))) {
+    out = StepInterval{.steps = *steps};
+    if (*steps > 1 && *steps != std::floor(*steps)) {
+      value->fail("must be a whole number of steps, or a share of them below 1");
+    }
+  }
 }
 
 void SectionReader::module_rule(std::string_view key, ModuleRule& out) {

@@ -13,6 +13,7 @@
 #include "config/adapter_config.h"
 #include "config/config_value.h"
 #include "config/toml_reader.h"
+#include "config/train_config.h"
 
 namespace tenon {
 
@@ -54,7 +55,10 @@ class SectionReader {
   void integer(std::string_view key, Out& out, const Bounds& bounds) {
     assign(out, take(key, "integer", default_text(out)), &ConfigValue::as_integer, bounds);
   }
-  void boolean(std::string_view key, bool& out);
+  template <class Out>
+  void boolean(std::string_view key, Out& out) {
+    assign(out, take(key, "boolean", default_text(out)), &ConfigValue::as_boolean);
+  }
   void seed(std::string_view key, std::uint64_t& out);
   template <class Out>
   void choice(std::string_view key, Out& out, const std::vector<std::string>& choices) {
@@ -63,6 +67,8 @@ class SectionReader {
   void numbers(std::string_view key, std::vector<double>& out, const Bounds& bounds = {});
   void strings(std::string_view key, std::vector<std::string>& out);
   void paths(std::string_view key, std::vector<std::filesystem::path>& out);
+  // A number of steps, a share of all below 1, or "epoch".
+  void step_interval(std::string_view key, std::optional<StepInterval>& out);
   // A string is one regular expression, a list is names (PEFT's distinction).
   void module_rule(std::string_view key, ModuleRule& out);
   void options(std::string_view key, OptionTable& out, std::map<std::string, Place>* places = {});

@@ -1,7 +1,9 @@
 #include "config/toml_reader.h"
 
 #include <algorithm>
+#include <map>
 #include <span>
+#include <sstream>
 
 #include "base/suggest.h"
 #include "config/sections.h"
@@ -134,7 +136,30 @@ void check_training(const RunConfig& config, const ReadContext& context) {
     context.problems.add(context.document.place_of(""),
                          "nothing to train: [adapter] is missing and `train.full` is not true");
   }
+  if (config.train && config.train->eval_steps && config.data && !config.data->eval) {
+    context.problems.add(context.document.place_of("train.eval_steps"),
+                         "`train.eval_steps` needs `data.eval`, the file to evaluate on");
+  }
   check_output(config, context);
+}
+
+// Every plain value or list under its name, "adapter[0].r".
+void list_values(const toml::node& node, const std::string& name,
+                 std::map<std::string, std::string>& values) {
+  if (const toml::table* table = node.as_table()) {
+    for (const auto& [key, value] : *table) {
+      list_values(value, (name.empty() ? "" : name + ".") + std::string(key.str()), values);
+    }
+  } else if (node.is_array_of_tables()) {
+    std::size_t index = 0;
+    for (const toml::node& item : *node.as_array()) {
+      list_values(item, name + "[" + std::to_string(index++) + "]", values);
+    }
+  } else {
+    std::ostringstream text;
+    node.visit([&](const auto& value) { text << value; });
+    values[name] = text.str();
+  }
 }
 
 void list_keys(SectionReader& reader, std::vector<ConfigKey>& keys) {
@@ -154,6 +179,7 @@ RunConfig read_run_config(const std::filesystem::path& file,
   if (scope.model) require_section("model", "it names the model to work on", context);
   read_sections(context, scope, config);
   if (scope.training) check_training(config, context);
+  list_values(document.root(), "", config.values);
   problems.throw_if_any(file.string());
   return config;
 }

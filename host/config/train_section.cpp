@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "config/schedule_keys.h"
 #include "config/sections.h"
 
 namespace tenon {
@@ -96,6 +97,29 @@ void read_images(SectionReader& section, ImageConfig& images) {
   }
 }
 
+// transformers' names.
+void read_evaluation(SectionReader& section, TrainConfig& train) {
+  section.step_interval("eval_steps", train.eval_steps);
+  section.integer("eval_batch_size", train.eval_batch_size, at_least(1));
+  section.boolean("load_best_model_at_end", train.load_best_model_at_end);
+  section.string("metric_for_best_model", train.metric_for_best_model);
+  section.boolean("greater_is_better", train.greater_is_better);
+  section.integer("early_stopping_patience", train.early_stopping_patience, at_least(1));
+  section.number("early_stopping_threshold", train.early_stopping_threshold, at_least(0));
+  for (const char* key : {"load_best_model_at_end", "metric_for_best_model", "greater_is_better",
+                          "early_stopping_patience", "early_stopping_threshold"}) {
+    if (section.has(key) && !train.eval_steps) {
+      section.fail_at(key, "needs `train.eval_steps`: evaluations while it trains");
+    }
+  }
+  if (train.schedule.type == "reduce_lr_on_plateau" && !train.eval_steps) {
+    section.fail_at("lr_scheduler_type", "needs `train.eval_steps`: it goes by the evaluations");
+  }
+  if (section.has("early_stopping_threshold") && !train.early_stopping_patience) {
+    section.fail_at("early_stopping_threshold", "needs `train.early_stopping_patience`");
+  }
+}
+
 // More than that is a slip, and takes what other programs of this machine need.
 double most_threads() { return std::max(64.0, 4.0 * std::thread::hardware_concurrency()); }
 
@@ -107,6 +131,8 @@ void read_train_section(SectionReader& section, RunConfig& config) {
   section.choice("loss", train.loss,
                  {"nll", "cross_entropy", "mse", "bce_with_logits", "causal_lm", "output"});
   read_optimizer(section, train);
+  read_schedule_keys(section, train);
+  section.number("max_grad_norm", train.max_grad_norm, above(0));
   section.integer("epochs", train.epochs, at_least(1));
   section.integer("steps", train.steps, at_least(1));
   section.integer("batch_size", train.batch_size, at_least(1));
@@ -117,6 +143,7 @@ void read_train_section(SectionReader& section, RunConfig& config) {
   section.seed("seed", train.seed);
   section.integer("threads", train.threads, half_open(0, most_threads() + 1));
   section.module_rule("checkpoint", train.checkpoint);
+  read_evaluation(section, train);
   section.boolean("full", train.full);
   if (train.full && (train.optimizer == "lorafa" || train.loraplus_lr_ratio)) {
     section.fail_at("full", "trains no adapter, so LoRA+ and lorafa have nothing to do");
@@ -148,6 +175,10 @@ void read_output_section(SectionReader& section, RunConfig& config) {
   OutputConfig& output = config.output;
   section.path("directory", output.directory);
   section.path("model", output.model);
+  section.step_interval("save_steps", output.save_steps);
+  section.integer("save_total_limit", output.save_total_limit, at_least(1));
+  section.step_interval("log_steps", output.log_steps);
+  section.path("log_dir", output.log_dir);
   section.boolean("force", output.force);
 }
 

@@ -23,7 +23,9 @@ namespace {
 }  // namespace
 
 std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data,
-                                   const TrainConfig& config, const std::atomic<bool>& stop) {
+                                   const TrainConfig& training, const std::atomic<bool>& stop) {
+  TrainConfig config = training;
+  config.batch_size = training.eval_batch_size.value_or(training.batch_size);
   const bool drops_last = leaves_out_last(data, task.inputs, task.guards, config.batch_size);
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
   const at::NoGradGuard no_grad;

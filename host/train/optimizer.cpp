@@ -4,6 +4,7 @@
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/full.h>
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
@@ -57,7 +59,8 @@ Optimizer::Optimizer(std::vector<at::Tensor> parameters, const TrainConfig& conf
   for (const at::Tensor& parameter : parameters_) {
     turns_.push_back(places[parameter.const_data_ptr()]++);
   }
-  for (const ParameterRole& role : roles_) rates_.push_back(rates(role));
+  for (const ParameterRole& role : roles_) initial_rates_.push_back(rates(role));
+  rates_ = initial_rates_;
   if (config.optimizer == "sgd" && config.nesterov &&
       (config.momentum <= 0 || config.dampening != 0)) {
     throw Error{{.stage = Stage::kConfig,
@@ -81,6 +84,12 @@ Optimizer::Rates Optimizer::rates(const ParameterRole& role) const {
 
 void Optimizer::zero_grad() {
   for (at::Tensor& parameter : parameters_) parameter.mutable_grad() = at::Tensor();
+}
+
+void Optimizer::change_rates(const std::function<double(double initial)>& rate) {
+  for (std::size_t i = 0; i < rates_.size(); ++i) {
+    rates_[i].learning_rate = rate(initial_rates_[i].learning_rate);
+  }
 }
 
 void Optimizer::step() {
@@ -193,6 +202,46 @@ void Optimizer::run_lora_fa(const FusedCall& call) const {
   const double rest = 1 - call.rates.learning_rate * call.rates.weight_decay;
   if (rest == 1) return;
   for (const at::Tensor& parameter : call.parameters) parameter.mul_(rest);
+}
+
+NamedTensors Optimizer::state() {
+  NamedTensors named;
+  at::Tensor steps = at::empty({static_cast<std::int64_t>(states_.size())}, at::kLong);
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    steps.mutable_data_ptr<std::int64_t>()[i] = states_[i].steps;
+    for (const auto& [name, tensor] : states_[i].tensors()) {
+      if (tensor->defined()) named.emplace_back(std::to_string(i) + "." + name, *tensor);
+    }
+  }
+  named.emplace_back("steps", steps);
+  return named;
+}
+
+void Optimizer::restore(const NamedTensors& state) {
+  std::map<std::string, at::Tensor> tensors(state.begin(), state.end());
+  const auto steps = tensors.find("steps");
+  const auto count = static_cast<std::int64_t>(states_.size());
+  if (steps == tensors.end() || steps->second.scalar_type() != at::kLong ||
+      steps->second.sizes() != at::IntArrayRef({count})) {
+    throw Error({.stage = Stage::kAdapter,
+                 .message = "the optimizer's state is not that of " + std::to_string(count) +
+                            " parameters"});
+  }
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    states_[i].steps = steps->second.const_data_ptr<std::int64_t>()[i];
+    for (const auto& [name, own] : states_[i].tensors()) {
+      const auto found = tensors.find(std::to_string(i) + "." + name);
+      if (found == tensors.end()) continue;
+      if (found->second.sizes() != parameters_[i].sizes()) {
+        throw Error({.stage = Stage::kAdapter,
+                     .message = "the optimizer's state `" + found->first +
+                                "` has another shape than its parameter"});
+      }
+      // As the optimizer lays its own out.
+      *own = at::empty_like(parameters_[i].detach(), found->second.scalar_type());
+      own->copy_(found->second);
+    }
+  }
 }
 
 }  // namespace tenon

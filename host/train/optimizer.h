@@ -2,10 +2,14 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "config/run_config.h"
+#include "model/tensor_file.h"
 #include "train/parameter_role.h"
 
 namespace tenon {
@@ -20,7 +24,15 @@ class Optimizer {
   Optimizer(std::vector<at::Tensor> parameters, const TrainConfig& config,
             std::vector<ParameterRole> roles = {});
   void zero_grad();  // drops the gradients
+  // From the next step on each parameter's learning rate is `rate` of that which it began with.
+  void change_rates(const std::function<double(double initial)>& rate);
   void step();
+
+  // What it keeps of the parameters, "0.exp_avg" of the first one, and "steps" of each. The
+  // tensors are its own, not copies.
+  NamedTensors state();
+  // Goes on from another's. Throws Error{kAdapter} where it is of other parameters.
+  void restore(const NamedTensors& state);
 
  private:
   // What the optimizer keeps of one parameter; tensors only where the settings need them, made at
@@ -31,6 +43,14 @@ class Optimizer {
     at::Tensor exp_avg_sq;
     at::Tensor max_exp_avg_sq;
     at::Tensor momentum_buffer;
+
+    // Its tensors by torch.optim's names.
+    std::array<std::pair<const char*, at::Tensor*>, 4> tensors() {
+      return {{{"exp_avg", &exp_avg},
+               {"exp_avg_sq", &exp_avg_sq},
+               {"max_exp_avg_sq", &max_exp_avg_sq},
+               {"momentum_buffer", &momentum_buffer}}};
+    }
   };
 
   struct Rates {
@@ -67,7 +87,8 @@ class Optimizer {
   // By parameter, how many before it lie where it does: tied ones are stepped one after the other.
   std::vector<std::size_t> turns_;
   TrainConfig config_;
-  std::vector<Rates> rates_;
+  std::vector<Rates> initial_rates_;
+  std::vector<Rates> rates_;  // of the next step
   std::vector<ParameterRole> roles_;
 };
 

@@ -3,9 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/equal.h>
 #include <ATen/ops/isfinite.h>
-#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <chrono>
@@ -14,60 +12,21 @@
 
 #include "base/error.h"
 #include "base/file_watch.h"
-#include "base/log.h"
-#include "base/suggest.h"
 #include "model/named_scope.h"
 #include "train/batch_order.h"
-#include "train/data_check.h"
+#include "train/best_value.h"
+#include "train/cadence.h"
+#include "train/gradient_norm.h"
 #include "train/last_good.h"
-#include "train/loss.h"
 #include "train/optimizer.h"
+#include "train/schedule.h"
+#include "train/step_gradients.h"
+#include "train/training_state.h"
 
 namespace tenon {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr const char* kUnreachedHint =
-    "the trained layers have no influence on the first output; see `tenon plan` for which they are";
-
-[[noreturn]] void fail_training(const std::string& message, const std::string& hint) {
-  throw Error{{.stage = Stage::kTraining, .message = message, .hint = hint}};
-}
-
-std::vector<std::string> lost_gradients(const TrainingTask& task, const Batch& batch) {
-  return task.lost_gradients ? task.lost_gradients(batch.inputs) : std::vector<std::string>();
-}
-
-// Nothing is trained: because of operators without a gradient, if that is why.
-[[noreturn]] void fail_unreached(const std::string& message, const TrainingTask& task,
-                                 const Batch& batch) {
-  const std::vector<std::string> lost = lost_gradients(task, batch);
-  fail_training(message, lost.empty() ? kUnreachedHint : join(lost, "\n  "));
-}
-
-// Gradients of `loss` in the parameters.
-void backward(const at::Tensor& loss, const TrainingTask& task, const Batch& batch) {
-  const NamedScope scope(kBackwardScope);
-  if (!loss.requires_grad()) {
-    fail_unreached("the loss depends on no trained parameter", task, batch);
-  }
-  try {
-    loss.backward();
-  } catch (const c10::Error& error) {
-    fail_training(std::string("the gradient cannot be computed: ") + error.what_without_backtrace(),
-                  "");
-  }
-}
-
-// After the first step's backward.
-void check_gradients(const TrainingTask& task, const Batch& batch) {
-  const auto has_gradient = [](const at::Tensor& parameter) { return parameter.grad().defined(); };
-  if (std::none_of(task.parameters.begin(), task.parameters.end(), has_gradient)) {
-    fail_unreached("no trained parameter got a gradient", task, batch);
-  }
-  for (const std::string& text : lost_gradients(task, batch)) log::warning(text);
-}
 
 std::vector<at::Tensor> changed_by_training(const TrainingTask& task) {
   std::vector<at::Tensor> tensors = task.parameters;
@@ -82,108 +41,79 @@ bool all_finite(const std::vector<at::Tensor>& tensors) {
   });
 }
 
-std::vector<at::Tensor> run_forward(const TrainingTask& task, const Batch& batch) {
-  const NamedScope scope(kForwardScope);
-  return task.forward(batch.inputs, true);
-}
-
-at::Tensor loss_of(const std::vector<at::Tensor>& outputs, const Batch& batch,
-                   const std::string& loss_name) {
-  const NamedScope scope(kLossScope);
-  return compute_loss(loss_name, outputs, batch.target);
-}
-
 std::vector<Batch> next_batches(BatchOrder& order) {
   const NamedScope scope(kDataScope);
   return order.next();
 }
 
-void update(Optimizer& optimizer) {
-  const NamedScope scope(kOptimizerScope);
-  optimizer.step();
-}
-
-// The first of a failed batch's rows that fails alone in the same way; all of them where none does.
-std::string failing_rows(const TrainingTask& task, const Dataset& data, const Batch& batch,
-                         const Error& error) {
-  constexpr std::size_t kMostTried = 512;
-  const at::NoGradGuard no_grad;
-  const auto reason = [](const Error& one) {
-    return one.failure().message.substr(0, one.failure().message.find('\n'));
-  };
-  for (std::size_t i = 0; i < batch.rows.size() && batch.rows.size() > 1; ++i) {
-    if (data.is_one_batch || i == kMostTried) break;
-    try {
-      task.forward(take_batch(data, {batch.rows[i]}).inputs, false);
-    } catch (const Error& alone) {
-      if (reason(alone) == reason(error)) return rows_text({batch.rows[i]});
-    } catch (const std::exception&) {
-      break;
-    }
-  }
-  return rows_text(batch.rows);
-}
-
-// What a step's batches are worth, and what of them has no judged label.
-struct Judged {
-  std::vector<double> counts;  // of each batch
-  double all = 0;
-  std::int64_t empty = 0;
-};
-
-Judged count_labels(const std::vector<Batch>& batches, const std::string& loss_name) {
-  Judged judged;
-  for (const Batch& batch : batches) {
-    judged.counts.push_back(static_cast<double>(
-        count_judged(loss_name, batch.target, static_cast<std::int64_t>(batch.rows.size()))));
-    if (judged.counts.back() == 0) ++judged.empty;
-  }
-  judged.all = std::accumulate(judged.counts.begin(), judged.counts.end(), 0.0);
-  return judged;
-}
-
 // One run of the loop: what it works on, and what it has seen.
 class TrainingRun {
  public:
-  TrainingRun(const TrainingTask& task, const Dataset& data, const TrainConfig& config)
+  TrainingRun(const TrainingTask& task, const Dataset& data, const TrainConfig& config,
+              const TrainingEvents& events)
       : task_(task),
         data_(data),
         config_(config),
+        events_(events),
         order_(data, task.inputs, config, task.guards),
+        gradients_(task, data, config),
         optimizer_(task.parameters, config, task.roles),
-        last_good_(changed_by_training(task)) {
+        last_good_(changed_by_training(task)),
+        planned_(config.steps.value_or(config.epochs.value_or(1) * order_.steps_per_epoch())),
+        schedule_(config, planned_),
+        plateau_(config.schedule),
+        best_(config),
+        evaluates_(config.eval_steps, planned_, order_.steps_per_epoch()),
+        saves_(events.save_steps, planned_, order_.steps_per_epoch()),
+        logs_(events.log_steps, planned_, order_.steps_per_epoch()) {
     result_.rows_left_out = order_.rows_left_out();
   }
 
-  TrainingResult run(const std::function<void(const StepProgress&)>& progress,
-                     const std::atomic<bool>& stop) {
-    const std::int64_t planned =
-        config_.steps.value_or(config_.epochs.value_or(1) * order_.steps_per_epoch());
-    for (std::int64_t step = 1; step <= planned; ++step) {
-      if (!run_step(step, planned, progress)) break;
-      if (stop && step < planned) {
-        result_.interrupted = true;
-        break;
-      }
+  void go_on_from(const TrainingState& state) {
+    copy_list(tensors_under(state.tensors, "parameter."), "parameters", task_.parameters);
+    copy_list(tensors_under(state.tensors, "buffer."), "buffers", task_.buffers);
+    copy_list(tensors_under(state.tensors, "untrained."), "untrained tensors", task_.untrained);
+    optimizer_.restore(tensors_under(state.tensors, "optimizer."));
+    restore_generators(tensors_under(state.tensors, "generator."));
+    order_.go_to(state.position);
+    plateau_.restore(state.plateau);
+    best_.restore(state.best);
+    last_good_.keep();
+    step_ = state.step;
+    skipped_before_ = state.batches_skipped;
+    logged_ = state.losses_logged;
+    result_.losses = numbers_of(state.tensors, "losses");
+    result_.learning_rates = numbers_of(state.tensors, "learning_rates");
+    result_.grad_norms = numbers_of(state.tensors, "grad_norms");
+    result_.steps = static_cast<std::int64_t>(result_.losses.size());
+    result_.has_moved = state.has_moved;
+    result_.went_negative = state.went_negative;
+  }
+
+  TrainingResult run(const std::atomic<bool>& stop) {
+    while (step_ < planned_ && !result_.stopped_early) {
+      ++step_;
+      if (!run_step() || !run_events(stop)) break;
     }
-    if (result_.batches_skipped > 0 && result_.losses.empty()) check_labels();
-    check_end();
+    result_.batches_skipped = skipped_before_ + gradients_.batches_skipped();
+    if (result_.batches_skipped > 0 && result_.losses.empty()) check_labels(data_, config_);
+    if (!times_.empty()) check_end();
     if (result_.not_finite_step) last_good_.restore();
     optimizer_.zero_grad();
+    result_.best = best_.state();
     fill_times();
     return std::move(result_);
   }
 
  private:
   // Whether to go on.
-  bool run_step(std::int64_t step, std::int64_t planned,
-                const std::function<void(const StepProgress&)>& progress) {
+  bool run_step() {
     const NamedScope scope(kStepScope);
     const Clock::time_point start = Clock::now();
     optimizer_.zero_grad();
     std::optional<double> value;
     try {
-      value = compute_gradients();
+      value = gradients_.compute(next_batches(order_));
     } catch (const Error& error) {
       return keep_failure(error);
     } catch (const std::exception& error) {
@@ -191,13 +121,14 @@ class TrainingRun {
     }
     if (!value) return true;
     if (!std::isfinite(*value) || is_file_lost()) {
-      result_.not_finite_step = step;
+      result_.not_finite_step = step_;
       return false;
     }
-    if (result_.steps == 0) check_gradients(task_, take_batch(data_, last_rows_));
+    if (result_.steps == 0) gradients_.check();
     last_good_.keep();
+    std::optional<double> norm;
     try {
-      update(optimizer_);
+      norm = update();
     } catch (const std::exception& error) {
       last_good_.restore();  // some of the parameters may have moved
       return keep_failure(Error({.stage = Stage::kTraining, .message = error.what()}));
@@ -207,48 +138,97 @@ class TrainingRun {
     result_.went_negative = result_.went_negative || *value < 0;
     result_.losses.push_back(*value);
     ++result_.steps;
-    if (progress) progress({step, planned, *value});
+    tell(*value, norm);
     return true;
   }
 
-  // The loss of one step's batches as if they were one: each weighs what is judged in it. Adds its
-  // gradient to the parameters'; nothing is added where it is not finite. Nothing where no label of
-  // all is judged.
-  std::optional<double> compute_gradients() {
-    std::vector<Batch> batches = next_batches(order_);
-    const Judged judged = count_labels(batches, config_.loss);
-    result_.batches_skipped += judged.empty;
-    if (judged.all == 0) return std::nullopt;
-    double sum = 0;
-    for (std::size_t i = 0; i < batches.size(); ++i) {
-      if (judged.counts[i] == 0) continue;
-      at::Tensor loss = loss_of(forward(batches[i]), batches[i], config_.loss);
-      if (batches.size() > 1) loss = loss * (judged.counts[i] / judged.all);
-      const double value = loss.item<double>();
-      if (!std::isfinite(value)) return value;
-      backward(loss, task_, batches[i]);
-      sum += value;
-      last_rows_ = batches[i].rows;
+  void tell(double loss, std::optional<double> norm) {
+    StepProgress progress{.step = step_,
+                          .steps = planned_,
+                          .loss = loss,
+                          .epoch = order_.epochs_done(),
+                          .learning_rate = result_.learning_rates.back(),
+                          .grad_norm = norm,
+                          .rows = gradients_.last_step_rows(),
+                          .tokens = gradients_.last_step_tokens(),
+                          .is_logged = logs_.is_due(step_)};
+    if (progress.is_logged) {
+      const auto first = result_.losses.begin() + logged_;
+      progress.mean_loss = std::accumulate(first, result_.losses.end(), 0.0) /
+                           static_cast<double>(result_.losses.end() - first);
+      logged_ = static_cast<std::int64_t>(result_.losses.size());
     }
-    return sum;
+    if (events_.step) events_.step(progress);
   }
 
-  std::vector<at::Tensor> forward(const Batch& batch) {
-    std::vector<at::Tensor> outputs;
+  // One step of the optimizer. The norm of the gradients where it is asked for.
+  std::optional<double> update() {
+    const NamedScope scope(kOptimizerScope);
+    std::optional<double> norm;
+    if (config_.max_grad_norm) {
+      norm = clip_gradients(task_.parameters, *config_.max_grad_norm);
+      result_.grad_norms.push_back(*norm);
+    } else if (logs_.is_due(step_)) {
+      norm = gradient_norm(task_.parameters);
+    }
+    const double factor = schedule_.factor(step_);
+    const auto rate = [&](double initial) { return plateau_.rate(initial) * factor; };
+    optimizer_.change_rates(rate);
+    optimizer_.step();
+    result_.learning_rates.push_back(rate(config_.learning_rate));
+    return norm;
+  }
+
+  // What is due between two steps. Whether to go on.
+  bool run_events(const std::atomic<bool>& stop) {
     try {
-      outputs = run_forward(task_, batch);
+      bool saves = saves_.is_due(step_) || (!saves_.is_never() && step_ == planned_);
+      if (evaluates_.is_due(step_) && events_.evaluate) saves = evaluate() || saves;
+      const bool stops = stop && step_ < planned_ && !result_.stopped_early;
+      if ((saves || stops) && events_.save) events_.save(state());
+      result_.interrupted = stops;
+      return !stops;
     } catch (const Error& error) {
-      Failure failure = error.failure();
-      failure.message = failing_rows(task_, data_, batch, error) + ": " + failure.message;
-      failure.location = data_.source;
-      throw Error(std::move(failure));
+      return keep_failure(error);
     }
-    if (!classes_checked_) {
-      const auto classes = count_classes(config_.loss, outputs, batch.target);
-      if (classes) check_classes(data_, *classes);
-      classes_checked_ = true;
+  }
+
+  // Whether a checkpoint is wanted of it.
+  bool evaluate() {
+    Measures measures;
+    {
+      const GeneratorsKept kept(
+          task_.parameters);  // an evaluation changes no number of the training
+      measures = events_.evaluate(step_, order_.epochs_done());
     }
-    return outputs;
+    if (config_.schedule.type == "reduce_lr_on_plateau") {
+      plateau_.evaluated(best_.value_of(measures));
+    }
+    const bool is_best = best_.evaluated(measures, step_);
+    result_.stopped_early = best_.is_enough();
+    return is_best && config_.load_best_model_at_end;
+  }
+
+  TrainingState state() {
+    TrainingState state;
+    state.step = step_;
+    state.epoch = order_.epochs_done();
+    state.position = order_.position();
+    state.batches_skipped = skipped_before_ + gradients_.batches_skipped();
+    state.losses_logged = logged_;
+    state.has_moved = result_.has_moved;
+    state.went_negative = result_.went_negative;
+    state.plateau = plateau_.state();
+    state.best = best_.state();
+    add_under(state.tensors, "parameter.", as_list(task_.parameters));
+    add_under(state.tensors, "buffer.", as_list(task_.buffers));
+    add_under(state.tensors, "untrained.", as_list(task_.untrained));
+    add_under(state.tensors, "optimizer.", optimizer_.state());
+    add_under(state.tensors, "generator.", generator_states(task_.parameters));
+    state.tensors.emplace_back("losses", numbers_tensor(result_.losses));
+    state.tensors.emplace_back("learning_rates", numbers_tensor(result_.learning_rates));
+    state.tensors.emplace_back("grad_norms", numbers_tensor(result_.grad_norms));
+    return state;
   }
 
   // Before the first update there is nothing to keep.
@@ -258,25 +238,11 @@ class TrainingRun {
     return false;
   }
 
-  // Some steps without labels are skipped; data without any teach nothing.
-  void check_labels() const {
-    if (count_judged(config_.loss, data_.target, data_.rows) > 0) return;
-    throw Error{{.stage = Stage::kData,
-                 .message = "no label of the data is judged: every one is the ignored class, -100",
-                 .hint = "give labels to some rows",
-                 .location = data_.source}};
-  }
-
   // No loss was computed after the last update.
   void check_end() {
     if (result_.not_finite_step || result_.steps == 0) return;
     bool is_finite = all_finite(task_.parameters);
-    if (is_finite && !result_.failure) {
-      const at::NoGradGuard no_grad;
-      const Batch batch = take_batch(data_, last_rows_);
-      const std::vector<at::Tensor> outputs = task_.forward(batch.inputs, false);
-      is_finite = std::isfinite(compute_loss(config_.loss, outputs, batch.target).item<double>());
-    }
+    if (is_finite && !result_.failure) is_finite = std::isfinite(gradients_.last_loss());
     if (!is_finite) result_.not_finite_step = result_.steps;
   }
 
@@ -293,24 +259,34 @@ class TrainingRun {
   const TrainingTask& task_;
   const Dataset& data_;
   const TrainConfig& config_;
+  const TrainingEvents& events_;
   BatchOrder order_;
+  StepGradients gradients_;
   Optimizer optimizer_;
   LastGood last_good_;
-  std::vector<std::int64_t> last_rows_;  // of the last batch that had a loss
+  std::int64_t planned_;  // steps
+  Schedule schedule_;
+  Plateau plateau_;
+  BestValue best_;
+  Cadence evaluates_, saves_, logs_;
+  std::int64_t step_ = 0;  // the last one taken
+  std::int64_t skipped_before_ = 0;
+  std::int64_t logged_ = 0;  // losses that are in a line of the log
   std::vector<double> times_;
-  bool classes_checked_ = false;
   TrainingResult result_;
 };
 
 }  // namespace
 
 TrainingResult train(const TrainingTask& task, const Dataset& data, const TrainConfig& config,
-                     const std::function<void(const StepProgress&)>& progress,
-                     const std::atomic<bool>& stop) {
+                     const TrainingEvents& events, const std::atomic<bool>& stop,
+                     const TrainingState* from) {
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
   at::manual_seed(config.seed);
   const at::AutoGradMode with_grad(true);
-  return TrainingRun(task, data, config).run(progress, stop);
+  TrainingRun run(task, data, config, events);
+  if (from != nullptr) run.go_on_from(*from);
+  return run.run(stop);
 }
 
 }  // namespace tenon

@@ -13,10 +13,13 @@
 #include "config/run_config.h"
 #include "model/graph.h"
 #include "model/size_expression.h"
+#include "train/best_value.h"
 #include "train/data_source.h"
 #include "train/parameter_role.h"
 
 namespace tenon {
+
+struct TrainingState;
 
 // What is trained, without saying how it is built.
 struct TrainingTask {
@@ -28,6 +31,9 @@ struct TrainingTask {
   std::vector<SizeExpression> guards = {};  // of the inputs' sizes
   // What a training forward itself writes (running statistics), so that it can be taken back too.
   std::vector<at::Tensor> buffers = {};
+  // What else of the adapters is saved and may change: a plugin's own tensors that no optimizer
+  // trains. Part of a checkpoint.
+  std::vector<at::Tensor> untrained = {};
   // After the first backward on these inputs: what got no gradient though the output depends on it,
   // and why, a sentence for each reason.
   std::function<std::vector<std::string>(const std::vector<at::Tensor>& inputs)> lost_gradients =
@@ -46,17 +52,40 @@ struct StepProgress {
   std::int64_t step = 0;   // from 1
   std::int64_t steps = 0;  // planned
   double loss = 0;
+  double epoch = 0;  // passes over the data so far
+  double learning_rate = 0;
+  std::optional<double> grad_norm = {};  // where it is clipped or logged
+  std::int64_t rows = 0;
+  std::int64_t tokens = 0;  // of those, where the model reads ids
+  bool is_logged = false;   // by log_steps
+  double mean_loss = 0;     // then: over the steps since it was logged last
+};
+
+// What a training tells its caller and asks of it between two steps, in this order.
+struct TrainingEvents {
+  std::function<void(const StepProgress&)> step = {};
+  // By [train] eval_steps. What it draws of random numbers changes nothing.
+  std::function<Measures(std::int64_t step, double epoch)> evaluate = {};
+  // By `save_steps` and after the last step, after a new best evaluation with
+  // load_best_model_at_end, and where `stop` ends the training. What it throws ends the training.
+  std::function<void(const TrainingState&)> save = {};
+  std::optional<StepInterval> save_steps = {};
+  std::optional<StepInterval> log_steps = {};
 };
 
 struct TrainingResult {
-  std::int64_t steps = 0;      // of the optimizer
-  std::vector<double> losses;  // one a step
+  std::int64_t steps = 0;              // of the optimizer
+  std::vector<double> losses;          // one a step
+  std::vector<double> learning_rates;  // of each step, before LoRA+'s ratios
+  std::vector<double> grad_norms;      // of each step before clipping; none without max_grad_norm
   double step_ms_median = 0, step_ms_min = 0, step_ms_max = 0;
   std::int64_t rows_left_out = 0;  // of each epoch, where the program takes no shorter last batch
   // Batches in which no label is judged, of all epochs: they have no loss and no gradient. A step
   // of nothing else is no step.
   std::int64_t batches_skipped = 0;
-  bool interrupted = false;  // Ctrl-C: the step was finished, the rest left out
+  BestValue::State best;       // of the evaluations while it trained
+  bool stopped_early = false;  // early_stopping_patience
+  bool interrupted = false;    // Ctrl-C: the step was finished, the rest left out
   // Training stopped at this step (1-based): its loss was not finite, or it was the last and after
   // its update a parameter or the loss was not. Parameters and buffers are as they were when a loss
   // was last finite; `steps` and `losses` count the steps whose loss was finite.
@@ -74,11 +103,12 @@ std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data
                                    const TrainConfig& config, const std::atomic<bool>& stop);
 Evaluation evaluate(const TrainingTask& task, const Dataset& data, const TrainConfig& config);
 
-// Runs the loop. `progress` is called after every step. `stop` is looked at after every step.
-// Throws Error{Stage::kTraining} where no batch can be formed or nothing would be trained, and
-// whatever fails in the first step, before anything was trained.
+// Runs the loop, from the start or from where another training of the same task, data and config
+// stood. `stop` is looked at after every step. Throws Error{Stage::kTraining} where no batch can be
+// formed or nothing would be trained, and whatever fails in the first step, before anything was
+// trained.
 TrainingResult train(const TrainingTask& task, const Dataset& data, const TrainConfig& config,
-                     const std::function<void(const StepProgress&)>& progress,
-                     const std::atomic<bool>& stop);
+                     const TrainingEvents& events, const std::atomic<bool>& stop,
+                     const TrainingState* from = nullptr);
 
 }  // namespace tenon

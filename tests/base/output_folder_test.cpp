@@ -153,6 +153,57 @@ TEST(OutputFolderTest, StraysOfKilledProcessesAreRemovedAndNothingElse) {
               UnorderedElementsAre("adapter", ".tenon-saving-7", ".tenon-0123456789ABCDEF"));
 }
 
+TEST(OutputFolderTest, AFolderIsPutInsideReplacedAndRemovedAndOthersStay) {
+  const TempDir dir;
+  OutputFolder folder(dir / "run", "the checkpoint");
+  dir.write("run/notes.txt", "mine");
+  folder.put_folder("checkpoint-1", files_of("one"));
+  folder.put_folder("checkpoint-2", files_of("two"));
+  folder.put_folder("checkpoint-2", files_of("other"));
+  EXPECT_EQ(contents_of(dir / "run/checkpoint-1"), whole("one"));
+  EXPECT_EQ(contents_of(dir / "run/checkpoint-2"), whole("other"));
+  folder.remove_folder("checkpoint-1");
+  folder.remove_folder("checkpoint-1");  // is gone already
+  EXPECT_THAT(names_of(dir / "run"), UnorderedElementsAre("checkpoint-2", "notes.txt"));
+}
+
+// Whatever fails, and whoever is killed: of a folder put inside there is all or nothing.
+TEST(OutputFolderTest, EveryFailureAndKillLeavesFoldersInsideWhole) {
+  const TempDir dir;
+  const Contents one = whole("one");
+  const Contents two = whole("two");
+  const auto inside = [&](const char* name) { return contents_of(dir / "run" / name); };
+  int trials = 0;
+  sweep_faults([&](long at, int code) {
+    SCOPED_TRACE("call " + std::to_string(at) + ", code " + std::to_string(code));
+    fs::remove_all(dir / "run");
+    OutputFolder(dir / "run", "the checkpoint").put_folder("checkpoint-1", files_of("one"));
+    bool reached = false;
+    const ChildEnd end = run_with_fault(
+        dir.path(), at, code, FAULT_NO_SYNC,
+        [&] {
+          OutputFolder folder(dir / "run", "the checkpoint");
+          folder.put_folder("checkpoint-2", files_of("two"));
+          folder.remove_folder("checkpoint-1");
+        },
+        reached);
+    const Contents second = inside("checkpoint-2");
+    EXPECT_TRUE(second.empty() || second == two) << ::testing::PrintToString(second);
+    const Contents first = inside("checkpoint-1");
+    EXPECT_TRUE(first == one || (first.empty() && second == two));
+    if (end == ChildEnd::kDone) {
+      EXPECT_EQ(second, two);
+    }
+    { const OutputFolder next(dir / "run", "the checkpoint"); }
+    for (const std::string& name : names_of(dir / "run")) {
+      EXPECT_THAT(name, ::testing::StartsWith("checkpoint-"));
+    }
+    ++trials;
+    return reached && !HasFailure();
+  });
+  EXPECT_GT(trials, 30);
+}
+
 // What each test of the sweep below starts from and has to end as.
 struct SweepCase {
   const char* name;

@@ -251,6 +251,35 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{
             "EpsOfSgd", kTrain + "optimizer = \"sgd\"\neps = 1e-8\n",
             ":11:7: `train.eps` is a setting of adamw, adam and lorafa, but the optimizer is sgd"},
+        BadConfig{"ScheduleOfNoName", kTrain + "lr_scheduler_type = \"cosin\"\n",
+                  ":10:21: `train.lr_scheduler_type` must be constant, constant_with_warmup, "
+                  "linear, cosine, cosine_with_restarts, polynomial, inverse_sqrt, "
+                  "cosine_with_min_lr, warmup_stable_decay or reduce_lr_on_plateau, not `cosin`; "
+                  "did you mean `cosine`?"},
+        BadConfig{"KeywordOfAnotherSchedule",
+                  kTrain + "lr_scheduler_type = \"cosine\"\nlr_scheduler_kwargs = {power = 2}\n",
+                  ":11:32: `train.lr_scheduler_kwargs.power` is unknown for \"cosine\"; it takes "
+                  "num_cycles"},
+        BadConfig{"KeywordOfAConstantRate", kTrain + "lr_scheduler_kwargs = {power = 2}\n",
+                  ":10:32: `train.lr_scheduler_kwargs.power` is unknown: "
+                  "`train.lr_scheduler_type` = \"constant\" takes no lr_scheduler_kwargs"},
+        BadConfig{"DecayWithoutSteps", kTrain + "lr_scheduler_type = \"warmup_stable_decay\"\n",
+                  ":10:21: `train.lr_scheduler_type` needs `num_decay_steps` for "
+                  "\"warmup_stable_decay\""},
+        BadConfig{"WarmupOfAConstantRate", kTrain + "warmup_steps = 5\n",
+                  ":10:16: `train.warmup_steps` has no effect under `train.lr_scheduler_type` = "
+                  "\"constant\"; take \"constant_with_warmup\""},
+        BadConfig{"PlateauWithoutEvaluations",
+                  kTrain + "lr_scheduler_type = \"reduce_lr_on_plateau\"\n",
+                  ":10:21: `train.lr_scheduler_type` needs `train.eval_steps`: it goes by the "
+                  "evaluations"},
+        BadConfig{"PatienceWithoutEvaluations", kTrain + "early_stopping_patience = 2\n",
+                  ":10:27: `train.early_stopping_patience` needs `train.eval_steps`: evaluations "
+                  "while it trains"},
+        BadConfig{"NothingToEvaluateOn", kTrain + "eval_steps = 5\n",
+                  ":10:14: `train.eval_steps` needs `data.eval`, the file to evaluate on"},
+        BadConfig{"NoGradient", kTrain + "max_grad_norm = 0\n",
+                  ":10:17: `train.max_grad_norm` must be greater than 0, not 0"},
         BadConfig{"NesterovWithoutMomentum", kTrain + "optimizer = \"sgd\"\nnesterov = true\n",
                   ":11:12: `train.nesterov` needs a momentum and no dampening"}),
     kName);

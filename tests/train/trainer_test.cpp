@@ -96,14 +96,13 @@ TEST(Train, ReportsProgressAfterEveryStep) {
   ToyTask toy;
   std::vector<std::int64_t> steps, planned;
   std::vector<double> losses;
-  const TrainingResult result = train(
-      toy.task, line_data(20), sgd(1),
-      [&](const StepProgress& progress) {
-        steps.push_back(progress.step);
-        planned.push_back(progress.steps);
-        losses.push_back(progress.loss);
-      },
-      kNoStop);
+  TrainingEvents events;
+  events.step = [&](const StepProgress& progress) {
+    steps.push_back(progress.step);
+    planned.push_back(progress.steps);
+    losses.push_back(progress.loss);
+  };
+  const TrainingResult result = train(toy.task, line_data(20), sgd(1), events, kNoStop);
   EXPECT_THAT(steps, ElementsAre(1, 2, 3));
   EXPECT_THAT(planned, Each(3));
   EXPECT_EQ(losses, result.losses);
@@ -130,7 +129,8 @@ TEST(Train, FixedBatchLeavesTheShorterLastBatchOutAndCountsIt) {
 TEST(Train, StopFinishesTheStepAndLeavesTheRestOut) {
   ToyTask toy;
   std::atomic<bool> stop{false};
-  const auto stop_at_two = [&](const StepProgress& progress) { stop = progress.step == 2; };
+  TrainingEvents stop_at_two;
+  stop_at_two.step = [&](const StepProgress& progress) { stop = progress.step == 2; };
   const TrainingResult result = train(toy.task, line_data(20), sgd(5), stop_at_two, stop);
   EXPECT_TRUE(result.interrupted);
   EXPECT_EQ(result.steps, 2);

@@ -1,0 +1,200 @@
+#include "app/resume.h"
+
+#include <ATen/Parallel.h>
+#include <torch/headeronly/version.h>
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <system_error>
+
+#include "adapter/adapter_stages.h"
+#include "adapter/fingerprint.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/suggest.h"
+
+namespace tenon {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Keys that change how long a run goes on, what it measures and where it writes, and no step that
+// it has in common with the other.
+const std::set<std::string_view>& keys_that_may_change() {
+  static const std::set<std::string_view> keys = {"train.epochs",
+                                                  "train.steps",
+                                                  "train.threads",
+                                                  "train.eval_steps",
+                                                  "train.eval_batch_size",
+                                                  "train.load_best_model_at_end",
+                                                  "train.metric_for_best_model",
+                                                  "train.greater_is_better",
+                                                  "train.early_stopping_patience",
+                                                  "train.early_stopping_threshold",
+                                                  "train.metrics"};
+  return keys;
+}
+
+// What these name is compared by what is in it.
+const std::set<std::string_view>& keys_of_content() {
+  static const std::set<std::string_view> keys = {"model.path", "model.weights", "data.train",
+                                                  "data.eval"};
+  return keys;
+}
+
+bool may_change(const std::string& key) {
+  return key.starts_with("output.") || key.starts_with("plugins.") ||
+         keys_that_may_change().contains(key) || keys_of_content().contains(key);
+}
+
+std::string value_in(const std::map<std::string, std::string>& values, const std::string& key) {
+  const auto found = values.find(key);
+  return found == values.end() ? "left out" : found->second;
+}
+
+std::set<std::string> keys_of(const std::map<std::string, std::string>& one,
+                              const std::map<std::string, std::string>& other) {
+  std::set<std::string> keys;
+  for (const auto& [key, value] : one) keys.insert(key);
+  for (const auto& [key, value] : other) keys.insert(key);
+  return keys;
+}
+
+// Of a folder all files below it, by their paths.
+std::string content_hash(const fs::path& path) {
+  if (!fs::is_directory(path)) return sha256_hex(MappedFile(path, Stage::kData).bytes());
+  std::set<fs::path> files;
+  for (const auto& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file()) files.insert(entry.path());
+  }
+  std::string lines;
+  for (const fs::path& file : files) {
+    lines += file.lexically_relative(path).string() + " " +
+             sha256_hex(MappedFile(file, Stage::kData).bytes()) + "\n";
+  }
+  return sha256_hex(lines);
+}
+
+std::map<std::string, std::string> plugins_of(const AdaptedModel& model) {
+  std::map<std::string, std::string> hashes;
+  for (const std::string& name : model.adapter_names()) {
+    for (const RecordedLayer& layer : adapter_files(model, model.adapter(name)).layers) {
+      hashes[layer.plugin] = layer.sha256;
+    }
+  }
+  return hashes;
+}
+
+[[noreturn]] void fail_resume(const std::vector<std::string>& problems, const std::string& hint) {
+  throw Error({.stage = Stage::kConfig,
+               .message = "the run cannot go on from its checkpoint: " + join(problems, "; "),
+               .hint = hint});
+}
+
+// As a shell takes it.
+std::string quoted_argument(const std::string& text) {
+  constexpr const char* kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-=:,+@%";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
+  std::string quoted = "'";
+  for (const char character : text) {
+    quoted += character == '\'' ? std::string("'\\''") : std::string(1, character);
+  }
+  return quoted + "'";
+}
+
+}  // namespace
+
+fs::path run_folder(const RunConfig& config) {
+  if (!config.train->full) return *config.output.directory;
+  fs::path folder = *config.output.model;
+  folder.replace_extension();
+  folder += ".run";
+  return folder;
+}
+
+std::optional<fs::path> checkpoint_to_resume(const CommandLine& line, const RunConfig& config) {
+  if (!line.resume) return std::nullopt;
+  if (!line.resume->empty()) return line.resume;
+  const std::vector<CheckpointPlace> places = checkpoints_in(run_folder(config));
+  if (places.empty()) return std::nullopt;
+  return places.back().folder;
+}
+
+TrainingOrigin origin_of(const RunConfig& config, const AdaptedModel& model) {
+  TrainingOrigin origin;
+  origin.config = config.values;
+  origin.data["data.train"] = content_hash(config.data->train);
+  if (config.data->eval) origin.data["data.eval"] = content_hash(*config.data->eval);
+  origin.base = base_fingerprint(model.base_tensors());
+  origin.plugins = plugins_of(model);
+  origin.threads = at::get_num_threads();
+  origin.libtorch = TORCH_VERSION;
+  origin.tenon = TENON_VERSION;
+  return origin;
+}
+
+std::vector<std::string> compare_configs(const TrainingOrigin& then, const RunConfig& now) {
+  std::vector<std::string> problems;
+  std::vector<std::string> notes;
+  for (const std::string& key : keys_of(then.config, now.values)) {
+    const std::string before = value_in(then.config, key);
+    const std::string after = value_in(now.values, key);
+    if (before == after) continue;
+    const std::string text = "`" + key + "` was " + before + " and is " + after;
+    if (!may_change(key)) {
+      problems.push_back(text);
+    } else if (key.starts_with("train.")) {
+      notes.push_back(text + ": what follows is no longer what one run would have given");
+    }
+  }
+  if (problems.empty()) return notes;
+  fail_resume(problems, "give the values that it was trained with, or train from the start");
+}
+
+std::vector<std::string> compare_origins(const TrainingOrigin& then, const TrainingOrigin& now) {
+  std::vector<std::string> problems;
+  for (const std::string& key : keys_of(then.data, now.data)) {
+    if (value_in(then.data, key) == value_in(now.data, key)) continue;
+    problems.push_back("`" + key + "`, " + value_in(now.config, key) +
+                       ", does not hold what it was trained on (" + value_in(then.config, key) +
+                       ")");
+  }
+  if (then.base != now.base) {
+    problems.push_back("the base has other weights: `model.path` was " +
+                       value_in(then.config, "model.path") + " and is " +
+                       value_in(now.config, "model.path"));
+  }
+  if (!problems.empty()) {
+    fail_resume(problems, "give it the files that it was trained with, or train from the start");
+  }
+  std::vector<std::string> notes;
+  const auto compare = [&](const std::string& what, const std::string& before,
+                           const std::string& after) {
+    if (before == after) return;
+    notes.push_back(what + " was " + before + " and is " + after +
+                    ": what follows may differ from one run in the last bits");
+  };
+  compare("the number of threads", std::to_string(then.threads), std::to_string(now.threads));
+  compare("LibTorch", then.libtorch, now.libtorch);
+  compare("tenon", then.tenon, now.tenon);
+  for (const auto& [id, sha256] : then.plugins) {
+    if (value_in(now.plugins, id) == sha256) continue;
+    notes.push_back("the plugin " + id +
+                    " is another file than before: what follows may differ from one run");
+  }
+  return notes;
+}
+
+std::string resume_command(const CommandLine& line) {
+  std::string command = "tenon run " + quoted_argument(line.target.string());
+  for (const std::string& set : line.overrides) command += " --set " + quoted_argument(set);
+  for (const auto& folder : line.plugin_directories) {
+    command += " --plugin-dir " + quoted_argument(folder.string());
+  }
+  return command + " --resume";
+}
+
+}  // namespace tenon

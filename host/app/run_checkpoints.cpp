@@ -1,0 +1,54 @@
+#include "app/run_checkpoints.h"
+
+#include <utility>
+#include <vector>
+
+#include "app/resume.h"
+
+namespace tenon {
+
+RunCheckpoints::RunCheckpoints(const RunConfig& config, const AdaptedModel& model,
+                               RunOutput& output, std::int64_t resumed_step)
+    : config_(config), model_(model), output_(output), last_own_(resumed_step) {
+  if (config.train->full) origin();
+}
+
+const TrainingOrigin& RunCheckpoints::origin() {
+  if (!origin_) origin_ = origin_of(config_, model_);
+  return *origin_;
+}
+
+std::filesystem::path RunCheckpoints::folder_of(std::int64_t step) const {
+  return run_folder(config_) / checkpoint_name(step);
+}
+
+void RunCheckpoints::save(const TrainingState& state, std::map<std::string, std::int64_t> logs) {
+  const Checkpoint checkpoint{state, origin(), std::move(logs)};
+  std::vector<FolderFile> files = output_.model_files(model_);
+  for (FolderFile& file : checkpoint_files(checkpoint)) files.push_back(std::move(file));
+  output_.folder().put_folder(checkpoint_name(state.step), files);
+  remove_others(state.step);
+  last_own_ = state.step;
+  remove_surplus(state.step, state.best.value ? state.best.step : 0);
+}
+
+void RunCheckpoints::remove_others(std::int64_t kept) {
+  for (const CheckpointPlace& place : checkpoints_in(run_folder(config_))) {
+    if (place.step <= last_own_ || place.step == kept) continue;
+    output_.folder().remove_folder(checkpoint_name(place.step));
+  }
+}
+
+void RunCheckpoints::remove_surplus(std::int64_t newest, std::int64_t best) {
+  if (!config_.output.save_total_limit) return;
+  const std::vector<CheckpointPlace> places = checkpoints_in(run_folder(config_));
+  auto surplus = static_cast<std::int64_t>(places.size()) - *config_.output.save_total_limit;
+  for (const CheckpointPlace& place : places) {
+    if (surplus <= 0) return;
+    if (place.step == newest || place.step == best) continue;
+    output_.folder().remove_folder(checkpoint_name(place.step));
+    --surplus;
+  }
+}
+
+}  // namespace tenon

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "adapter/checkpoint.h"
+#include "app/run_output.h"
+#include "config/run_config.h"
+#include "inject/adapted_model.h"
+
+namespace tenon {
+
+// Writes a run's checkpoints, and removes those that are too many or another run's. Borrows all
+// that it is made with.
+class RunCheckpoints {
+ public:
+  // `resumed_step`: of the checkpoint that the run goes on from; those behind it are of a run that
+  // was given up.
+  RunCheckpoints(const RunConfig& config, const AdaptedModel& model, RunOutput& output,
+                 std::int64_t resumed_step);
+
+  // What the run is of: worked out once, and before the training where that changes the base.
+  const TrainingOrigin& origin();
+  // Throws Error{kOutput}; what was saved before is whole then.
+  void save(const TrainingState& state, std::map<std::string, std::int64_t> logs);
+  // Those of another run, but for that of the step `kept`. At the latest when the run has saved
+  // what it trained.
+  void remove_others(std::int64_t kept = 0);
+  // The checkpoint of a step of this run.
+  std::filesystem::path folder_of(std::int64_t step) const;
+
+ private:
+  void remove_surplus(std::int64_t newest, std::int64_t best);
+
+  const RunConfig& config_;
+  const AdaptedModel& model_;
+  RunOutput& output_;
+  std::int64_t last_own_;  // steps up to this one are this run's
+  std::optional<TrainingOrigin> origin_;
+};
+
+}  // namespace tenon
