@@ -225,6 +225,15 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
   add_no_verify(*predict, line);
   predict->add_option("--batch-size", line.batch_size, "Split the file; default: one forward")
       ->check(CLI::PositiveNumber);
+  CLI::App* eval = add_verb(app, line, "eval", "Measure the loss and [train] metrics on a file",
+                            "The config (.toml)");
+  eval->add_option("--adapter", line.adapters,
+                   "[NAME=]DIR, an adapter's folder, repeatable; without it, the bare base")
+      ->allow_extra_args(false);
+  eval->add_option("--active", line.active, "The adapters that run, summed; default: all")
+      ->delimiter(',');
+  eval->add_option("--data", line.data, "The file or folder to measure on; default: [data] eval");
+  add_no_verify(*eval, line);
   CLI::App* merge = add_verb(app, line, "merge",
                              "Fold adapters into the base and write a model that needs neither "
                              "adapters nor plugins",

@@ -46,6 +46,7 @@ struct CommandLine {
   std::vector<std::string> adapters;                 // [NAME=]DIR
   std::vector<std::string> active;                   // names; empty: all adapters
   std::vector<std::string> adapter_names;  // of each row; empty: what is active runs for all
+  std::filesystem::path data;              // of eval: rows, in place of [data] eval
   std::filesystem::path inputs;
   std::filesystem::path outputs;  // a file or folder to write
   PluginCheckArguments plugin_check;

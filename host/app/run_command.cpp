@@ -11,6 +11,7 @@
 #include "app/profile_text.h"
 #include "app/resume.h"
 #include "app/run_checkpoints.h"
+#include "app/run_data.h"
 #include "app/run_log.h"
 #include "app/run_output.h"
 #include "app/run_report.h"
@@ -27,9 +28,7 @@
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
 #include "model/export_notes.h"
-#include "model/id_tables.h"
 #include "plugin/plugin_registry.h"
-#include "train/data_check.h"
 #include "train/data_source.h"
 #include "train/parameter_role.h"
 #include "train/trainer.h"
@@ -49,42 +48,6 @@ std::map<std::string, std::string> layer_titles(const AdaptedModel& model) {
   }
   for (const AdaptedLayer* layer : model.layers()) titles.emplace(layer->path(), "modules_to_save");
   return titles;
-}
-
-Dataset read_rows(const std::filesystem::path& file, const DataConfig& data,
-                  const RunConfig& config, const AdaptedModel& model) {
-  Dataset rows = read_dataset(file, data, config.train->loss, model.model().inputs);
-  check_ids(rows, id_tables(model.model()));
-  for (const std::string& note : rows.notes) log::info(note);
-  return rows;
-}
-
-Dataset training_data(const RunConfig& config, const AdaptedModel& model) {
-  return read_rows(config.data->train, *config.data, config, model);
-}
-
-// Whether two paths name one file, or files with the same bytes.
-bool hold_the_same(const std::filesystem::path& one, const std::filesystem::path& other) {
-  std::error_code ignored;
-  if (std::filesystem::equivalent(one, other, ignored)) return true;
-  if (!std::filesystem::is_regular_file(one, ignored)) return false;
-  if (!std::filesystem::is_regular_file(other, ignored)) return false;
-  const MappedFile first(one, Stage::kData);
-  const MappedFile second(other, Stage::kData);
-  return std::ranges::equal(first.bytes(), second.bytes());
-}
-
-// The columns of a CSV file are those of the training file, in whatever order they stand.
-std::optional<Dataset> evaluation_data(const RunConfig& config, const AdaptedModel& model,
-                                       const Dataset& training) {
-  if (!config.data->eval) return std::nullopt;
-  if (hold_the_same(*config.data->eval, config.data->train)) {
-    log::warning("[data] eval holds the same as [data] train, " + training.source +
-                 ": what is evaluated was trained on");
-  }
-  DataConfig data = *config.data;
-  if (data.inputs.empty() && !training.columns.empty()) data.columns = training.columns;
-  return read_rows(*data.eval, data, config, model);
 }
 
 // Evaluations that are no number end the run: before anything is trained, or after it was saved.

@@ -27,8 +27,12 @@ double peak_rss_mb() {
 
 RunJson evaluation_json(const std::optional<Evaluation>& evaluation) {
   if (!evaluation) return nullptr;
-  return {{"loss", evaluation->loss},
-          {"accuracy", evaluation->accuracy ? RunJson(*evaluation->accuracy) : RunJson(nullptr)}};
+  RunJson json = {
+      {"loss", evaluation->loss},
+      {"accuracy", evaluation->accuracy ? RunJson(*evaluation->accuracy) : RunJson(nullptr)}};
+  for (const auto& [name, value] : evaluation->metrics) json[name] = value;
+  if (evaluation->confusion) json["confusion_matrix"] = *evaluation->confusion;
+  return json;
 }
 
 }  // namespace
@@ -88,6 +92,9 @@ void print_adapters(const CommandLine& line, const AdaptedModel& model) {
 std::string evaluation_text(const std::string& when, const Evaluation& evaluation) {
   std::string text = "evaluation " + when + ": loss " + std::to_string(evaluation.loss);
   if (evaluation.accuracy) text += "  accuracy " + std::to_string(*evaluation.accuracy);
+  for (const auto& [name, value] : evaluation.metrics) {
+    if (name != "accuracy") text += "  " + name + " " + std::to_string(value);
+  }
   if (evaluation.rows_left_out > 0) {
     text += "  (" + std::to_string(evaluation.rows_left_out) +
             " rows left out: the program takes no batch of so few)";
@@ -98,6 +105,7 @@ std::string evaluation_text(const std::string& when, const Evaluation& evaluatio
 Measures measures_of(const Evaluation& evaluation) {
   Measures measures{{"loss", evaluation.loss}};
   if (evaluation.accuracy) measures["accuracy"] = *evaluation.accuracy;
+  for (const auto& [name, value] : evaluation.metrics) measures[name] = value;
   return measures;
 }
 

@@ -21,14 +21,15 @@ struct Section {
 bool always(const ConfigScope&) { return true; }
 bool for_model(const ConfigScope& scope) { return scope.model; }
 bool for_adapter(const ConfigScope& scope) { return scope.adapter || scope.training; }
-bool for_data(const ConfigScope& scope) { return scope.data || scope.training; }
+bool for_data(const ConfigScope& scope) { return scope.data || scope.evaluation || scope.training; }
+bool for_evaluation(const ConfigScope& scope) { return scope.evaluation || scope.training; }
 bool for_training(const ConfigScope& scope) { return scope.training; }
 
 constexpr Section kSections[] = {{"model", read_model_section, for_model, false},
                                  {"plugins", read_plugins_section, always, false},
                                  {"adapter", read_adapter_section, for_adapter, true},
                                  {"data", read_data_section, for_data, false},
-                                 {"train", read_train_section, for_training, false},
+                                 {"train", read_train_section, for_evaluation, false},
                                  {"output", read_output_section, for_training, false}};
 
 std::vector<std::string> section_names() {
@@ -136,9 +137,11 @@ void check_training(const RunConfig& config, const ReadContext& context) {
     context.problems.add(context.document.place_of(""),
                          "nothing to train: [adapter] is missing and `train.full` is not true");
   }
-  if (config.train && config.train->eval_steps && config.data && !config.data->eval) {
-    context.problems.add(context.document.place_of("train.eval_steps"),
-                         "`train.eval_steps` needs `data.eval`, the file to evaluate on");
+  const bool evaluates = config.data && config.data->eval;
+  for (const char* key : {"train.eval_steps", "train.metrics"}) {
+    if (evaluates || context.document.root().at_path(key).node() == nullptr) continue;
+    context.problems.add(context.document.place_of(key),
+                         '`' + std::string(key) + "` needs `data.eval`, the file to evaluate on");
   }
   check_output(config, context);
 }
@@ -179,6 +182,10 @@ RunConfig read_run_config(const std::filesystem::path& file,
   if (scope.model) require_section("model", "it names the model to work on", context);
   read_sections(context, scope, config);
   if (scope.training) check_training(config, context);
+  if (scope.evaluation) {
+    require_section("data", "it says what the rows are", context);
+    if (!config.train) config.train.emplace();
+  }
   list_values(document.root(), "", config.values);
   problems.throw_if_any(file.string());
   return config;

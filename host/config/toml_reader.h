@@ -11,10 +11,11 @@ namespace tenon {
 // What a verb needs of a config: sections it does not need are neither required nor validated
 // beyond being TOML tables of known name.
 struct ConfigScope {
-  bool model = true;      // [model]: required and validated
-  bool adapter = false;   // [adapter]: validated if present
-  bool data = false;      // [data]: validated if present
-  bool training = false;  // [data], [train], [output]: validated; [data] and [train] required
+  bool model = true;        // [model]: required and validated
+  bool adapter = false;     // [adapter]: validated if present
+  bool data = false;        // [data]: validated if present
+  bool evaluation = false;  // [data] and [train]: validated; [data] required
+  bool training = false;    // [data], [train], [output]: validated; [data] and [train] required
 };
 
 // Reads a config file and applies overrides, each "section.key=VALUE" (VALUE is TOML, else a plain

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "config/adapter_config.h"
 
@@ -69,6 +70,7 @@ struct TrainConfig {
   std::int64_t threads = 0;                     // 0: LibTorch's choice
   ModuleRule checkpoint;                        // modules whose gradient runs them once more
   std::optional<StepInterval> eval_steps;       // evaluations while it trains
+  std::vector<std::string> metrics;             // of evaluations, beside the loss
   std::optional<std::int64_t> eval_batch_size;  // unset: batch_size
   bool load_best_model_at_end = false;
   std::string metric_for_best_model = "loss";

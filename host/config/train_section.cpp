@@ -99,6 +99,7 @@ void read_images(SectionReader& section, ImageConfig& images) {
 
 // transformers' names.
 void read_evaluation(SectionReader& section, TrainConfig& train) {
+  section.strings("metrics", train.metrics);
   section.step_interval("eval_steps", train.eval_steps);
   section.integer("eval_batch_size", train.eval_batch_size, at_least(1));
   section.boolean("load_best_model_at_end", train.load_best_model_at_end);

@@ -20,6 +20,18 @@ namespace {
                .location = data.source}};
 }
 
+std::optional<MetricSet> metrics_of(const TrainConfig& config) {
+  if (config.metrics.empty()) return std::nullopt;
+  const auto kind = predictions_kind(config.loss);
+  if (kind) return std::make_optional<MetricSet>(config.metrics, *kind, config.location);
+  throw Error{{.stage = Stage::kConfig,
+               .message =
+                   "[train] metrics cannot be measured where the loss is output: there is no "
+                   "target",
+               .hint = "leave metrics out",
+               .location = config.location}};
+}
+
 }  // namespace
 
 std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data,
@@ -30,6 +42,7 @@ std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
   const at::NoGradGuard no_grad;
 
+  std::optional<MetricSet> metrics = metrics_of(config);
   double loss_sum = 0;
   std::int64_t weight_sum = 0;
   std::optional<Accuracy> all;
@@ -48,6 +61,7 @@ std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data
     // A batch's loss is a mean over what it judged; one that judged nothing has none.
     const auto weight = accuracy ? accuracy->total : static_cast<std::int64_t>(rows.size());
     if (weight == 0) continue;
+    if (metrics) metrics->add(*predictions_of(config.loss, outputs, batch.target));
     loss_sum += loss * static_cast<double>(weight);
     weight_sum += weight;
     if (!accuracy) continue;
@@ -60,6 +74,10 @@ std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data
   Evaluation evaluation;
   evaluation.loss = loss_sum / static_cast<double>(weight_sum);
   evaluation.rows_left_out = rows_left_out(data, drops_last, config.batch_size);
+  if (metrics) {
+    evaluation.metrics = metrics->values();
+    evaluation.confusion = metrics->confusion();
+  }
   if (all)
     evaluation.accuracy = static_cast<double>(all->correct) / static_cast<double>(all->total);
   return evaluation;

@@ -164,6 +164,36 @@ std::optional<std::int64_t> count_classes(const std::string& loss,
   return arrange(loss, first_output(loss, outputs), required_target(loss, target)).scores.size(1);
 }
 
+std::optional<Predictions::Kind> predictions_kind(const std::string& loss) {
+  if (loss == "output") return std::nullopt;
+  if (loss == "bce_with_logits") return Predictions::Kind::kLabels;
+  return target_kind(loss) == TargetKind::kNumbers ? Predictions::Kind::kNumbers
+                                                   : Predictions::Kind::kClasses;
+}
+
+std::optional<Predictions> predictions_of(const std::string& loss,
+                                          const std::vector<at::Tensor>& outputs,
+                                          const std::optional<at::Tensor>& target) {
+  const auto kind = predictions_kind(loss);
+  if (!kind) return std::nullopt;
+  const at::Tensor& output = first_output(loss, outputs);
+  const at::Tensor& wanted = required_target(loss, target);
+  if (*kind != Predictions::Kind::kClasses) {
+    const std::int64_t rows = output.dim() == 0 ? 1 : output.size(0);
+    const at::Tensor truth = arrange_numbers(loss, output, wanted).reshape({rows, -1});
+    const bool is_label = *kind == Predictions::Kind::kLabels;
+    return Predictions{*kind, output.reshape({rows, -1}), is_label ? truth > 0.5 : truth};
+  }
+  const Classified classified = arrange(loss, output, wanted);
+  const at::Tensor scores =
+      classified.scores.dim() == 2
+          ? classified.scores
+          : classified.scores.movedim(1, -1).reshape({-1, classified.scores.size(1)});
+  const at::Tensor truth = classified.target.flatten();
+  const at::Tensor judged = at::ne(truth, kIgnoredClass).nonzero().squeeze(1);
+  return Predictions{*kind, scores.index_select(0, judged), truth.index_select(0, judged)};
+}
+
 std::int64_t count_judged(const std::string& loss, const std::optional<at::Tensor>& target,
                           std::int64_t rows) {
   const bool classifies = loss == "nll" || loss == "cross_entropy" || loss == "causal_lm";

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "train/metrics.h"
+
 namespace tenon {
 
 // The loss of the first output. nll, cross_entropy, mse, bce_with_logits as torch.nn.functional
@@ -27,6 +29,14 @@ struct Accuracy {
 std::optional<std::int64_t> count_classes(const std::string& loss,
                                           const std::vector<at::Tensor>& outputs,
                                           const std::optional<at::Tensor>& target);
+
+// What the metrics judge: classes that are not ignored, each a row; numbers and labels by the rows
+// of the outputs. Nothing where the loss has no target.
+std::optional<Predictions> predictions_of(const std::string& loss,
+                                          const std::vector<at::Tensor>& outputs,
+                                          const std::optional<at::Tensor>& target);
+// Of what kind they are.
+std::optional<Predictions::Kind> predictions_kind(const std::string& loss);
 
 // What the mean of the loss is taken over: targets that are not ignored, or rows.
 std::int64_t count_judged(const std::string& loss, const std::optional<at::Tensor>& target,

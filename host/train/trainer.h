@@ -15,6 +15,7 @@
 #include "model/size_expression.h"
 #include "train/best_value.h"
 #include "train/data_source.h"
+#include "train/metrics.h"
 #include "train/parameter_role.h"
 
 namespace tenon {
@@ -46,6 +47,8 @@ struct Evaluation {
   double loss = 0;
   std::optional<double> accuracy;
   std::int64_t rows_left_out = 0;  // where the program takes no shorter last batch
+  Measures metrics = {};           // [train] metrics, by their names; NaN where one is undefined
+  std::optional<ConfusionMatrix> confusion = {};
 };
 
 struct StepProgress {

@@ -3,11 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "base/growing_file.h"
 #include "support/error_matchers.h"
 #include "support/temp_dir.h"
-
-#include "base/file.h"
 
 namespace tenon {
 namespace {

@@ -4,6 +4,7 @@ where and what to do, gives the documented exit status, and leaves nothing half 
 import json
 import os
 import pty
+import re
 import resource
 import select
 import signal
@@ -216,9 +217,11 @@ class FailuresTest(ParityTest):
                 self.assertRegex(out, r"interrupted after step \d+", err)
                 self.assertIn(f"saved in {folder}", out)
                 self.assertEqual(process.returncode, 128 + number)
+                step = re.search(r"interrupted after step (\d+)", out)[1]
+                files = ["adapter_config.json", "adapter_model.safetensors", "tenon.json"]
                 self.assertEqual(
                     sorted(path.name for path in folder.iterdir()),
-                    ["adapter_config.json", "adapter_model.safetensors", "tenon.json"],
+                    sorted([*files, f"checkpoint-{step}"]),
                 )
 
     def test_a_signal_saves_and_is_the_exit_status_also_of_a_quiet_run(self):

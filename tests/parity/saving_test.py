@@ -167,7 +167,9 @@ class SavingTest(ParityTest):
         return self.config(directory, **{**changes, "train": {**train, **changes.get("train", {})}})
 
     def adapter_of(self, folder):
-        self.assertEqual(sorted(path.name for path in folder.iterdir()), ADAPTER_FILES)
+        names = sorted(path.name for path in folder.iterdir())
+        # An interrupted run leaves its checkpoint.
+        self.assertEqual([n for n in names if not n.startswith("checkpoint-")], ADAPTER_FILES)
         return {name: (folder / name).read_bytes() for name in ADAPTER_FILES}
 
     def trained(self):

@@ -1,0 +1,72 @@
+#include <ATen/Parallel.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/commands.h"
+#include "app/run_report.h"
+#include "app/stages.h"
+#include "app/thread_check.h"
+#include "app/training_task.h"
+#include "base/error.h"
+#include "base/file_watch.h"
+#include "base/log.h"
+#include "capture/plugin_model.h"
+#include "config/toml_reader.h"
+#include "inject/adapted_model.h"
+#include "model/export_notes.h"
+#include "model/id_tables.h"
+#include "plugin/plugin_registry.h"
+#include "train/data_check.h"
+#include "train/data_source.h"
+#include "train/trainer.h"
+
+namespace tenon {
+namespace {
+
+// --data, else [data] eval.
+std::filesystem::path file_to_evaluate(const CommandLine& line, const RunConfig& config) {
+  if (!line.data.empty()) return line.data;
+  if (config.data->eval) return *config.data->eval;
+  throw Error({.stage = Stage::kConfig,
+               .message = "there is nothing to evaluate on: [data] eval is missing",
+               .hint = "set it, or give --data FILE",
+               .location = config.data->location});
+}
+
+// The columns of a CSV file are those of the training file.
+Dataset rows_to_evaluate(const CommandLine& line, const RunConfig& config, const ModelData& model) {
+  DataConfig data = *config.data;
+  if (data.inputs.empty() && is_csv_file(data.train)) {
+    data.columns = read_dataset(data.train, data, config.train->loss, model.inputs).columns;
+  }
+  Dataset rows =
+      read_dataset(file_to_evaluate(line, config), data, config.train->loss, model.inputs);
+  check_ids(rows, id_tables(model));
+  for (const std::string& note : rows.notes) log::info(note);
+  return rows;
+}
+
+}  // namespace
+
+void eval_command(const CommandLine& line) {
+  RunConfig config = read_run_config(line.target, line.overrides, {.evaluation = true});
+  if (config.train->threads > 0) at::set_num_threads(static_cast<int>(config.train->threads));
+  require_threads(at::get_num_threads());
+  config.model.verify = !line.no_verify;
+  const PluginRegistry plugins(config.plugins, line.plugin_directories);
+  ModelData data = load_model(config.model, plugins);
+  for (const std::string& note : evaluation_notes(data)) log::warning(note);
+  const Dataset rows = rows_to_evaluate(line, config, data);
+  AdaptedModel model = with_adapters(std::move(data), named_folders(line.adapters), plugins);
+  model.set_active(line.active.empty() ? model.adapter_names() : line.active, false);
+  const Evaluation evaluation = evaluate(training_task(model, *config.train), rows, *config.train);
+  require_unchanged_files(Stage::kModel);
+  if (!line.json) return print_line(line, evaluation_text("of " + rows.source, evaluation));
+  nlohmann::ordered_json json = {{"loss", evaluation.loss},
+                                 {"rows", rows.rows - evaluation.rows_left_out}};
+  for (const auto& [name, value] : measures_of(evaluation)) json[name] = value;
+  std::cout << json.dump(2) << "\n";
+}
+
+}  // namespace tenon

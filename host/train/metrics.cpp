@@ -1,0 +1,152 @@
+#include "train/metrics.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <string_view>
+#include <system_error>
+
+#include "base/error.h"
+#include "base/suggest.h"
+#include "train/metric_accumulators.h"
+
+namespace tenon {
+namespace {
+
+using Kind = Predictions::Kind;
+enum class Source { kCounts, kTop, kLogLoss, kRankedScores, kMoments, kRankedNumbers };
+
+struct MetricFacts {
+  Source source;
+  std::vector<Kind> kinds;  // of predictions that it is measured of
+};
+
+const std::map<std::string, MetricFacts>& known_metrics() {
+  static const std::map<std::string, MetricFacts> known = [] {
+    const std::vector<Kind> sorted = {Kind::kClasses, Kind::kLabels};
+    std::map<std::string, MetricFacts> all = {
+        {"accuracy", {Source::kCounts, sorted}},
+        {"balanced_accuracy", {Source::kCounts, {Kind::kClasses}}},
+        {"matthews_corrcoef", {Source::kCounts, {Kind::kClasses}}},
+        {"cohen_kappa", {Source::kCounts, {Kind::kClasses}}},
+        {"log_loss", {Source::kLogLoss, {Kind::kClasses}}},
+        {"perplexity", {Source::kLogLoss, {Kind::kClasses}}},
+        {"roc_auc", {Source::kRankedScores, sorted}},
+        {"roc_auc_ovr", {Source::kRankedScores, {Kind::kClasses}}},
+        {"average_precision", {Source::kRankedScores, sorted}},
+        {"spearman", {Source::kRankedNumbers, {Kind::kNumbers}}}};
+    for (const char* name : {"precision", "recall", "f1"}) {
+      for (const char* average : {"", "_macro", "_micro", "_weighted"}) {
+        all[std::string(name) + average] = {Source::kCounts, sorted};
+      }
+    }
+    for (const char* name : {"mse", "rmse", "mae", "r2", "pearson"}) {
+      all[name] = {Source::kMoments, {Kind::kNumbers}};
+    }
+    return all;
+  }();
+  return known;
+}
+
+// K of "top_K_accuracy"; 0 if the name is another. scikit-learn's own default is 2.
+std::int64_t top_of(const std::string& name) {
+  constexpr std::string_view kBegin = "top_";
+  constexpr std::string_view kEnd = "_accuracy";
+  if (!name.starts_with(kBegin) || !name.ends_with(kEnd)) return 0;
+  const std::string number = name.substr(kBegin.size(), name.size() - kBegin.size() - kEnd.size());
+  if (number == "k") return 2;
+  std::int64_t k = 0;
+  const auto read = std::from_chars(number.data(), number.data() + number.size(), k);
+  return read.ec == std::errc() && read.ptr == number.data() + number.size() ? k : 0;
+}
+
+const MetricFacts* facts_of(const std::string& name) {
+  static const MetricFacts top{Source::kTop, {Kind::kClasses}};
+  if (top_of(name) > 0) return &top;
+  const auto found = known_metrics().find(name);
+  return found == known_metrics().end() ? nullptr : &found->second;
+}
+
+const char* kind_text(Kind kind) {
+  switch (kind) {
+    case Kind::kClasses:
+      return "classes";
+    case Kind::kLabels:
+      return "several labels of a row";
+    default:
+      return "numbers";
+  }
+}
+
+std::unique_ptr<Metric> make_metric(Source source, Kind kind, const std::string& name) {
+  switch (source) {
+    case Source::kCounts:
+      if (kind == Kind::kLabels) return std::make_unique<LabelCounts>();
+      return std::make_unique<ClassCounts>();
+    case Source::kTop:
+      return std::make_unique<TopAccuracy>(top_of(name));
+    case Source::kLogLoss:
+      return std::make_unique<LogLoss>();
+    case Source::kRankedScores:
+      return std::make_unique<RankedScores>();
+    case Source::kMoments:
+      return std::make_unique<NumberMoments>();
+    default:
+      return std::make_unique<RankedNumbers>();
+  }
+}
+
+}  // namespace
+
+MetricSet::MetricSet(const std::vector<std::string>& names, Predictions::Kind kind,
+                     const std::string& location) {
+  std::map<Source, Metric*> made;
+  for (const std::string& name : names) {
+    const MetricFacts* facts = facts_of(name);
+    if (facts == nullptr) {
+      const std::string near = did_you_mean(name, metric_names());
+      throw Error({.stage = Stage::kConfig,
+                   .message = "[train] metrics has `" + name + "`, which is none; " +
+                              (near.empty() ? "there are " + join(metric_names()) : near),
+                   .location = location});
+    }
+    if (std::ranges::count(facts->kinds, kind) == 0) {
+      throw Error({.stage = Stage::kConfig,
+                   .message = "[train] metrics has `" + name + "`, which is not measured of " +
+                              kind_text(kind) + ", and that is what the loss is of",
+                   .hint = "leave it out, or take another loss",
+                   .location = location});
+    }
+    Metric*& metric = made[facts->source];
+    if (metric == nullptr || facts->source == Source::kTop) {
+      metric = metrics_.emplace_back(make_metric(facts->source, kind, name)).get();
+      if (facts->source == Source::kCounts && kind == Kind::kClasses) {
+        counts_ = static_cast<const ClassCounts*>(metric);
+      }
+    }
+    named_.push_back({name, metric});
+  }
+}
+
+std::vector<std::string> metric_names() {
+  std::vector<std::string> names = {"top_5_accuracy"};
+  for (const auto& [name, facts] : known_metrics()) names.push_back(name);
+  return names;
+}
+
+void MetricSet::add(const Predictions& batch) {
+  for (const auto& metric : metrics_) metric->add(batch);
+}
+
+Measures MetricSet::values() const {
+  Measures measures;
+  for (const Named& named : named_) measures[named.name] = named.metric->value(named.name);
+  return measures;
+}
+
+std::optional<ConfusionMatrix> MetricSet::confusion() const {
+  if (counts_ == nullptr) return std::nullopt;
+  return counts_->matrix();
+}
+
+}  // namespace tenon
