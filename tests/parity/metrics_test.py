@@ -1,4 +1,4 @@
-"""`tenon eval` and [train] metrics: scikit-learn's and scipy's numbers, on random and on degenerate rows."""
+"""`tenon eval` and [train] metrics: the numbers of scikit-learn and scipy, degenerate rows too."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""A run that goes on from a checkpoint gives, bit for bit, what one that was never interrupted gives."""
+"""A run that goes on from a checkpoint gives bit for bit what one that was not interrupted gives."""
 
 import hashlib
 import json
@@ -180,9 +180,8 @@ class ResumeTest(ParityTest):
         vision = Path(__file__).resolve().parents[2] / "configs/vision.toml"
         output = self.workspace.new_path()
         sets = ["--set", "train.epochs=2", "--set", "train.threads=1"]
-        self.workspace.tenon_ok(
-            "run", vision, *sets, "--set", "output.save_steps=5", "--set", f"output.directory={output}"
-        )
+        saves = ["--set", "output.save_steps=5", "--set", f"output.directory={output}"]
+        self.workspace.tenon_ok("run", vision, *sets, *saves)
         other = self.workspace.new_path()
         sets += ["--set", f"output.directory={other}", "--resume", output / "checkpoint-5"]
         self.workspace.tenon_ok("run", vision, *sets)
@@ -233,7 +232,8 @@ class ResumeTest(ParityTest):
         self.assertEqual(done.returncode, 2)
         self.assertIn("`adapter.r` was 2 and is 4", done.stderr)
         self.assertIn("`train.learning_rate` was 0.01 and is 0.5", done.stderr)
-        done = self.workspace.tenon("run", path, "--resume", "--set", f"data.train={self.rows('x')}")
+        other = self.rows("words")
+        done = self.workspace.tenon("run", path, "--resume", "--set", f"data.train={other}")
         self.assertEqual(done.returncode, 2)
         self.assertRegex(done.stderr, "`data.train`, .*, does not hold what it was trained on")
         done = self.workspace.tenon("run", path, "--resume", "--set", "model.seed=2")
