@@ -78,13 +78,14 @@ std::vector<std::string> targeted_layers(const PlacedAdapter& adapter) {
 }
 
 // Whether the config's rules choose the layers in a way that PEFT's config of the method cannot
-// say: it has layers_to_transform for LoRA alone, exclude_modules not for all, and never leaves a
-// layer out because it is not supported.
+// say: it has layers_to_transform and exclude_modules not for all, and never leaves a layer out
+// because it is not supported.
 bool chooses_beyond_peft(const AdapterConfig& config) {
   const bool excludes = !std::holds_alternative<std::monostate>(config.exclude_modules);
   return config.skip_unsupported ||
          (config.method != "lora" &&
-          (!config.layers_to_transform.empty() || (excludes && !config.writes_exclude)));
+          ((!config.layers_to_transform.empty() && !config.writes_layers) ||
+           (excludes && !config.writes_exclude)));
 }
 
 void name_targets(const ModelData& model, const PlacedAdapter& adapter, AdapterConfig& config) {
@@ -110,7 +111,7 @@ void name_modules_of_method(const PlacedAdapter& adapter, AdapterConfig& config)
   const std::vector<std::string> paths = targeted_layers(adapter);
   for (const DeclaredOption& key : adapter.method->keys()) {
     const auto value = config.method_keys.find(key.key);
-    if (key.type != TENON_MODULES || value == config.method_keys.end()) continue;
+    if (!key.is_modules() || value == config.method_keys.end()) continue;
     // Without any, PEFT would take the custom of the model's type, or refuse the config.
     if (std::holds_alternative<std::monostate>(value->second)) {
       value->second = std::vector<std::string>();

@@ -41,8 +41,22 @@ void read_key(const std::string& key, const OrderedJson& value, AdapterConfig& c
     } else {
       problems.wrong_type(key, "a list of names", value);
     }
-  } else if (value.is_object() && value.empty()) {
-    return;  // a table that is off
+  } else if (key == "layers_to_transform") {
+    if (is_integer(value)) {
+      config.layers_to_transform = {value.get<std::int64_t>()};
+    } else if (value.is_array() && std::all_of(value.begin(), value.end(), is_integer)) {
+      config.layers_to_transform = value.get<std::vector<std::int64_t>>();
+    } else {
+      problems.wrong_type(key, "a whole number or a list of them", value);
+    }
+  } else if (key == "layers_pattern") {
+    if (value.is_string() && !value.get<std::string>().empty()) {
+      config.layers_pattern = {value.get<std::string>()};
+    } else if (is_names(value)) {
+      config.layers_pattern = value.get<std::vector<std::string>>();
+    } else if (!value.is_string()) {
+      problems.wrong_type(key, "a name or a list of names", value);
+    }
   } else if (const auto option = option_from_json(value)) {
     config.method_keys[key] = *option;
   } else {
@@ -88,6 +102,13 @@ OrderedJson write_method_config(const AdapterConfig& config, const OrderedJson& 
   const bool excludes = !std::holds_alternative<std::monostate>(config.exclude_modules);
   if (excludes || config.writes_exclude) {
     keys["exclude_modules"] = rule_to_json(config.exclude_modules);
+  }
+  if (config.writes_layers) {
+    const auto list = [](const auto& items) {
+      return items.empty() ? OrderedJson() : OrderedJson(items);
+    };
+    keys["layers_to_transform"] = list(config.layers_to_transform);
+    keys["layers_pattern"] = list(config.layers_pattern);
   }
   for (const auto& [key, value] : config.method_keys) keys[key] = option_to_json(value);
   OrderedJson json = OrderedJson::object();

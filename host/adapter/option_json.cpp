@@ -51,6 +51,16 @@ std::optional<OptionValue> list_from_json(const OrderedJson& json) {
   return numbers;
 }
 
+std::optional<OptionValue> table_from_json(const OrderedJson& json) {
+  OptionEntries table;
+  for (const auto& [key, value] : json.items()) {
+    const std::optional<OptionValue> option = option_from_json(value);
+    if (!option) return std::nullopt;
+    table.items.push_back({key, *option});
+  }
+  return table;
+}
+
 }  // namespace
 
 OrderedJson option_to_json(const OptionValue& value) {
@@ -67,6 +77,11 @@ OrderedJson option_to_json(const OptionValue& value) {
           OrderedJson list = OrderedJson::array();
           for (const std::uint8_t item : held.items) list.push_back(item != 0);
           return list;
+        } else if constexpr (std::is_same_v<Held, OptionEntries>) {
+          OrderedJson table = OrderedJson::object();
+          for (const OptionEntry& entry : held.items)
+            table[entry.key] = option_to_json(entry.value);
+          return table;
         } else if constexpr (std::is_same_v<Held, std::monostate>) {
           return nullptr;
         } else {
@@ -82,9 +97,8 @@ std::optional<OptionValue> option_from_json(const OrderedJson& json) {
   if (json.is_string()) return json.get<std::string>();
   if (json.is_array()) return list_from_json(json);
   if (is_integer(json)) return json.get<std::int64_t>();
-  const std::optional<double> number = number_from_json(json);
-  if (!number) return std::nullopt;
-  return *number;
+  if (const std::optional<double> number = number_from_json(json)) return *number;
+  return json.is_object() ? table_from_json(json) : std::nullopt;
 }
 
 OrderedJson rule_to_json(const ModuleRule& rule) {

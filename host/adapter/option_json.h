@@ -9,7 +9,7 @@ namespace tenon {
 
 // An option's value in JSON. JSON has no infinity and no NaN: {"float": "inf"}.
 nlohmann::ordered_json option_to_json(const OptionValue& value);
-// nullopt for what is no option: a table, a list of lists.
+// nullopt for what is no option: a list of lists, a whole number beyond 64 bits.
 std::optional<OptionValue> option_from_json(const nlohmann::ordered_json& json);
 
 // A regular expression as a string, names as a list, nothing as null.

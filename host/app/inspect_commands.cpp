@@ -89,6 +89,7 @@ Json options_json(const std::vector<DeclaredOption>& options) {
   for (const DeclaredOption& option : options) {
     list.push_back({{"key", option.key},
                     {"type", option.type_text()},
+                    {"choices", option.choices},
                     {"default", option_to_json(option.initial)},
                     {"required", option.required},
                     {"help", option.help}});
@@ -127,10 +128,18 @@ Json layer_types_json(const PluginInfo& plugin) {
 }
 
 Json plugins_json(const PluginRegistry& plugins) {
-  Json out{{"plugins", Json::array()}, {"refused", Json::array()}, {"shadowed", Json::array()}};
+  Json out{{"plugins", Json::array()},
+           {"refused", Json::array()},
+           {"shadowed", Json::array()},
+           {"ties", plugins.ties()}};
+  const auto told = [](const std::string& text) {
+    return text.empty() ? Json(nullptr) : Json(text);
+  };
   for (const PluginInfo* plugin : plugins.plugins()) {
     out["plugins"].push_back({{"id", plugin->id},
                               {"version", plugin->version},
+                              {"vendor", told(plugin->offer.vendor)},
+                              {"license", told(plugin->offer.license)},
                               {"path", plugin->path.string()},
                               {"origin", plugin->origin},
                               {"sha256", plugin->sha256},
@@ -166,6 +175,7 @@ void print_plugins_text(const PluginRegistry& plugins) {
   for (const RefusedPlugin& refused : plugins.refused()) {
     std::cout << "refused  " << refused.path.string() << ": " << refused.reason << "\n";
   }
+  for (const std::string& tie : plugins.ties()) std::cout << "tie  " << tie << "\n";
   if (plugins.plugins().empty() && plugins.refused().empty()) std::cout << "no plugin was found\n";
   std::cout << "searched, first wins:\n";
   for (const PluginPlace& place : plugins.places()) {

@@ -20,12 +20,12 @@ struct @STRUCT@ : tenon::Layer<@STRUCT@> {
 
   // Names, shapes and starts of the parameters; the host makes, trains, saves and loads them.
   static void add_adapter(Setup& setup) {
+    const auto r = setup.option<std::int64_t>("r");
     for (const Weight& weight : setup.base().weights()) {
       if (!is_adapted(weight)) continue;
       const std::string name(weight.name);
-      setup.parameter("lora_A." + name, {setup.r(), columns(weight)},
-                      tenon::Init::kaiming_uniform());
-      setup.parameter("lora_B." + name, {weight.shape[0], setup.r()}, tenon::Init::zeros());
+      setup.parameter("lora_A." + name, {r, columns(weight)}, tenon::Init::kaiming_uniform());
+      setup.parameter("lora_B." + name, {weight.shape[0], r}, tenon::Init::zeros());
     }
   }
 

@@ -58,7 +58,7 @@ std::string find_stray_exports(const std::vector<ElfSymbol>& symbols) {
   for (const ElfSymbol& symbol : symbols) {
     const bool counts = symbol.binding == STB_GLOBAL || symbol.binding == STB_GNU_UNIQUE;
     if (!symbol.defined || !counts || is_standard_library(symbol.name)) continue;
-    if (symbol.name == "tenon_plugin_v0" || symbol.name == "tenon_stamp_v0") continue;
+    if (symbol.name == "tenon_plugin_v1" || symbol.name == "tenon_stamp_v1") continue;
     if (std::find(kOfTheLinker.begin(), kOfTheLinker.end(), symbol.name) != kOfTheLinker.end()) {
       continue;
     }
@@ -71,7 +71,7 @@ std::string find_stray_exports(const std::vector<ElfSymbol>& symbols) {
 
 std::string find_missing_exports(const std::vector<ElfSymbol>& symbols) {
   std::vector<std::string> missing;
-  for (const char* wanted : {"tenon_plugin_v0", "tenon_stamp_v0"}) {
+  for (const char* wanted : {"tenon_plugin_v1", "tenon_stamp_v1"}) {
     if (std::none_of(symbols.begin(), symbols.end(), [&](const ElfSymbol& symbol) {
           return symbol.defined && symbol.name == wanted;
         })) {

@@ -22,9 +22,9 @@ const void* own_bytes(const void* context) {
   return static_cast<const char*>(context) + sizeof(const tenon_function*);
 }
 
-tenon_status forward(const tenon_host*, const void* context, const tenon_tensor* inputs,
-                     std::uint32_t n_inputs, tenon_tensor* outputs, tenon_tensor* saved,
-                     tenon_error* error) {
+tenon_status forward(const tenon_function*, const tenon_host*, const void* context,
+                     const tenon_tensor* inputs, std::uint32_t n_inputs, tenon_tensor* outputs,
+                     tenon_tensor* saved, tenon_error* error) {
   const tenon_function& original = original_of(context);
   const std::string name = std::string(original.name) + ": forward";
   WatchedCall watched(name, {error});
@@ -33,8 +33,8 @@ tenon_status forward(const tenon_host*, const void* context, const tenon_tensor*
   std::vector<tenon_tensor> kept(original.n_saved);
   const tenon_status status = watched.run(
       [&] {
-        return original.forward(&probe().table(), own_bytes(context), lent.handles(), n_inputs,
-                                written.data(), kept.data(), error);
+        return original.forward(&original, &probe().table(), own_bytes(context), lent.handles(),
+                                n_inputs, written.data(), kept.data(), error);
       },
       error);
   take_outputs(name, status, false, written, outputs);
@@ -44,9 +44,10 @@ tenon_status forward(const tenon_host*, const void* context, const tenon_tensor*
   return status;
 }
 
-tenon_status backward(const tenon_host*, const void* context, const tenon_tensor* saved,
-                      const tenon_tensor* gradients, const std::uint8_t* needed,
-                      tenon_tensor* input_gradients, std::uint32_t n_inputs, tenon_error* error) {
+tenon_status backward(const tenon_function*, const tenon_host*, const void* context,
+                      const tenon_tensor* saved, const tenon_tensor* gradients,
+                      const std::uint8_t* needed, tenon_tensor* input_gradients,
+                      std::uint32_t n_inputs, tenon_error* error) {
   const tenon_function& original = original_of(context);
   const std::string name = std::string(original.name) + ": backward";
   WatchedCall watched(name, {error});
@@ -55,8 +56,9 @@ tenon_status backward(const tenon_host*, const void* context, const tenon_tensor
   std::vector<tenon_tensor> written(n_inputs);
   const tenon_status status = watched.run(
       [&] {
-        return original.backward(&probe().table(), own_bytes(context), lent_saved.handles(),
-                                 lent_gradients.handles(), needed, written.data(), n_inputs, error);
+        return original.backward(&original, &probe().table(), own_bytes(context),
+                                 lent_saved.handles(), lent_gradients.handles(), needed,
+                                 written.data(), n_inputs, error);
       },
       error);
   take_outputs(name, status, true, written, input_gradients);

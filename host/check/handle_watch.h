@@ -1,6 +1,6 @@
 #pragma once
 
-#include <tenon/types.h>
+#include <tenon/tensor.h>
 
 #include <cstdint>
 #include <mutex>

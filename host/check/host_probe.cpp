@@ -76,7 +76,7 @@ struct ProbedFunctions {
     return std::string_view(id) == TENON_AUTOGRAD ? &probed_autograd() : host_table().extension(id);
   }
 
-  static void set_error(tenon_error* error, tenon_status status, tenon_str text) {
+  static void set_error(tenon_error* error, tenon_status status, const char* text) {
     if (error != nullptr && look_at_pointer(error, "tenon_error", "set_error", nullptr) != TENON_OK)
       return;
     host_table().set_error(error, status, text);
@@ -100,6 +100,9 @@ struct ProbedFunctions {
 
   static tenon_status attribute(const tenon_base* base, const char* name, tenon_value* out,
                                 tenon_error* error) {
+    if (look_at_pointer(base, "tenon_base", "attribute", error) != TENON_OK) {
+      return TENON_INVALID_ARGUMENT;
+    }
     if (fails("attribute", error)) return TENON_OPERATOR_FAILED;
     return host_table().attribute(base, name, out, error);
   }
@@ -142,10 +145,10 @@ struct ProbedFunctions {
     const std::string name = op->schema.name();
     for (std::uint32_t i = 0; i < n; ++i) {
       const tenon_value& value = arguments[i];
-      if (value.tag == TENON_TENSOR) {
+      if (value.tag == TENON_VALUE_TENSOR) {
         if (const auto status = look_at(value.u.t, name.c_str(), error)) return status;
       }
-      if (value.tag != TENON_TENSOR_LIST) continue;
+      if (value.tag != TENON_VALUE_TENSOR_LIST) continue;
       if (const auto status = look_at_all(value.u.ts, value.n, name.c_str(), error)) return status;
     }
     if (fails(name.c_str(), error)) return TENON_OPERATOR_FAILED;
@@ -155,10 +158,10 @@ struct ProbedFunctions {
   }
 
   static void own_result(const tenon_value& result, const std::string& origin) {
-    if (result.tag == TENON_TENSOR && result.u.t != nullptr) {
+    if (result.tag == TENON_VALUE_TENSOR && result.u.t != nullptr) {
       probe().handles_.own(result.u.t, origin);
     }
-    if (result.tag != TENON_TENSOR_LIST) return;
+    if (result.tag != TENON_VALUE_TENSOR_LIST) return;
     for (std::uint32_t i = 0; i < result.n; ++i) {
       if (result.u.ts[i] != nullptr) probe().handles_.own(result.u.ts[i], origin);
     }
@@ -166,11 +169,11 @@ struct ProbedFunctions {
 
   static void release_results(tenon_value* results, std::uint32_t m) {
     for (std::uint32_t i = 0; i < m; ++i) {
-      if (results[i].tag == TENON_TENSOR) {
+      if (results[i].tag == TENON_VALUE_TENSOR) {
         release(results[i].u.t);
         results[i].u.t = nullptr;
       }
-      if (results[i].tag != TENON_TENSOR_LIST) continue;
+      if (results[i].tag != TENON_VALUE_TENSOR_LIST) continue;
       // The array is the host's own, made by `call`; emptied, only it is freed below.
       auto* items = const_cast<tenon_tensor*>(results[i].u.ts);
       for (std::uint32_t item = 0; item < results[i].n; ++item) {
@@ -186,7 +189,9 @@ struct ProbedFunctions {
                                const tenon_tensor* replacements, std::uint32_t n_replaced,
                                tenon_tensor* outputs, std::int32_t* may_overwrite,
                                std::uint32_t n_outputs, tenon_error* error) {
-    if (const auto status = look_at_pointer(context, "context", "run_base", error)) return status;
+    if (context != nullptr) {
+      if (const auto status = look_at_pointer(context, "context", "run_base", error)) return status;
+    }
     const std::uint32_t n_given = inputs != nullptr ? n_inputs : 0;
     if (const auto status = look_at_all(inputs, n_given, "run_base", error)) return status;
     if (const auto status = look_at_all(replacements, n_replaced, "run_base", error)) return status;

@@ -15,10 +15,14 @@
 namespace tenon {
 namespace {
 
-// The layer type under check.
+// The layer type under check: what this host knows of it, and the plugin's own table.
 tenon_layer_type& original() {
   static tenon_layer_type table{};
   return table;
+}
+const tenon_layer_type*& original_self() {
+  static const tenon_layer_type* self = nullptr;
+  return self;
 }
 
 // A copy of a call, in memory that becomes rubbish when the call returns and is never used again.
@@ -66,49 +70,54 @@ class LentCall {
   tenon_call* call_;
 };
 
-tenon_status validate(const tenon_host*, const tenon_base* base, const tenon_setup* setup,
-                      tenon_error* error) {
-  WatchedCall watched("validate", {setup, error});
-  const tenon_status status =
-      watched.run([&] { return original().validate(&probe().table(), base, setup, error); }, error);
+tenon_status validate(const tenon_layer_type*, const tenon_host*, const tenon_base* base,
+                      const tenon_setup* setup, tenon_error* error) {
+  WatchedCall watched("validate", {base, setup, error});
+  const tenon_status status = watched.run(
+      [&] { return original().validate(original_self(), &probe().table(), base, setup, error); },
+      error);
   if (status == TENON_UNSUPPORTED) probe().note_refusal();
   watched.finish();
   return status;
 }
 
-tenon_status add_adapter(const tenon_host*, const tenon_base* base, tenon_setup* setup,
-                         tenon_error* error) {
-  WatchedCall watched("add_adapter", {setup, error});
+tenon_status add_adapter(const tenon_layer_type*, const tenon_host*, const tenon_base* base,
+                         tenon_setup* setup, tenon_error* error) {
+  WatchedCall watched("add_adapter", {base, setup, error});
   const tenon_status status = watched.run(
-      [&] { return original().add_adapter(&probe().table(), base, setup, error); }, error);
+      [&] { return original().add_adapter(original_self(), &probe().table(), base, setup, error); },
+      error);
   if (status == TENON_UNSUPPORTED) probe().note_refusal();
   watched.finish();
   return status;
 }
 
-tenon_status prepare(const tenon_host*, const tenon_base* base, const tenon_setup* setup,
-                     void** state, tenon_error* error) {
-  WatchedCall watched("prepare", {setup, error});
+tenon_status prepare(const tenon_layer_type*, const tenon_host*, const tenon_base* base,
+                     const tenon_setup* setup, void** state, tenon_error* error) {
+  WatchedCall watched("prepare", {base, setup, error});
   const tenon_status status = watched.run(
-      [&] { return original().prepare(&probe().table(), base, setup, state, error); }, error);
+      [&] {
+        return original().prepare(original_self(), &probe().table(), base, setup, state, error);
+      },
+      error);
   watched.finish();
   return status;
 }
 
-void release(const tenon_host*, const tenon_base* base, void* state) {
-  WatchedCall watched("release", {});
+void release(const tenon_layer_type*, const tenon_host*, const tenon_base* base, void* state) {
+  WatchedCall watched("release", {base});
   watched.run(
       [&] {
-        original().release(&probe().table(), base, state);
+        original().release(original_self(), &probe().table(), base, state);
         return TENON_OK;
       },
       nullptr);
   watched.finish();
 }
 
-tenon_status initialise(const tenon_host*, const tenon_base* base, const tenon_setup* setup,
-                        const tenon_start* start, tenon_error* error) {
-  WatchedCall watched("initialise", {setup, error});
+tenon_status initialise(const tenon_layer_type*, const tenon_host*, const tenon_base* base,
+                        const tenon_setup* setup, const tenon_start* start, tenon_error* error) {
+  WatchedCall watched("initialise", {base, setup, error});
   const LentTensors weights("weight", start->weights, start->n_weights);
   const LentTensors parameters("parameter", start->params, start->n_params);
   std::vector<tenon_tensor> new_parameters(start->n_params);
@@ -119,7 +128,10 @@ tenon_status initialise(const tenon_host*, const tenon_base* base, const tenon_s
   lent.params_owned = new_parameters.data();
   lent.weights_owned = new_weights.data();
   const tenon_status status = watched.run(
-      [&] { return original().initialise(&probe().table(), base, setup, &lent, error); }, error);
+      [&] {
+        return original().initialise(original_self(), &probe().table(), base, setup, &lent, error);
+      },
+      error);
   take_outputs("initialise", status, true, new_parameters, start->params_owned);
   take_outputs("initialise", status, true, new_weights, start->weights_owned);
   watched.finish();
@@ -128,14 +140,15 @@ tenon_status initialise(const tenon_host*, const tenon_base* base, const tenon_s
   return status;
 }
 
-tenon_status forward(const tenon_host*, const tenon_base* base, const tenon_call* call,
-                     tenon_tensor* outputs, tenon_error* error) {
-  WatchedCall watched("forward", {call->context, error});
+tenon_status forward(const tenon_layer_type*, const tenon_host*, const tenon_base* base,
+                     const tenon_call* call, tenon_tensor* outputs, tenon_error* error) {
+  WatchedCall watched("forward", {base, call->context, error});
   const LentCall lent(*call);
   std::vector<tenon_tensor> written(call->n_outputs);
   const tenon_status status = watched.run(
       [&] {
-        return original().forward(&probe().table(), base, &lent.call(), written.data(), error);
+        return original().forward(original_self(), &probe().table(), base, &lent.call(),
+                                  written.data(), error);
       },
       error);
   take_outputs("forward", status, false, written, outputs);
@@ -144,21 +157,26 @@ tenon_status forward(const tenon_host*, const tenon_base* base, const tenon_call
   return status;
 }
 
-tenon_status merged_weight(const tenon_host*, const tenon_base* base, const tenon_call* call,
-                           std::uint32_t weight, tenon_tensor* out, tenon_error* error) {
-  WatchedCall watched("merged_weight", {error});
+tenon_status merged_weight(const tenon_layer_type*, const tenon_host*, const tenon_base* base,
+                           const tenon_call* call, std::uint32_t weight, tenon_tensor* out,
+                           tenon_error* error) {
+  WatchedCall watched("merged_weight", {base, error});
   const LentCall lent(*call);
   std::vector<tenon_tensor> written(1);
   const tenon_status status = watched.run(
       [&] {
-        return original().merged_weight(&probe().table(), base, &lent.call(), weight,
-                                        written.data(), error);
+        return original().merged_weight(original_self(), &probe().table(), base, &lent.call(),
+                                        weight, written.data(), error);
       },
       error);
   take_outputs("merged_weight", status, true, written, out);
   watched.finish();
   lent.check("merged_weight");
   return status;
+}
+
+const void* extension(const tenon_layer_type*, const char* id) {
+  return original().extension(original_self(), id);
 }
 
 // Those functions that the layer type has.
@@ -171,6 +189,7 @@ tenon_layer_type watched_table(const tenon_layer_type& table) {
   if (table.initialise != nullptr) watched.initialise = initialise;
   if (table.forward != nullptr) watched.forward = forward;
   if (table.merged_weight != nullptr) watched.merged_weight = merged_weight;
+  if (table.extension != nullptr) watched.extension = extension;
   return watched;
 }
 
@@ -181,6 +200,7 @@ tenon_plugin with_one_layer(const tenon_plugin& plugin, const std::string& layer
       plugin.layer_types, end, [&](const tenon_layer_type* type) { return layer_id == type->id; });
   if (found == end) throw std::invalid_argument("the plugin has no layer type " + layer_id);
   original() = read_sized(**found);
+  original_self() = *found;
   tenon_plugin with_one = plugin;
   with_one.layer_types = layer;
   with_one.n_layer_types = 1;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <tenon/types.h>
+#include <tenon/tensor.h>
 
 #include <string>
 #include <vector>

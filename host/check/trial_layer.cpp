@@ -25,7 +25,8 @@ void fill_lists(const PluginRegistry& registry, AdapterConfig& config) {
   const Method* method = registry.methods().find(config.method);
   if (method == nullptr) return;
   for (const DeclaredOption& key : method->keys()) {
-    if (key.type == TENON_INT_LIST) config.method_keys[key.key] = std::vector<std::int64_t>{0, 2};
+    if (key.types == TENON_OPTION_INT_LIST)
+      config.method_keys[key.key] = std::vector<std::int64_t>{0, 2};
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <tenon/types.h>
+#include <tenon/status.h>
+#include <tenon/tensor.h>
 
 #include <cstdint>
 #include <functional>

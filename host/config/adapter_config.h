@@ -21,12 +21,28 @@ struct TruthList {
   bool operator==(const TruthList&) const = default;
 };
 
+// A table inside a value, in the order of the file: expressions with a value each, or keys.
+struct OptionEntry;
+struct OptionEntries {
+  std::vector<OptionEntry> items;
+  bool operator==(const OptionEntries& other) const;
+};
+
 // A value that a config hands through without knowing its meaning: a layer's constructor argument,
 // a key of a plugin's method, a plugin's own option. monostate is absent (JSON's null).
-using OptionValue =
-    std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>,
-                 std::vector<double>, std::vector<std::string>, TruthList, std::monostate>;
+using OptionValue = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>,
+                                 std::vector<double>, std::vector<std::string>, TruthList,
+                                 OptionEntries, std::monostate>;
 using OptionTable = std::map<std::string, OptionValue>;
+
+struct OptionEntry {
+  std::string key;
+  OptionValue value;
+  bool operator==(const OptionEntry&) const = default;
+};
+inline bool OptionEntries::operator==(const OptionEntries& other) const {
+  return items == other.items;
+}
 
 // Which modules a rule names: nothing, one regular expression over the whole dotted path, or a list
 // of full names and dotted suffixes (PEFT: check_target_module_exists).
@@ -114,6 +130,7 @@ struct AdapterConfig {
 
   OptionTable method_keys = {};                  // what a plugin's method declares, by key
   bool writes_exclude = false;                   // PEFT's config of that method has exclude_modules
+  bool writes_layers = false;                    // and layers_to_transform, layers_pattern
   OptionTable options = {};                      // a layer type's own
   std::map<std::string, Place> key_places = {};  // where a config has each of method_keys
   std::map<std::string, Place> option_places = {};  // and each of options

@@ -179,6 +179,17 @@ std::optional<OptionValue> ConfigValue::as_option() const {
   return std::nullopt;
 }
 
+std::optional<OptionValue> ConfigValue::as_key() const {
+  if (table() == nullptr) return as_option();
+  OptionEntries entries_of_table;
+  for (const ConfigValue& entry : entries("a plain value")) {
+    if (auto value = entry.as_option()) {
+      entries_of_table.items.push_back({entry.key(), *std::move(value)});
+    }
+  }
+  return entries_of_table;
+}
+
 std::vector<ConfigValue> ConfigValue::items() const {
   std::vector<ConfigValue> values;
   for (const toml::node& item : *node_->as_array()) {

@@ -58,6 +58,7 @@ class ConfigValue {
   std::optional<std::vector<std::string>> as_strings() const;
   std::optional<std::vector<std::filesystem::path>> as_paths() const;
   std::optional<OptionValue> as_option() const;
+  std::optional<OptionValue> as_key() const;  // an option, or a table of them
 
   std::vector<ConfigValue> items() const;  // of a list
   // Of a table: its values in the order of the file, those of --set after them. `expected` is what

@@ -97,7 +97,7 @@ void SectionReader::options(std::string_view key, OptionTable& out,
 void SectionReader::take_others(OptionTable& out, std::map<std::string, Place>& places) {
   for (const ConfigValue& value : others()) {
     take(value.key(), "plain value", "");
-    if (auto option = value.as_option()) out[value.key()] = *std::move(option);
+    if (auto option = value.as_key()) out[value.key()] = *std::move(option);
     places.emplace(value.key(), value.place());
   }
 }

@@ -108,6 +108,9 @@ std::vector<c10::IValue> AdaptedLayer::run_siblings(std::span<const SiblingRun> 
     facts.push_back(choice.facts);
   }
   std::vector<at::Tensor> outputs = layer_type->forward_siblings(facts, calls);
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    prepared[i].check_outputs("siblings", {&outputs[i], 1});
+  }
   return {std::make_move_iterator(outputs.begin()), std::make_move_iterator(outputs.end())};
 }
 

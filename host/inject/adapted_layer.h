@@ -75,7 +75,7 @@ class AdaptedLayer {
   std::vector<c10::IValue> run(const RegionProgram& region, std::vector<c10::IValue> values,
                                const RunMode& mode) const;
   // One output for each: by one call of their plugin if all have adapters of one layer type that
-  // can (tenon/siblings.h), else one after the other.
+  // can (tenon/ext/siblings.h), else one after the other.
   static std::vector<c10::IValue> run_siblings(std::span<const SiblingRun> runs,
                                                std::vector<c10::IValue> values,
                                                const RunMode& mode);

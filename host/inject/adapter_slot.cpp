@@ -18,7 +18,6 @@ AdapterSlot::AdapterSlot(Parts parts)
   table_.name = parts_.adapter.c_str();
   table_.params = handles_.data();
   table_.scaling = parts_.scaling;
-  table_.dropout = parts_.dropout;
   table_.state = parts_.state.get();
 }
 

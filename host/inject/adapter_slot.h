@@ -23,7 +23,6 @@ class AdapterSlot {
     std::shared_ptr<const LayerFacts> facts;  // of the layer, if there is a layer type
     std::vector<at::Tensor> parameters;       // in the plugin's order
     double scaling = 1;
-    double dropout = 0;
     std::vector<at::Tensor> weights;  // by number, undefined where the base's stays; may be empty
     bool saves_module = false;        // the weights are a module's that is saved whole
     std::shared_ptr<void> state;      // the plugin's own

@@ -23,7 +23,7 @@ at::ScalarType adapter_dtype(const ParameterSpec& spec, const PlannedLayer& plan
   for (const WeightFacts& weight : planned.facts->description().weights) {
     const auto dtype = static_cast<at::ScalarType>(weight.dtype);
     if (dtype == at::kDouble) return at::kDouble;
-    if (planned.in_base_dtype && at::isFloatingType(dtype)) return dtype;
+    if (planned.in_base_dtype && !spec.keeps_float32() && at::isFloatingType(dtype)) return dtype;
   }
   return at::kFloat;
 }

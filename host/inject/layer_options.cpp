@@ -85,7 +85,7 @@ OptionTable LayerOptions::recorded(const LayerType& layer_type, const RecordedLa
   for (const OptionProblem& problem : problems) fail(record, problem.key, problem.text);
   const OptionTable& wanted = own(layer_type);
   for (const auto& [key, value] : config_.options) {
-    if (wanted.contains(key) && wanted.at(key) != complete.at(key)) {
+    if (wanted.contains(key) && !same_option(wanted.at(key), complete.at(key))) {
       fail(record, key,
            "is " + option_text(complete.at(key)) +
                " in the saved adapter; leave it out of [adapter.options]");

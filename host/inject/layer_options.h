@@ -10,6 +10,7 @@
 #include "inject/name_patterns.h"
 #include "inject/recorded_layer.h"
 #include "plugin/layer_type.h"
+#include "plugin/option_completion.h"
 
 namespace tenon {
 

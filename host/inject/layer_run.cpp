@@ -1,11 +1,14 @@
 #include "inject/layer_run.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/util/StringUtil.h>
 
 #include <iterator>
 #include <string>
 
 #include "base/error.h"
+#include "plugin/plugin_failure.h"
 
 namespace tenon {
 
@@ -30,8 +33,8 @@ LayerRun::LayerRun(const LayerChoice& choice, const RegionProgram& region,
       narrowed_.empty() ? choice.weight_handles : narrowed_handles_;
   if (adapters == nullptr) adapters = &choice.adapters;
   call_.struct_size = sizeof call_;
-  if (mode.training) call_.flags |= TENON_TRAINING;
-  if (at::GradMode::is_enabled()) call_.flags |= TENON_GRAD_ENABLED;
+  if (mode.training) call_.flags |= TENON_CALL_TRAINING;
+  if (at::GradMode::is_enabled()) call_.flags |= TENON_CALL_GRAD_ENABLED;
   call_.inputs = inputs_.data();
   call_.n_inputs = static_cast<std::uint32_t>(inputs_.size());
   call_.weights = weights.data();
@@ -44,9 +47,9 @@ LayerRun::LayerRun(const LayerChoice& choice, const RegionProgram& region,
 
 std::vector<c10::IValue> LayerRun::outputs() {
   if (choice_.layer_type == nullptr) return run_own_base();
-  std::vector<at::Tensor> outputs = choice_.layer_type->has_forward()
-                                        ? choice_.layer_type->forward(*choice_.facts, call_)
-                                        : run_on_merged();
+  if (!choice_.layer_type->has_forward()) return run_on_merged();
+  std::vector<at::Tensor> outputs = choice_.layer_type->forward(*choice_.facts, call_);
+  check_outputs("forward", outputs);
   return {std::make_move_iterator(outputs.begin()), std::make_move_iterator(outputs.end())};
 }
 
@@ -65,8 +68,31 @@ std::vector<at::Tensor> LayerRun::run_base(std::span<const tenon_tensor> inputs,
   return outputs;
 }
 
+void LayerRun::check_outputs(const char* function, std::span<const at::Tensor> outputs) const {
+  const LayerType& layer_type = *choice_.layer_type;
+  const std::string fault = region_.contract->find_fault(values_, outputs, layer_type.resizes(),
+                                                         [&] { return run_base_aside(); });
+  if (fault.empty()) return;
+  throw_bug({Stage::kPlugins, *choice_.facts, layer_type.plugin(), function},
+            layer_type.id() + ": " + function + ": " + fault);
+}
+
+// To see what it gives: nothing of what the run does after it may be another for it.
+std::vector<c10::IValue> LayerRun::run_base_aside() const {
+  const at::NoGradGuard no_grad;
+  at::Generator generator = at::detail::getDefaultCPUGenerator();
+  const at::Tensor state = generator.get_state();
+  std::vector<c10::IValue> outputs = run({}, {}, RunMode{});
+  generator.set_state(state);
+  return outputs;
+}
+
 std::vector<c10::IValue> LayerRun::run_own_base() {
-  if (kept_ == nullptr) return run({}, {});
+  if (kept_ == nullptr) {
+    std::vector<c10::IValue> outputs = run({}, {});
+    if (choice_.layer_type != nullptr) region_.contract->learn(values_, outputs);
+    return outputs;
+  }
   const bool with_gradient = at::GradMode::is_enabled();
   if (!kept_->outputs) *kept_ = {run({}, {}), with_gradient};
   return kept_->with_gradient == with_gradient ? *kept_->outputs : run({}, {});
@@ -74,6 +100,11 @@ std::vector<c10::IValue> LayerRun::run_own_base() {
 
 std::vector<c10::IValue> LayerRun::run(std::span<const tenon_tensor> inputs,
                                        Replaced replaced) const {
+  return run(inputs, replaced, mode_);
+}
+
+std::vector<c10::IValue> LayerRun::run(std::span<const tenon_tensor> inputs, Replaced replaced,
+                                       const RunMode& mode) const {
   std::vector<c10::IValue> arguments;
   arguments.reserve(values_.size() + region_.weight_numbers.size());
   for (std::size_t i = 0; i < region_.n_inputs; ++i) {
@@ -85,17 +116,31 @@ std::vector<c10::IValue> LayerRun::run(std::span<const tenon_tensor> inputs,
   }
   arguments.insert(arguments.end(), values_.begin() + static_cast<std::ptrdiff_t>(region_.n_inputs),
                    values_.end());
-  return region_.program.run(std::move(arguments), mode_);
+  return region_.program.run(std::move(arguments), mode);
 }
 
 // A layer type without a forward: the base runs on its differentiable merged weights.
-std::vector<at::Tensor> LayerRun::run_on_merged() {
+std::vector<c10::IValue> LayerRun::run_on_merged() {
+  const LayerType& layer_type = *choice_.layer_type;
+  tenon_call weights_only = call_;
+  weights_only.inputs = nullptr;
+  weights_only.n_inputs = 0;
+  weights_only.context = nullptr;
   std::vector<std::pair<std::uint32_t, at::Tensor>> replaced;
   for (std::uint32_t i = 0; i < call_.n_weights; ++i) {
-    at::Tensor merged = choice_.layer_type->merged_weight(*choice_.facts, call_, i);
-    if (merged.defined()) replaced.emplace_back(i, std::move(merged));
+    at::Tensor merged = layer_type.merged_weight(*choice_.facts, weights_only, i);
+    if (!merged.defined()) continue;
+    const at::Tensor& own = from_handle(call_.weights[i]);
+    if (merged.sizes() != own.sizes() || merged.scalar_type() != own.scalar_type()) {
+      throw_bug({Stage::kPlugins, *choice_.facts, layer_type.plugin(), "merged_weight"},
+                layer_type.id() + ": merged_weight gave " +
+                    choice_.facts->description().weights[i].name + " as " +
+                    c10::str(merged.scalar_type(), " ", merged.sizes()) + ", it is " +
+                    c10::str(own.scalar_type(), " ", own.sizes()));
+    }
+    replaced.emplace_back(i, std::move(merged));
   }
-  return run_base({}, replaced);
+  return run({}, replaced);
 }
 
 at::Tensor LayerRun::weight(std::size_t i, Replaced replaced) const {

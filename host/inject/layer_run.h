@@ -3,12 +3,14 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "inject/adapter_slot.h"
+#include "inject/output_contract.h"
 #include "model/interpreter.h"
 
 namespace tenon {
@@ -22,6 +24,7 @@ struct RegionProgram {
   std::vector<std::int32_t> weight_numbers;
   std::vector<at::Tensor> fixed;
   bool normalises_batch = false;  // BatchNorm, or what else looks at all rows while it trains
+  std::shared_ptr<OutputContract> contract = std::make_shared<OutputContract>();
 };
 
 // What a layer runs: the weights of its base, and the adapters on top in their order.
@@ -63,6 +66,8 @@ class LayerRun : private tenon_call_context {
   const tenon_call& call() const { return call_; }
   // By the plugin, or by the base alone where the choice has no adapter.
   std::vector<c10::IValue> outputs();
+  // Throws Error{kPlugins} if they are not of the base's dimensions, types and sizes.
+  void check_outputs(const char* function, std::span<const at::Tensor> outputs) const;
 
  private:
   using Replaced = std::span<const std::pair<std::uint32_t, at::Tensor>>;
@@ -70,8 +75,11 @@ class LayerRun : private tenon_call_context {
   std::vector<at::Tensor> run_base(std::span<const tenon_tensor> inputs,
                                    Replaced replaced) override;
   std::vector<c10::IValue> run(std::span<const tenon_tensor> inputs, Replaced replaced) const;
+  std::vector<c10::IValue> run(std::span<const tenon_tensor> inputs, Replaced replaced,
+                               const RunMode& mode) const;
   std::vector<c10::IValue> run_own_base();
-  std::vector<at::Tensor> run_on_merged();
+  std::vector<c10::IValue> run_base_aside() const;
+  std::vector<c10::IValue> run_on_merged();
   at::Tensor weight(std::size_t i, Replaced replaced) const;
 
   const LayerChoice& choice_;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/suggest.h"
 #include "inject/rule_matcher.h"
+#include "plugin/option_completion.h"
 
 namespace tenon {
 namespace {
@@ -62,8 +63,10 @@ const Method& find_method(const AdapterConfig& config, const MethodTable& method
 bool is_off(const OptionValue& value) {
   const auto* truth = std::get_if<bool>(&value);
   const auto* list = std::get_if<std::vector<std::int64_t>>(&value);
+  const auto* table = std::get_if<OptionEntries>(&value);
   return std::holds_alternative<std::monostate>(value) || (truth != nullptr && !*truth) ||
-         (list != nullptr && list->empty());
+         (list != nullptr && list->empty()) || (table != nullptr && table->items.empty()) ||
+         same_option(value, std::int64_t{0});
 }
 
 // Keys that the method does not declare. An adapter's file may have keys of another PEFT version,
@@ -72,7 +75,7 @@ std::vector<OptionProblem> unknown_keys(const AdapterConfig& config, const Metho
   const std::vector<std::string> known = option_keys(method.keys());
   std::vector<OptionProblem> problems;
   for (const auto& [key, value] : config.method_keys) {
-    if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+    if (is_option_key(method.keys(), key)) continue;
     if (is_from_folder(config) && is_off(value)) continue;
     const std::string suggestion = did_you_mean(key, known);
     problems.push_back({key, "is not a key of method " + method.name() + "; " +
@@ -115,6 +118,7 @@ MethodConfig with_method(AdapterConfig config, const MethodTable& methods) {
   config.method = method.name();
   config.peft_type = method.peft_type();
   config.writes_exclude = method.excludes_in_peft();
+  config.writes_layers = method.layers_in_peft();
   return {std::move(config), &method};
 }
 
@@ -122,7 +126,7 @@ LayerKeys::LayerKeys(const MethodConfig& method, const std::vector<std::string>&
     : keys_(method.config.method_keys) {
   std::vector<std::string> problems;
   for (const DeclaredOption& key : method.method->keys()) {
-    if (key.type != TENON_MODULES) continue;
+    if (!key.is_modules()) continue;
     RuleMatcher rule(key.key, to_rule(keys_.at(key.key)));
     std::vector<std::string>& meant = meant_[key.key];
     for (const std::string& path : targeted) {

@@ -11,14 +11,14 @@ ServedLayer served_layer(const ModelData& model, const Module& module,
                          const std::vector<Region>& calls, const std::string& method,
                          const PluginRegistry& plugins) {
   // Others know only what their type says.
-  const auto is_ours = [&](const std::string& type) {
+  const auto takes_beside = [&](const std::string& type) {
     const LayerType* layer_type = plugins.find(method, type);
-    return layer_type != nullptr && layer_type->id().starts_with("tenon.");
+    return layer_type != nullptr && layer_type->takes_beside();
   };
   const std::optional<OwnOperator> own = own_operator(model, calls);
   if (plugins.find(method, module.type) != nullptr) {
     const bool does_more = own && !own->is_exact && own->type == module.type;
-    return {module.type, does_more && is_ours(module.type)};
+    return {module.type, does_more && takes_beside(module.type)};
   }
   const std::string plain = plain_type(model, calls);
   if (!plain.empty()) {
@@ -26,14 +26,14 @@ ServedLayer served_layer(const ModelData& model, const Module& module,
         plain, false,
         "runs " + single_operator(model, calls.front()) + " on its own weight and nothing else"};
   }
-  if (is_ours(kEmbeddingType) && is_scaled_embedding(model, calls)) {
+  if (takes_beside(kEmbeddingType) && is_scaled_embedding(model, calls)) {
     return {kEmbeddingType, false, "looks rows of its own weight up and scales them"};
   }
   if (!own || plugins.find(method, own->type) == nullptr) return {module.type};
   if (own->is_exact) {
     return {own->type, false, "runs the operator of a " + own->type + ", with casts or padding"};
   }
-  if (!is_ours(own->type)) return {module.type};
+  if (!takes_beside(own->type)) return {module.type};
   return {own->type, true, "does more than a " + own->type + ", which is added to its output"};
 }
 

@@ -3,7 +3,6 @@
 #include <tenon/option.h>
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,38 +15,36 @@ namespace tenon {
 // An option that a plugin declares: a copy of tenon_option.
 struct DeclaredOption {
   std::string key;
-  std::uint32_t type = TENON_INT;
+  tenon_option_types types = 0;
   bool required = false;
   bool nullable = false;
   OptionValue initial;
-  double minimum;
-  double maximum;
+  OptionValue minimum;  // of numbers: an integer, a float, or monostate for none
+  OptionValue maximum;
   std::vector<std::string> choices;  // of strings; empty: any
   std::string help;
+  std::string pattern_key;  // "": it is the same in all layers
+  std::vector<std::string> former_keys;
+  std::vector<DeclaredOption> fields;  // of a table; of patterns the one that says their values
 
-  std::string type_text() const;  // "an integer of at least 1", "`sum` or `mean`"
+  bool is_modules() const { return types == TENON_OPTION_MODULES; }
+  std::string type_text() const;  // "an integer of at least 1", "true, false or a string"
 };
 
-// What is wrong with the value of one key.
-struct OptionProblem {
-  std::string key;
-  std::string text;  // "must be an integer of at least 1, not 0"
-};
-
-// Why a plugin's declarations cannot be used, or nothing: a plugin bug.
-std::optional<std::string> check_declarations(const tenon_option* const* options, std::uint32_t n);
-
+// Each behind its own, the tables of patterns that some of them have beside them ("rank_pattern").
 std::vector<DeclaredOption> read_declarations(const tenon_option* const* options, std::uint32_t n);
 
-// The declared options with what `given` says, else their defaults; keys of `given` that are not
-// declared are left out. An integer where a float is wanted becomes one. Whatever does not fit is
-// added to `problems` and takes the default.
-OptionTable complete_options(std::span<const DeclaredOption> declared, const OptionTable& given,
-                             std::vector<OptionProblem>& problems);
-
 std::vector<std::string> option_keys(std::span<const DeclaredOption> declared);
+// Whether it is a key of theirs, or was one.
+bool is_option_key(std::span<const DeclaredOption> declared, const std::string& key);
 
 // A value as it would be written in a config; "" for none.
 std::string option_text(const OptionValue& value);
+
+// A number, wide enough for every integer and every float; nothing for other values.
+std::optional<long double> wide_number(const OptionValue& value);
+
+// Whether two values mean the same: 0 and 0.0 do.
+bool same_option(const OptionValue& a, const OptionValue& b);
 
 }  // namespace tenon

@@ -66,7 +66,8 @@ struct ParameterSpec {
   std::string shared_key;  // "": the layer's own
 
   bool is_shared() const { return !shared_key.empty(); }
-  bool trainable() const { return (flags & TENON_TRAINABLE) != 0; }
+  bool trainable() const { return (flags & TENON_PARAMETER_TRAINABLE) != 0; }
+  bool keeps_float32() const { return (flags & TENON_PARAMETER_KEEP_FP32) != 0; }
   bool operator==(const ParameterSpec&) const = default;
 };
 
@@ -74,7 +75,7 @@ struct ParameterSpec {
 struct WeightFacts {
   std::string name;  // relative to the module
   std::vector<std::int64_t> shape;
-  std::int32_t dtype = TENON_FLOAT32;
+  std::int32_t dtype = TENON_DTYPE_FLOAT32;
   bool is_buffer = false;
   bool is_target = false;  // named by target_parameters
 };
@@ -103,7 +104,7 @@ class LayerFacts : public tenon_base {
  private:
   Description description_;
   std::map<std::string, tenon_value> attribute_values_;
-  StringViews views_;
+  OptionViews views_;
   std::vector<tenon_weight_info> infos_;
   std::vector<const tenon_weight_info*> info_pointers_;
 };
@@ -114,7 +115,7 @@ class LayerFacts : public tenon_base {
 struct tenon_setup {
   tenon::OptionTable options;
   std::vector<tenon::ParameterSpec> parameters;
-  mutable tenon::StringViews views;
+  mutable tenon::OptionViews views;
   mutable std::set<std::string> asked = {};  // the options that the plugin has looked at
 };
 

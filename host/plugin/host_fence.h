@@ -1,7 +1,7 @@
 #pragma once
 
 #include <c10/util/Exception.h>
-#include <tenon/types.h>
+#include <tenon/status.h>
 
 #include <exception>
 #include <new>

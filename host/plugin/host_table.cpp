@@ -4,12 +4,15 @@
 #include <tenon/version.h>
 #include <torch/headeronly/version.h>
 
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <tenon/cpp/names.hpp>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "plugin/handles.h"
 #include "plugin/host_fence.h"
 #include "plugin/operator_table.h"
@@ -29,12 +32,19 @@ const void* extension(const char* id) {
   return std::string_view(id) == TENON_AUTOGRAD ? &plugin_autograd() : nullptr;
 }
 
-void set_error(tenon_error* error, tenon_status status, tenon_str text) {
-  set_failure(error, status, std::string(text.p, text.n));
+// What a plugin says is shown as it is, but not without end.
+constexpr std::size_t kMostPluginText = 8000;
+
+std::string text_of_plugin(const char* text) {
+  return printable_excerpt(text == nullptr ? "" : text, kMostPluginText);
 }
 
-void log_line(std::int32_t level, const char* origin, tenon_str text) {
-  const std::string line = std::string(origin) + ": " + std::string(text.p, text.n);
+void set_error(tenon_error* error, tenon_status status, const char* text) {
+  set_failure(error, status, text_of_plugin(text));
+}
+
+void log_line(tenon_log_level level, const char* origin, const char* text) {
+  const std::string line = text_of_plugin(origin) + ": " + text_of_plugin(text);
   if (level >= TENON_LOG_WARNING) {
     log::warning(line);
   } else if (level == TENON_LOG_INFO) {
@@ -71,14 +81,39 @@ tenon_status attribute(const tenon_base* base, const char* name, tenon_value* ou
   });
 }
 
+// By the words of tenon/parameter.h.
+std::string find_parameter_fault(const tenon_parameter& parameter) {
+  constexpr tenon_parameter_flags kKinds = TENON_PARAMETER_TRAINABLE | TENON_PARAMETER_BUFFER;
+  constexpr tenon_parameter_flags kKnown = kKinds | TENON_PARAMETER_KEEP_FP32;
+  if (parameter.name == nullptr || parameter.init == nullptr) {
+    return "a parameter needs a name and an init";
+  }
+  const std::string name = "the parameter `" + printable_excerpt(parameter.name, 80) + "`";
+  if (!names::is_parameter(parameter.name) ||
+      (parameter.shared_key != nullptr && !names::is_parameter(parameter.shared_key))) {
+    return name +
+           " is not named by parts joined by single dots, of printable ASCII without blanks, "
+           "quotes and slashes";
+  }
+  if ((parameter.flags & ~kKnown) != 0) return name + " has flags that this Tenon does not know";
+  const tenon_parameter_flags kind = parameter.flags & kKinds;
+  if (kind != TENON_PARAMETER_TRAINABLE && kind != TENON_PARAMETER_BUFFER) {
+    return name + " must be either TRAINABLE or a BUFFER";
+  }
+  if (parameter.ndim > 0 && parameter.shape == nullptr) return name + " has no shape";
+  if (!std::isfinite(parameter.init_a) || !std::isfinite(parameter.init_b)) {
+    return name + " starts from a number that is not finite";
+  }
+  return "";
+}
+
 tenon_status add_parameter(tenon_setup* setup, const tenon_parameter* declared,
                            std::uint32_t* index, tenon_error* error) {
   return fenced(error, [&] {
     const tenon_parameter full = read_sized(*declared);
     const tenon_parameter* const parameter = &full;
-    if (parameter->name == nullptr || *parameter->name == '\0' || parameter->init == nullptr) {
-      return set_failure(error, TENON_INVALID_ARGUMENT, "a parameter needs a name and an init");
-    }
+    const std::string fault = find_parameter_fault(*parameter);
+    if (!fault.empty()) return set_failure(error, TENON_INVALID_ARGUMENT, fault);
     ParameterSpec spec;
     spec.name = parameter->name;
     spec.shape.assign(parameter->shape, parameter->shape + parameter->ndim);
@@ -104,8 +139,9 @@ tenon_status add_parameter(tenon_setup* setup, const tenon_parameter* declared,
 
 tenon_status retain(tenon_tensor borrowed, tenon_tensor* owned, tenon_error* error) {
   return fenced(error, [&] {
+    if (borrowed == nullptr) return set_failure(error, TENON_INVALID_ARGUMENT, "a tensor is NULL");
     *owned = new_handle(from_handle(borrowed));
-    return TENON_OK;
+    return static_cast<tenon_status>(TENON_OK);
   });
 }
 
@@ -172,6 +208,11 @@ tenon_status run_base(tenon_call_context* context, const tenon_tensor* inputs,
                       tenon_tensor* outputs_owned, std::int32_t* may_overwrite,
                       std::uint32_t n_outputs, tenon_error* error) {
   return fenced(error, [&] {
+    if (context == nullptr) {
+      return set_failure(error, TENON_INVALID_ARGUMENT,
+                         "there is no call of the base to run here: merged_weight sees its weights "
+                         "only");
+    }
     std::vector<std::pair<std::uint32_t, at::Tensor>> weights;
     for (std::uint32_t i = 0; i < n_replaced; ++i) {
       weights.emplace_back(replaced[i], from_handle(replacements[i]));

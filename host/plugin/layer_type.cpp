@@ -5,6 +5,7 @@
 #include "plugin/host_table.h"
 #include "plugin/plugin_offer.h"
 #include "plugin/plugin_registry.h"
+#include "plugin/running_plugin.h"
 #include "plugin/sized_struct.h"
 
 namespace tenon {
@@ -24,9 +25,11 @@ bool all_defined(const std::vector<at::Tensor>& tensors) {
 }
 
 template <typename Extension>
-const Extension* find_extension(const tenon_layer_type& table, const char* id) {
+const Extension* find_extension(const tenon_layer_type& table, const tenon_layer_type& self,
+                                const char* id) {
   if (table.extension == nullptr) return nullptr;
-  return static_cast<const Extension*>(table.extension(id));
+  const RunningPlugin running(table.id, "extension");
+  return static_cast<const Extension*>(table.extension(&self, id));
 }
 
 // "tenon.lora-conv: mergeable: " before the reason, by which the C++ kit names the function.
@@ -38,23 +41,25 @@ std::string without_function(const std::string& text, const std::string& id) {
 }  // namespace
 
 LayerType::LayerType(const tenon_layer_type& table, const PluginInfo& plugin)
-    : table_(read_sized(table)),
+    : self_(&table),
+      table_(read_sized(table)),
       plugin_(&plugin),
       options_(read_declarations(table_.options, table_.n_options)),
-      siblings_(find_extension<tenon_siblings>(table_, TENON_SIBLINGS)),
-      mergeable_(find_extension<tenon_mergeable>(table_, TENON_MERGEABLE)) {}
+      siblings_(find_extension<tenon_siblings>(table_, table, TENON_SIBLINGS)),
+      mergeable_(find_extension<tenon_mergeable>(table_, table, TENON_MERGEABLE)) {}
 
 std::vector<std::string> LayerType::base_types() const {
   return split_base_types(table_.base_types);
 }
 
 std::vector<ParameterSpec> LayerType::declare(const LayerFacts& base, tenon_setup& setup) const {
+  const RunningPlugin running(table_.id, "add_adapter");
   tenon_error error;
   if (table_.validate != nullptr &&
-      table_.validate(&host_table(), &base, &setup, &error) != TENON_OK) {
+      table_.validate(self_, &host_table(), &base, &setup, &error) != TENON_OK) {
     throw_failure(at(Stage::kInjection, base, "validate"), error);
   }
-  if (table_.add_adapter(&host_table(), &base, &setup, &error) != TENON_OK) {
+  if (table_.add_adapter(self_, &host_table(), &base, &setup, &error) != TENON_OK) {
     throw_failure(at(Stage::kInjection, base, "add_adapter"), error);
   }
   if (setup.parameters.empty()) {
@@ -66,8 +71,9 @@ std::vector<ParameterSpec> LayerType::declare(const LayerFacts& base, tenon_setu
 std::string LayerType::merge_obstacle(const LayerFacts& base, const tenon_setup& setup) const {
   if (!can_merge()) return id() + " has no merged weight";
   if (mergeable_ == nullptr) return "";
+  const RunningPlugin running(table_.id, "mergeable");
   tenon_error error;
-  const tenon_status status = mergeable_->check(&host_table(), &base, &setup, &error);
+  const tenon_status status = mergeable_->check(self_, &host_table(), &base, &setup, &error);
   if (status == TENON_OK) return "";
   if (status != TENON_UNSUPPORTED || error.text.empty()) {
     throw_failure(at(Stage::kInjection, base, "mergeable"), error);
@@ -78,13 +84,16 @@ std::string LayerType::merge_obstacle(const LayerFacts& base, const tenon_setup&
 std::shared_ptr<void> LayerType::prepare(std::shared_ptr<const LayerFacts> base,
                                          const tenon_setup& setup) const {
   if (table_.prepare == nullptr) return nullptr;
+  const RunningPlugin running(table_.id, "prepare");
   tenon_error error;
   void* state = nullptr;
-  if (table_.prepare(&host_table(), base.get(), &setup, &state, &error) != TENON_OK) {
+  if (table_.prepare(self_, &host_table(), base.get(), &setup, &state, &error) != TENON_OK) {
     throw_failure(at(Stage::kInjection, *base, "prepare"), error);
   }
-  return {state, [release = table_.release, base = std::move(base)](void* made) {
-            if (made != nullptr && release != nullptr) release(&host_table(), base.get(), made);
+  return {state, [self = self_, release = table_.release, base = std::move(base)](void* made) {
+            if (made == nullptr || release == nullptr) return;
+            const RunningPlugin releasing(self->id, "release");
+            release(self, &host_table(), base.get(), made);
           }};
 }
 
@@ -98,7 +107,9 @@ LayerType::Started LayerType::initialise(const LayerFacts& base, const tenon_set
   start.params_owned = parameters.data();
   start.weights_owned = weights.data();
   tenon_error error;
-  const tenon_status status = table_.initialise(&host_table(), &base, &setup, &start, &error);
+  const RunningPlugin running(table_.id, "initialise");
+  const tenon_status status =
+      table_.initialise(self_, &host_table(), &base, &setup, &start, &error);
   started.parameters = take_all(parameters);
   started.weights = take_all(weights);
   if (status != TENON_OK) throw_failure(at(Stage::kInjection, base, "initialise"), error);
@@ -115,7 +126,8 @@ std::vector<at::Tensor> LayerType::forward(const LayerFacts& base, const tenon_c
     handles = many.data();
   }
   tenon_error error;
-  if (table_.forward(&host_table(), &base, &call, handles, &error) != TENON_OK) {
+  const RunningPlugin running(table_.id, "forward");
+  if (table_.forward(self_, &host_table(), &base, &call, handles, &error) != TENON_OK) {
     throw_failure(at(Stage::kPlugins, base, "forward"), error);
   }
   std::vector<at::Tensor> outputs = take_all({handles, call.n_outputs});
@@ -130,7 +142,8 @@ std::vector<at::Tensor> LayerType::forward_siblings(
   const std::vector<const tenon_base*> facts(bases.begin(), bases.end());
   std::vector<tenon_tensor> handles(calls.size());
   tenon_error error;
-  if (siblings_->forward(&host_table(), facts.data(), calls.data(),
+  const RunningPlugin running(table_.id, "siblings");
+  if (siblings_->forward(self_, &host_table(), facts.data(), calls.data(),
                          static_cast<std::uint32_t>(calls.size()), handles.data(),
                          &error) != TENON_OK) {
     throw_failure(at(Stage::kPlugins, *bases[0], "siblings"), error);
@@ -145,8 +158,10 @@ std::vector<at::Tensor> LayerType::forward_siblings(
 at::Tensor LayerType::merged_weight(const LayerFacts& base, const tenon_call& call,
                                     std::uint32_t weight) const {
   tenon_error error;
+  const RunningPlugin running(table_.id, "merged_weight");
   tenon_tensor handle = nullptr;
-  if (table_.merged_weight(&host_table(), &base, &call, weight, &handle, &error) != TENON_OK) {
+  if (table_.merged_weight(self_, &host_table(), &base, &call, weight, &handle, &error) !=
+      TENON_OK) {
     throw_failure(at(Stage::kPlugins, base, "merged_weight"), error);
   }
   return take_handle(handle);

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <tenon/layer.h>
-#include <tenon/mergeable.h>
-#include <tenon/siblings.h>
+#include <tenon/ext/mergeable.h>
+#include <tenon/ext/siblings.h>
+#include <tenon/layer_type.h>
 
 #include <memory>
 #include <span>
@@ -36,6 +36,10 @@ class LayerType {
   bool has_forward() const { return table_.forward != nullptr; }
   // Whether forward heeds tenon_adapter.rows.
   bool heeds_rows() const { return (table_.flags & TENON_LAYER_ROWS) != 0; }
+  // Whether its outputs may have other sizes than the base's.
+  bool resizes() const { return (table_.flags & TENON_LAYER_RESIZES) != 0; }
+  // Whether it takes bases that do more than the operator that they are adapted as.
+  bool takes_beside() const { return (table_.flags & TENON_LAYER_BESIDE) != 0; }
   bool can_merge() const { return table_.merged_weight != nullptr; }
 
   // The parameters of one adapter, in the plugin's order. Throws Error{kInjection} if the layer
@@ -68,7 +72,8 @@ class LayerType {
     return {stage, base, *plugin_, function};
   }
 
-  tenon_layer_type table_;
+  const tenon_layer_type* self_;  // the plugin's own
+  tenon_layer_type table_;        // what this host knows of it
   const PluginInfo* plugin_;
   std::vector<DeclaredOption> options_;
   const tenon_siblings* siblings_ = nullptr;

@@ -1,6 +1,7 @@
 #include "plugin/method.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/error.h"
@@ -8,12 +9,14 @@
 #include "plugin/host_table.h"
 #include "plugin/plugin_failure.h"
 #include "plugin/plugin_registry.h"
+#include "plugin/running_plugin.h"
 #include "plugin/sized_struct.h"
 
 namespace tenon {
 
 Method::Method(const tenon_method& table, const PluginInfo& plugin)
-    : table_(read_sized(table)),
+    : self_(&table),
+      table_(read_sized(table)),
       plugin_(&plugin),
       keys_(read_declarations(table_.keys, table_.n_keys)) {}
 
@@ -21,10 +24,15 @@ std::string Method::peft_type() const { return peft_type_of(table_.name, table_.
 
 double Method::scaling(const LayerFacts& base, const tenon_setup& setup) const {
   if (table_.scaling == nullptr) return 1;
+  const PluginCall call{Stage::kInjection, base, *plugin_, "scaling"};
+  const RunningPlugin running(table_.name, "scaling");
   tenon_error error;
   double scaling = 1;
-  if (table_.scaling(&host_table(), &base, &setup, &scaling, &error) != TENON_OK) {
-    throw_failure({Stage::kInjection, base, *plugin_, "scaling"}, error);
+  if (table_.scaling(self_, &host_table(), &base, &setup, &scaling, &error) != TENON_OK) {
+    throw_failure(call, error);
+  }
+  if (!std::isfinite(scaling)) {
+    throw_bug(call, "the scaling of method " + name() + " is " + std::to_string(scaling));
   }
   return scaling;
 }
@@ -42,10 +50,11 @@ MethodTable::MethodTable(std::list<PluginInfo>& plugins, Loader load) : load_(st
       const PluginInfo& winner = *known->plugin;
       const std::string both = "method " + method.name + " comes from " + winner.path.string();
       if (winner.place == plugin.place) {
-        throw Error(
-            {.stage = Stage::kPlugins,
-             .message = both + " and from " + plugin.path.string() + ", which lie in one place",
-             .hint = "take one of them out of " + plugin.path.parent_path().string()});
+        // Told only to whom it concerns: another method must not stop a run.
+        known->tie = both + " and from " + plugin.path.string() +
+                     ", which lie in one place; take one of them out of " +
+                     plugin.path.parent_path().string();
+        continue;
       }
       log::info(both + " in place of " + plugin.path.string());
     }
@@ -54,7 +63,16 @@ MethodTable::MethodTable(std::list<PluginInfo>& plugins, Loader load) : load_(st
             [](const Entry& a, const Entry& b) { return a.name < b.name; });
 }
 
+std::vector<std::string> MethodTable::ties() const {
+  std::vector<std::string> all;
+  for (const Entry& entry : entries_) {
+    if (!entry.tie.empty()) all.push_back(entry.tie);
+  }
+  return all;
+}
+
 const Method* MethodTable::loaded(const Entry& entry) const {
+  if (!entry.tie.empty()) throw Error({.stage = Stage::kPlugins, .message = entry.tie});
   if (!load_(*entry.plugin)) return nullptr;
   for (const Method& method : entry.plugin->methods) {
     if (method.name() == entry.name) return &method;

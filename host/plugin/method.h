@@ -27,6 +27,7 @@ class Method {
   std::string doc() const { return table_.doc != nullptr ? table_.doc : ""; }
   std::uint32_t max_active() const { return table_.max_active; }  // 0: any number
   bool excludes_in_peft() const { return (table_.flags & TENON_METHOD_EXCLUDES) != 0; }
+  bool layers_in_peft() const { return (table_.flags & TENON_METHOD_LAYERS) != 0; }
   const std::vector<DeclaredOption>& keys() const { return keys_; }
   const PluginInfo& plugin() const { return *plugin_; }
 
@@ -35,7 +36,8 @@ class Method {
   double scaling(const LayerFacts& base, const tenon_setup& setup) const;
 
  private:
-  tenon_method table_;
+  const tenon_method* self_;  // the plugin's own
+  tenon_method table_;        // what this host knows of it
   const PluginInfo* plugin_;
   std::vector<DeclaredOption> keys_;
 };
@@ -47,19 +49,21 @@ class MethodTable {
   // Loads a plugin that was only found until now; false if it is refused.
   using Loader = std::function<bool(PluginInfo&)>;
 
-  // `plugins` in the order of their places. Throws Error{kPlugins} if two plugins of one place
-  // offer the same method.
+  // `plugins` in the order of their places.
   MethodTable(std::list<PluginInfo>& plugins, Loader load);
 
-  const Method* find(const std::string& name) const;                 // nullptr if there is none
-  const Method* find_peft_type(const std::string& peft_type) const;  // nullptr if there is none
-  std::vector<std::string> names() const;                            // sorted
+  // nullptr if there is none. Throw Error{kPlugins} if two plugins of one place offer it.
+  const Method* find(const std::string& name) const;
+  const Method* find_peft_type(const std::string& peft_type) const;
+  std::vector<std::string> ties() const;
+  std::vector<std::string> names() const;  // sorted
 
  private:
   struct Entry {
     std::string name;
     std::string peft_type;
     PluginInfo* plugin;
+    std::string tie = {};  // why it cannot be told whose it is; "" if it can
   };
   const Method* loaded(const Entry& entry) const;
 

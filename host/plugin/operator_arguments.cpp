@@ -84,7 +84,7 @@ c10::IValue string_list(const tenon_op& op, std::size_t index, const tenon_value
   }
   c10::List<std::string> list;
   for (std::uint32_t i = 0; i < value.n; ++i) {
-    list.push_back(std::string(value.u.ss[i].p, value.u.ss[i].n));
+    list.push_back(std::string(value.u.ss[i]));
   }
   return list;
 }
@@ -94,19 +94,19 @@ c10::IValue list_item(const tenon_op& op, std::size_t index, const tenon_value& 
                       const c10::TypePtr& type) {
   const bool is_scalar = type->kind() == c10::TypeKind::NumberType;
   switch (item.tag) {
-    case TENON_INT:
+    case TENON_VALUE_INT:
       if (type->kind() == c10::TypeKind::FloatType) return static_cast<double>(item.u.i);
       return item.u.i;
-    case TENON_DOUBLE:
+    case TENON_VALUE_DOUBLE:
       if (!is_scalar && type->kind() != c10::TypeKind::FloatType) misfit(op, index, "a float");
       return item.u.d;
-    case TENON_TRUTH:
+    case TENON_VALUE_BOOL:
       if (!is_scalar && type->kind() != c10::TypeKind::BoolType) misfit(op, index, "a truth value");
       return item.u.i != 0;
-    case TENON_TENSOR:
+    case TENON_VALUE_TENSOR:
       if (item.u.t == nullptr) return {};
       return from_handle(item.u.t);
-    case TENON_NONE:
+    case TENON_VALUE_NONE:
       return {};
     default:
       misfit(op, index, "a list in a list");
@@ -162,40 +162,40 @@ c10::IValue text(const tenon_op& op, std::size_t index, const tenon_value& value
 c10::IValue to_ivalue(const tenon_op& op, std::size_t index, const tenon_value& value) {
   const c10::TypeKind kind = op.kinds[index];
   switch (value.tag) {
-    case TENON_NONE:
+    case TENON_VALUE_NONE:
       if (!op.optional[index]) misfit(op, index, "none");
       return {};
-    case TENON_INT:
+    case TENON_VALUE_INT:
       return number(op, index, value.u.i);
-    case TENON_DOUBLE:
+    case TENON_VALUE_DOUBLE:
       return number(op, index, value.u.d);
-    case TENON_TRUTH:
+    case TENON_VALUE_BOOL:
       if (kind != c10::TypeKind::BoolType && kind != c10::TypeKind::NumberType) {
         misfit(op, index, "a truth value");
       }
       return value.u.i != 0;
-    case TENON_TENSOR:
+    case TENON_VALUE_TENSOR:
       if (kind != c10::TypeKind::TensorType) misfit(op, index, "a tensor");
       if (value.u.t == nullptr) return op.optional[index] ? c10::IValue() : at::Tensor();
       return from_handle(value.u.t);
-    case TENON_INT_LIST:
+    case TENON_VALUE_INT_LIST:
       return number_list<std::int64_t>(op, index, {value.u.is, value.n});
-    case TENON_DOUBLE_LIST:
+    case TENON_VALUE_DOUBLE_LIST:
       return number_list<double>(op, index, {value.u.ds, value.n});
-    case TENON_TENSOR_LIST:
+    case TENON_VALUE_TENSOR_LIST:
       return tensor_list(op, index, value);
-    case TENON_TRUTH_LIST:
+    case TENON_VALUE_BOOL_LIST:
       return truth_list(op, index, value);
-    case TENON_STRING_LIST:
+    case TENON_VALUE_STRING_LIST:
       return string_list(op, index, value);
     case TENON_VALUE_LIST:
       return value_list(op, index, value);
-    case TENON_STRING:
+    case TENON_VALUE_STRING:
       return text(op, index, value);
-    case TENON_DTYPE:
+    case TENON_VALUE_DTYPE:
       if (kind != c10::TypeKind::IntType) misfit(op, index, "a dtype");
       return value.u.i;
-    case TENON_GENERATOR:
+    case TENON_VALUE_GENERATOR:
       if (kind != c10::TypeKind::GeneratorType) misfit(op, index, "a generator");
       return value.u.g == nullptr ? c10::IValue() : c10::IValue(value.u.g->generator);
     default:
@@ -214,7 +214,7 @@ void push_arguments(const tenon_op& op, std::span<const tenon_value> arguments,
                             " arguments, not " + std::to_string(arguments.size())});
   }
   for (std::size_t i = 0; i < declared.size(); ++i) {
-    if (i < arguments.size() && arguments[i].tag != TENON_DEFAULT) {
+    if (i < arguments.size() && arguments[i].tag != TENON_VALUE_DEFAULT) {
       stack.push_back(to_ivalue(op, i, arguments[i]));
     } else if (declared[i].default_value()) {
       stack.push_back(*declared[i].default_value());

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <tenon/types.h>
+#include <tenon/option.h>
 
 #include <deque>
 #include <vector>
@@ -9,14 +9,17 @@
 
 namespace tenon {
 
-// Views of strings, kept where a plugin may look at them.
-using StringViews = std::deque<std::vector<tenon_str>>;
+// Arrays that values point to, kept where a plugin may look at them.
+struct OptionViews {
+  std::deque<std::vector<const char*>> strings;
+  std::deque<std::vector<tenon_entry>> tables;
+};
 
-// The value as a plugin sees it; strings and lists point into `option`, lists of strings into
-// `views`.
-tenon_value to_value(const OptionValue& option, StringViews& views);
+// The value as a plugin sees it; strings and lists point into `option`, lists of strings and tables
+// into `views`.
+tenon_value to_value(const OptionValue& option, OptionViews& views);
 
-// A copy of what a plugin wrote; monostate for TENON_NONE and for what is no option.
+// A copy of what a plugin wrote; monostate for TENON_VALUE_NONE and for what is no option.
 OptionValue to_option(const tenon_value& value);
 
 }  // namespace tenon

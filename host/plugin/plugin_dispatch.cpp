@@ -40,11 +40,21 @@ std::string preference_key(const std::string& method, const std::string& type) {
   return method + ":" + type;
 }
 
-std::string describe_tie(const PluginDispatch::Entry& entry) {
+// How a config tells the two apart: by the layer type's id, else by the plugin's.
+std::string settling_line(const PluginDispatch::Entry& entry) {
   const Candidate& winner = entry.candidates[0];
-  return id_and_path(winner) + " and " + id_and_path(entry.candidates[1]) + " both serve " +
-         entry.method + " on " + entry.type + "; settle it with\n    [plugins.prefer]\n    \"" +
-         preference_key(entry.method, entry.type) + "\" = \"" + winner.id + "\"";
+  const Candidate& other = entry.candidates[1];
+  const std::string name = winner.id != other.id                   ? winner.id
+                           : winner.plugin->id != other.plugin->id ? winner.plugin->id
+                                                                   : "";
+  if (name.empty()) return "take one of the two files out of its folder";
+  return "settle it with\n    [plugins.prefer]\n    \"" + preference_key(entry.method, entry.type) +
+         "\" = \"" + name + "\"";
+}
+
+std::string describe_tie(const PluginDispatch::Entry& entry) {
+  return id_and_path(entry.candidates[0]) + " and " + id_and_path(entry.candidates[1]) +
+         " both serve " + entry.method + " on " + entry.type + "; " + settling_line(entry);
 }
 
 std::string describe_shadowing(const PluginDispatch::Entry& entry, const Candidate& hidden) {
@@ -91,7 +101,8 @@ PluginDispatch::PluginDispatch(std::list<PluginInfo>& plugins,
     Entry entry{key.first, key.second, std::move(candidates), false};
     const auto preferred = prefer.find(preference_key(entry.method, entry.type));
     const auto is_wanted = [&](const Candidate& candidate) {
-      return preferred != prefer.end() && preferred->second == candidate.id;
+      return preferred != prefer.end() &&
+             (preferred->second == candidate.id || preferred->second == candidate.plugin->id);
     };
     const auto rank = [&](const Candidate& candidate) {
       return std::tuple(!is_wanted(candidate), candidate.plugin->place, -candidate.priority);
@@ -100,11 +111,11 @@ PluginDispatch::PluginDispatch(std::list<PluginInfo>& plugins,
                      [&](const Candidate& a, const Candidate& b) { return rank(a) < rank(b); });
     entry.preferred = is_wanted(entry.candidates[0]);
     if (entry.preferred) used_preferences.insert(preferred->first);
+    // Told only to whom it concerns: another layer's plugin must not stop a run.
     if (entry.candidates.size() > 1 && rank(entry.candidates[1]) == rank(entry.candidates[0])) {
-      problems.push_back(describe_tie(entry));
-      continue;
+      entry.tie = describe_tie(entry);
     }
-    for (std::size_t i = 1; i < entry.candidates.size(); ++i) {
+    for (std::size_t i = entry.tie.empty() ? 1 : 2; i < entry.candidates.size(); ++i) {
       const Candidate& hidden = entry.candidates[i];
       log::info(describe_shadowing(entry, hidden));
       shadowed_.push_back({entry.method, entry.type, hidden.id, hidden.plugin->path,
@@ -133,7 +144,19 @@ const PluginDispatch::Entry* PluginDispatch::find(const std::string& method,
       best.offer(candidate.type, candidate);
     }
   }
-  return best.found();
+  const Entry* found = best.found();
+  if (found != nullptr && !found->tie.empty()) {
+    throw Error({.stage = Stage::kPlugins, .message = found->tie});
+  }
+  return found;
+}
+
+std::vector<std::string> PluginDispatch::ties() const {
+  std::vector<std::string> all;
+  for (const Entry& entry : entries_) {
+    if (!entry.tie.empty()) all.push_back(entry.tie);
+  }
+  return all;
 }
 
 std::vector<std::string> PluginDispatch::supported_types(const std::string& method) const {

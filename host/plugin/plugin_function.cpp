@@ -10,6 +10,7 @@
 #include "plugin/handles.h"
 #include "plugin/host_fence.h"
 #include "plugin/host_table.h"
+#include "plugin/running_plugin.h"
 
 namespace tenon {
 namespace {
@@ -59,9 +60,10 @@ struct PluginFunction : torch::autograd::Function<PluginFunction> {
     std::vector<tenon_tensor> saved(function.n_saved);
     const std::vector<tenon_tensor> handles = handles_of(inputs);
     tenon_error error;
-    const tenon_status status = function.forward(&host_table(), run->context.data(), handles.data(),
-                                                 static_cast<std::uint32_t>(handles.size()),
-                                                 outputs.data(), saved.data(), &error);
+    const RunningPlugin running(function.name, "forward");
+    const tenon_status status = function.forward(
+        &function, &host_table(), run->context.data(), handles.data(),
+        static_cast<std::uint32_t>(handles.size()), outputs.data(), saved.data(), &error);
     variable_list results = take_all(outputs);
     variable_list kept = take_all(saved);
     if (status != TENON_OK) fail(function, "forward", error.text);
@@ -84,18 +86,15 @@ struct PluginFunction : torch::autograd::Function<PluginFunction> {
     const variable_list saved = context->get_saved_variables();
     std::vector<tenon_tensor> input_gradients(n_inputs);
     tenon_error error;
-    const tenon_status status = function.backward(
-        &host_table(), bytes.data(), handles_of(saved).data(), handles_of(gradients).data(),
-        needed.data(), input_gradients.data(), static_cast<std::uint32_t>(n_inputs), &error);
+    const RunningPlugin running(function.name, "backward");
+    const tenon_status status =
+        function.backward(&function, &host_table(), bytes.data(), handles_of(saved).data(),
+                          handles_of(gradients).data(), needed.data(), input_gradients.data(),
+                          static_cast<std::uint32_t>(n_inputs), &error);
     variable_list results = take_all(input_gradients);
     if (status != TENON_OK) fail(function, "backward", error.text);
     for (std::size_t i = 0; i < n_inputs; ++i) {
       if (needed[i] == 0) results[i] = at::Tensor();
-      if (needed[i] != 0 && !results[i].defined()) {
-        fail(function, "backward",
-             "plugin bug: " + std::string(function.name) +
-                 ": backward left the gradient of input " + std::to_string(i) + " empty");
-      }
     }
     results.emplace_back();  // of the argument that is no tensor
     return results;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <tenon/autograd.h>
+#include <tenon/ext/autograd.h>
 
 namespace tenon {
 

@@ -8,7 +8,6 @@
 
 #include <boost/dll/shared_library.hpp>
 #include <cerrno>
-#include <set>
 #include <span>
 #include <utility>
 
@@ -16,10 +15,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "plugin/declared_options.h"
 #include "plugin/elf_segments.h"
 #include "plugin/handles.h"
+#include "plugin/running_plugin.h"
 #include "plugin/sized_struct.h"
+#include "plugin/table_faults.h"
 
 namespace tenon {
 namespace {
@@ -57,82 +57,20 @@ std::string loader_message(const std::string& otherwise) {
   return text != nullptr ? text : otherwise;
 }
 
-// What the structs of the first SDK had; a plugin's may be larger, or smaller than this host's.
-constexpr std::size_t kFirstLayerType = offsetof(tenon_layer_type, options);
-constexpr std::size_t kFirstPlugin = offsetof(tenon_plugin, methods);
-constexpr std::size_t kFirstMethod = sizeof(tenon_method);
-
-PluginRefusal refuse(const std::string& what) {
+PluginRefusal wrong_table(const std::string& what) {
   return {"bad-table", "its table is wrong: " + what};
-}
-
-std::optional<PluginRefusal> check_layer_type(const tenon_layer_type* table) {
-  if (table == nullptr || table->struct_size < kFirstLayerType) {
-    return refuse("a layer type is missing or too small");
-  }
-  const tenon_layer_type full = read_sized(*table);
-  const tenon_layer_type* const type = &full;
-  if (type->id == nullptr || type->method == nullptr || type->base_types == nullptr ||
-      *type->id == '\0' || *type->method == '\0' || *type->base_types == '\0') {
-    return refuse("a layer type has no id, method or base types");
-  }
-  if (type->add_adapter == nullptr) {
-    return refuse(std::string(type->id) + " has no add_adapter");
-  }
-  if (type->forward == nullptr && type->merged_weight == nullptr) {
-    return refuse(std::string(type->id) + " has neither forward nor merged_weight");
-  }
-  if (const auto problem = check_declarations(type->options, type->n_options)) {
-    return refuse(std::string(type->id) + ": " + *problem);
-  }
-  return std::nullopt;
-}
-
-std::optional<PluginRefusal> check_method(const tenon_method* table) {
-  if (table == nullptr || table->struct_size < kFirstMethod || table->name == nullptr ||
-      *table->name == '\0') {
-    return refuse("a method is missing, too small or has no name");
-  }
-  if (const auto problem = check_declarations(table->keys, table->n_keys)) {
-    return refuse("method " + std::string(table->name) + ": " + *problem);
-  }
-  return std::nullopt;
-}
-
-std::optional<PluginRefusal> check_table(const tenon_plugin& table, const tenon_stamp& stamp) {
-  if (table.struct_size < kFirstPlugin) return refuse("it is too small");
-  const tenon_plugin plugin = read_sized(table);
-  if (plugin.abi_major != stamp.abi_major || plugin.abi_minor != stamp.abi_minor) {
-    return refuse("its version differs from its stamp's");
-  }
-  if (plugin.id == nullptr || std::string(plugin.id) != stamp.id || plugin.version == nullptr) {
-    return refuse("its id differs from its stamp's");
-  }
-  if (plugin.n_layer_types + plugin.n_methods == 0 ||
-      (plugin.n_layer_types > 0 && plugin.layer_types == nullptr) ||
-      (plugin.n_methods > 0 && plugin.methods == nullptr)) {
-    return refuse("it offers no layer types and no methods");
-  }
-  std::set<std::string> ids;
-  for (std::uint32_t i = 0; i < plugin.n_layer_types; ++i) {
-    if (auto refusal = check_layer_type(plugin.layer_types[i])) return refusal;
-    if (!ids.insert(plugin.layer_types[i]->id).second) {
-      return refuse(std::string("it has two layer types `") + plugin.layer_types[i]->id + "`");
-    }
-  }
-  for (std::uint32_t i = 0; i < plugin.n_methods; ++i) {
-    if (auto refusal = check_method(plugin.methods[i])) return refusal;
-  }
-  return std::nullopt;
 }
 
 // An exception that escapes breaks the contract, but must not end the program: at least those that
 // use this program's C++ runtime can be caught here.
-std::optional<PluginRefusal> initialise(const tenon_plugin& plugin, const tenon_host& host) {
+// `table` is the plugin's own, `plugin` what this host knows of it.
+std::optional<PluginRefusal> initialise(const tenon_plugin& table, const tenon_plugin& plugin,
+                                        const tenon_host& host) {
   if (plugin.init == nullptr) return std::nullopt;
   tenon_error error;
+  const RunningPlugin running(plugin.id, "init");
   try {
-    if (plugin.init(&host, &error) == TENON_OK) return std::nullopt;
+    if (plugin.init(&table, &host, &error) == TENON_OK) return std::nullopt;
   } catch (const std::exception& exception) {
     return PluginRefusal{"init-throws",
                          std::string("its init let an exception out: ") + exception.what()};
@@ -193,9 +131,12 @@ std::variant<LoadedLibrary, PluginRefusal> load_library(
   }
 
   boost::dll::fs::error_code failed;
-  boost::dll::shared_library library(
-      copy.is_open() ? path_of(copy) : path,
-      boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local, failed);
+  boost::dll::shared_library library;
+  {
+    const RunningPlugin running(stamp.id, "its opening");
+    library.load(copy.is_open() ? path_of(copy) : path,
+                 boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local, failed);
+  }
   if (failed || !library.is_loaded()) {
     return PluginRefusal{"cannot-load", "it cannot be loaded: " + loader_message(failed.message())};
   }
@@ -210,9 +151,10 @@ std::variant<LoadedLibrary, PluginRefusal> load_library(
   if (!has_entry) {
     return PluginRefusal{"no-entry", "it has a stamp but does not export " + entry};
   }
-  if (auto refusal = check_table(*table, stamp)) return *refusal;
+  const std::string fault = find_table_fault(*table, stamp);
+  if (!fault.empty()) return wrong_table(fault);
   loaded.plugin = read_sized(*table);
-  if (auto refusal = initialise(loaded.plugin, host)) return *refusal;
+  if (auto refusal = initialise(*table, loaded.plugin, host)) return *refusal;
   loaded.id = loaded.plugin.id;
   loaded.version = loaded.plugin.version;
   return loaded;

@@ -43,6 +43,12 @@ class TableReader {
                                                          : std::string(rest.substr(0, end));
   }
 
+  // Behind a pointer at this address, which may be NULL.
+  std::string optional_text(std::uint64_t address) {
+    const std::uint64_t text_address = pointer(address);
+    return text_address == 0 ? "" : text(text_address);
+  }
+
   std::uint64_t pointer(std::uint64_t address) {
     return segments_.bytes_at(address).size() < sizeof(std::uint64_t)
                ? fail(std::uint64_t{0})
@@ -115,13 +121,13 @@ std::variant<PluginOffer, PluginRefusal> read_offer(std::span<const std::byte> l
                       reader.number(at + offsetof(tenon_plugin, n_layer_types)))) {
     offer.layer_types.push_back(read_layer_type(reader, type));
   }
-  if (reader.number(at) >= offsetof(tenon_plugin, reserved2)) {
-    for (const std::uint64_t method :
-         reader.structs(reader.pointer(at + offsetof(tenon_plugin, methods)),
-                        reader.number(at + offsetof(tenon_plugin, n_methods)))) {
-      offer.methods.push_back(read_method(reader, method));
-    }
+  for (const std::uint64_t method :
+       reader.structs(reader.pointer(at + offsetof(tenon_plugin, methods)),
+                      reader.number(at + offsetof(tenon_plugin, n_methods)))) {
+    offer.methods.push_back(read_method(reader, method));
   }
+  offer.vendor = reader.optional_text(at + offsetof(tenon_plugin, vendor));
+  offer.license = reader.optional_text(at + offsetof(tenon_plugin, license));
   if (reader.is_broken()) {
     return PluginRefusal{"bad-table", "its table is wrong: it is not whole constant data"};
   }

@@ -32,6 +32,8 @@ struct OfferedMethod {
 struct PluginOffer {
   std::vector<OfferedLayerType> layer_types;
   std::vector<OfferedMethod> methods;
+  std::string vendor = {};  // "" where it does not say
+  std::string license = {};
 
   bool operator==(const PluginOffer&) const = default;
 };

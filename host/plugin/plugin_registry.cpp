@@ -34,8 +34,10 @@ void take_over(const LoadedLibrary& loaded, PluginInfo& plugin) {
   plugin.is_loaded = true;
 }
 
-PluginOffer offer_of(const PluginInfo& loaded) {
+PluginOffer offer_of(const PluginInfo& loaded, const tenon_plugin& table) {
   PluginOffer offer;
+  offer.vendor = table.vendor == nullptr ? "" : table.vendor;
+  offer.license = table.license == nullptr ? "" : table.license;
   for (const LayerType& type : loaded.layer_types) {
     offer.layer_types.push_back({type.id(), type.method(), type.base_types(), type.priority()});
   }
@@ -80,7 +82,7 @@ PluginRegistry::PluginRegistry(const PluginsConfig& config,
     plugin.origin = "opened";
     plugin.place = order - 1;
     take_over(first->library, plugin);
-    plugin.offer = offer_of(plugin);
+    plugin.offer = offer_of(plugin, first->library.plugin);
   }
   for (const auto& file : config.files) add_file(found, file, "config", order, true, config.sha256);
   for (PluginInfo& plugin : found.plugins) {
@@ -150,6 +152,12 @@ const std::vector<RefusedPlugin>& PluginRegistry::refused() const { return state
 
 const std::vector<ShadowedLayerType>& PluginRegistry::shadowed() const {
   return state_->dispatch->shadowed();
+}
+
+std::vector<std::string> PluginRegistry::ties() const {
+  std::vector<std::string> all = state_->methods->ties();
+  for (std::string& tie : state_->dispatch->ties()) all.push_back(std::move(tie));
+  return all;
 }
 
 const std::vector<PluginPlace>& PluginRegistry::places() const { return state_->places; }

@@ -84,8 +84,8 @@ class PluginRegistry {
       const PluginsConfig& config, const std::vector<std::filesystem::path>& command_line);
 
   // Finds everything, and loads the files that the config names. Throws Error{kPlugins} for a file
-  // or folder named in the config that fails, and for ties that no line of [plugins.prefer]
-  // settles. `first` has been opened already and stands before all places.
+  // or folder named in the config that fails. `first` has been opened already and stands before all
+  // places.
   PluginRegistry(const PluginsConfig& config,
                  const std::vector<std::filesystem::path>& command_line,
                  const OpenedPlugin* first = nullptr);
@@ -94,7 +94,7 @@ class PluginRegistry {
   PluginRegistry& operator=(const PluginRegistry&) = delete;
 
   // The layer type for a public type name, its plugin loaded; an exact type wins over "*.Name".
-  // nullptr if none.
+  // nullptr if none. Throws Error{kPlugins} for a tie that no line of [plugins.prefer] settles.
   const LayerType* find(const std::string& method, const std::string& type) const;
   // Whether a line of [plugins.prefer] settles who serves the type.
   bool has_preference(const std::string& method, const std::string& type) const;
@@ -110,6 +110,8 @@ class PluginRegistry {
   bool load(const PluginInfo& plugin) const;
   const std::vector<RefusedPlugin>& refused() const;
   const std::vector<ShadowedLayerType>& shadowed() const;
+  // Of layer types and methods that two plugins of one place offer; an error once they are used.
+  std::vector<std::string> ties() const;
   const std::vector<PluginPlace>& places() const;
 
  private:

@@ -10,16 +10,20 @@
 #include <cstring>
 #include <sstream>
 #include <string_view>
+#include <tenon/cpp/names.hpp>
 #include <variant>
 #include <vector>
 
+#include "base/printable.h"
 #include "plugin/elf_library.h"
 
 namespace tenon {
 namespace {
 
-// The stamp of the first SDK; a plugin's may be larger, or smaller than this host's.
+// What every stamp has, that of the drafts before 1.0 too.
 constexpr std::size_t kFirstStamp = offsetof(tenon_stamp, architecture);
+
+constexpr tenon_stamp_kind kStampKinds = TENON_STAMP_LAYERS | TENON_STAMP_METHODS | TENON_STAMP_MODELS;
 
 // What the section, of kFirstStamp bytes at least, holds of a stamp; fields that the plugin's SDK
 // did not know yet are zero.
@@ -30,6 +34,9 @@ tenon_stamp stamp_in(std::span<const std::byte> section) {
   if (size > kFirstStamp) std::memcpy(&stamp, section.data(), size);
   return stamp;
 }
+
+// Of what a file says, in messages.
+constexpr std::size_t kMostStampText = 80;
 
 bool is_terminated(std::span<const char> text) {
   return std::find(text.begin(), text.end(), '\0') != text.end();
@@ -82,12 +89,12 @@ std::optional<PluginRefusal> check_stamp(const tenon_stamp& stamp) {
   const std::string offered = version(TENON_ABI_MAJOR, TENON_ABI_MINOR);
   if (stamp.abi_major != TENON_ABI_MAJOR) {
     const bool newer = stamp.abi_major > TENON_ABI_MAJOR;
-    return PluginRefusal{"abi-major", "it was built for plugin ABI " +
-                                          version(stamp.abi_major, stamp.abi_minor) +
-                                          ", this Tenon offers " + offered + "; " +
-                                          (newer ? "update Tenon"
-                                                 : "build the plugin again with the "
-                                                   "SDK of this Tenon")};
+    return PluginRefusal{
+        "abi-major", printable_excerpt(stamp.id, kMostStampText) + " was built for plugin ABI " +
+                         version(stamp.abi_major, stamp.abi_minor) + ", this Tenon offers " +
+                         offered + "; " +
+                         (newer ? "update Tenon"
+                                : "rebuild it with SDK " + std::to_string(TENON_ABI_MAJOR) + ".0")};
   }
   if (stamp.min_host_minor > TENON_ABI_MINOR) {
     return PluginRefusal{"abi-minor",
@@ -97,10 +104,23 @@ std::optional<PluginRefusal> check_stamp(const tenon_stamp& stamp) {
   if (stamp.pointer_bits != 64) {
     return PluginRefusal{"architecture", "it was not built for a 64-bit machine"};
   }
-  if ((stamp.kind & (TENON_STAMP_LAYERS | TENON_STAMP_METHODS | TENON_STAMP_MODELS)) == 0) {
+  const bool has_models = (stamp.kind & TENON_STAMP_MODELS) != 0;
+  if ((stamp.kind & kStampKinds) == 0 || (stamp.kind & ~kStampKinds) != 0 ||
+      (has_models && stamp.kind != TENON_STAMP_MODELS)) {
     return PluginRefusal{"kind",
-                         "it offers neither layer types, methods nor models, which is all that "
-                         "this Tenon loads; update Tenon"};
+                         "it offers something else than layer types and methods, or models, which "
+                         "is all that this Tenon loads; update Tenon"};
+  }
+  if (!names::is_id(stamp.id)) {
+    return PluginRefusal{"bad-stamp",
+                         "its id `" + printable_excerpt(stamp.id, kMostStampText) +
+                             "` is not lower case letters and digits, joined by . - or _, with one "
+                             "dot at least"};
+  }
+  if (!names::is_version(stamp.version)) {
+    return PluginRefusal{"bad-stamp", "its version `" +
+                                          printable_excerpt(stamp.version, kMostStampText) +
+                                          "` is not three numbers like 1.0.0"};
   }
   return check_torch(stamp);
 }

@@ -18,9 +18,9 @@ struct Ia3 : tenon::Method<Ia3> {
   static constexpr tenon_option kKeys[] = {
       tenon::option::modules("feedforward_modules",
                              "Layers whose input is multiplied, not their output."),
-      tenon::option::truth("fan_in_fan_out", false,
-                           "The weights are stored as (in, out), as transformers' Conv1D does."),
-      tenon::option::truth("init_ia3_weights", true, "Start with factors of one.")};
+      tenon::option::boolean("fan_in_fan_out", false,
+                             "The weights are stored as (in, out), as transformers' Conv1D does."),
+      tenon::option::boolean("init_ia3_weights", true, "Start with factors of one.")};
 };
 
 // Where a layer's channels are.
@@ -100,7 +100,8 @@ struct Ia3Layer : tenon::Layer<Ia3Layer> {
           "torch.nn.Linear;torch.nn.Conv1d;torch.nn.Conv2d;torch.nn.Conv3d;"
           "transformers.pytorch_utils.Conv1D",
       .title = "ia3.Layer",
-      .doc = "Trained factors on the channels of a linear layer or convolution."};
+      .doc = "Trained factors on the channels of a linear layer or convolution.",
+      .flags = TENON_LAYER_BESIDE};
 
   using State = Channels;
 

@@ -23,7 +23,8 @@ struct LnTuningLayer : tenon::Layer<LnTuningLayer> {
           "*.MistralRMSNorm;*.MixtralRMSNorm;*.Qwen2RMSNorm;*.Qwen3RMSNorm;*.Phi3RMSNorm;"
           "*.GemmaRMSNorm;*.Gemma2RMSNorm;*.Gemma3RMSNorm;*.T5LayerNorm",
       .title = "ln_tuning.LNTuningLayer",
-      .doc = "Trained copies of a norm's weights."};
+      .doc = "Trained copies of a norm's weights.",
+      .flags = TENON_LAYER_BESIDE};
 
   // A parameter for each weight, of the weight's own precision, in the order of the weights.
   static void add_adapter(Setup& setup) {
@@ -33,7 +34,7 @@ struct LnTuningLayer : tenon::Layer<LnTuningLayer> {
                              "it keeps `" + std::string(weight.name) + "` up to date by itself");
       }
       setup.parameter("ln_tuning_layers." + std::string(weight.name), weight.shape,
-                      tenon::Init::zeros(), TENON_TRAINABLE, weight.dtype);
+                      tenon::Init::zeros(), TENON_PARAMETER_TRAINABLE, weight.dtype);
     }
   }
 

@@ -12,12 +12,16 @@ struct LoraBilinear : tenon::Layer<LoraBilinear> {
                                            .method = "lora",
                                            .base = "torch.nn.Bilinear",
                                            .title = "lora.Bilinear",
-                                           .doc = "Low-rank update of a bilinear layer."};
+                                           .doc = "Low-rank update of a bilinear layer.",
+                                           .flags = TENON_LAYER_BESIDE};
 
   static void add_adapter(Setup& setup) {
     const tenon::Shape shape = setup.base().weight("weight").shape;
-    lora::add_pair(setup, {setup.r(), shape[1], shape[2]}, {shape[0], setup.r()});
+    lora::add_pair(setup, {lora::layer_rank(setup), shape[1], shape[2]},
+                   {shape[0], lora::layer_rank(setup)});
   }
+
+  static lora::Dropout prepare(const Setup& setup) { return {lora::dropout_of(setup)}; }
 
   static Outputs forward(Call& call) {
     Tensor y = call.base()[0];
@@ -25,7 +29,8 @@ struct LoraBilinear : tenon::Layer<LoraBilinear> {
       const Tensor a = adapter.parameter(lora::kA);
       std::vector<Tensor> inputs = call.inputs();
       for (Tensor& input : inputs) input = lora::with_dtype(input, a.dtype());
-      inputs[0] = lora::low_rank_input(call, adapter, inputs[0]);
+      inputs[0] =
+          lora::low_rank_input(call, adapter, inputs[0], adapter.state<lora::Dropout>().dropout);
       const Tensor h = call.base(inputs, lora::without_bias(call, a, a.size(0)))[0];
       y = lora::add_term(y, linear(h, adapter.parameter(lora::kB)), adapter.scaling());
     }

@@ -43,7 +43,8 @@ inline tenon::Tensor dora_norms(const tenon::Adapter& adapter, const tenon::Tens
 // the base, computed in theirs. `rows` is the base's weight W.
 inline tenon::Tensor with_adapter(const tenon::Call& call, const tenon::Adapter& adapter,
                                   const tenon::Tensor& y, const tenon::Tensor& rows) {
-  const tenon::Tensor x = low_rank_input(call, adapter, call.input());
+  const tenon::Tensor x =
+      low_rank_input(call, adapter, call.input(), adapter.state<Variant>().dropout);
   const tenon::Tensor term = low_rank_term(adapter, x);
   if (!adapter.state<Variant>().dora) return add_term(y, term, adapter.scaling());
   const tenon::Shape along{adapter.parameter(kB).size(0)};
@@ -65,7 +66,8 @@ inline tenon::Tensor with_adapter_on_its_rows(const tenon::Call& call,
   if (adapter.state<Variant>().dora) {
     part = index_select(with_adapter(call, adapter, y, weight_rows), 0, rows);
   } else {
-    const tenon::Tensor x = low_rank_input(call, adapter, index_select(call.input(), 0, rows));
+    const tenon::Tensor x = low_rank_input(call, adapter, index_select(call.input(), 0, rows),
+                                           adapter.state<Variant>().dropout);
     part = add_term(index_select(y, 0, rows), low_rank_term(adapter, x), adapter.scaling());
   }
   return index_copy(y, 0, rows, part);

@@ -14,14 +14,24 @@ namespace lora {
 constexpr std::uint32_t kA = 0;
 constexpr std::uint32_t kB = 1;
 
+inline std::int64_t layer_rank(const tenon::Setup& setup) {
+  return setup.option<std::int64_t>("r");
+}
+inline double dropout_of(const tenon::Setup& setup) { return setup.option<double>("lora_dropout"); }
+
+// What `prepare` makes where nothing else is to be kept.
+struct Dropout {
+  double dropout = 0;
+};
+
 // For layers whose update no input passes through, and which PEFT gives a lora_dropout that it
 // never applies.
 inline void tell_dropout_ignored(const tenon::Setup& setup, const char* id) {
-  if (setup.option<double>("lora_dropout") == 0) return;
+  if (dropout_of(setup) == 0) return;
   const std::string text = "lora_dropout has no effect on " + std::string(setup.base().type()) +
                            " at `" + std::string(setup.base().path()) +
                            "`: no input passes through the update";
-  tenon::detail::host->log(TENON_LOG_WARNING, id, {text.data(), text.size()});
+  tenon::log_warning(id, text);
 }
 
 // PEFT's init_lora_weights: true is "default", false is "random".
@@ -46,7 +56,7 @@ inline void add_pair(tenon::Setup& setup, std::int64_t rank, const tenon::Shape&
   setup.parameter(prefix + "lora_B.weight", b, initial_b(setup));
 }
 inline void add_pair(tenon::Setup& setup, const tenon::Shape& a, const tenon::Shape& b) {
-  add_pair(setup, setup.r(), a, b, "");
+  add_pair(setup, layer_rank(setup), a, b, "");
 }
 
 inline tenon::Tensor with_dtype(const tenon::Tensor& x, std::int32_t dtype) {
@@ -55,11 +65,11 @@ inline tenon::Tensor with_dtype(const tenon::Tensor& x, std::int32_t dtype) {
 
 // The layer's input as the low-rank path takes it: in A's precision, after dropout.
 inline tenon::Tensor low_rank_input(const tenon::Call& call, const tenon::Adapter& adapter,
-                                    const tenon::Tensor& x) {
+                                    const tenon::Tensor& x, double share) {
   const tenon::Tensor input = with_dtype(x, adapter.parameter(kA).dtype());
-  if (!call.training() || adapter.dropout() == 0) return input;
+  if (!call.training() || share == 0) return input;
   static const tenon::Operator dropout("tenon::dropout");  // keeps no mask for the gradient
-  return dropout(input, adapter.dropout());
+  return dropout(input, share);
 }
 
 // y + scaling * term, computed in the wider of the two precisions and returned in y's.

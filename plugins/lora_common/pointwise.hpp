@@ -31,10 +31,11 @@ inline void check_groups(const tenon::Setup& setup) {
     throw tenon::Failure(TENON_UNSUPPORTED, "the layer does not map one tensor to one tensor");
   }
   const auto groups = setup.base().attribute<std::int64_t>("groups");
-  if (setup.r() % groups != 0) {
+  if (layer_rank(setup) % groups != 0) {
     throw tenon::Failure(TENON_UNSUPPORTED,
-                         "r = " + std::to_string(setup.r()) + " is not a multiple of groups = " +
-                             std::to_string(groups) + "; give it a rank in rank_pattern");
+                         "r = " + std::to_string(layer_rank(setup)) +
+                             " is not a multiple of groups = " + std::to_string(groups) +
+                             "; give it a rank in rank_pattern");
   }
 }
 

@@ -23,20 +23,20 @@ inline bool starts_from_matrices(const tenon::Setup& setup) {
 // The pair of a fully connected layer: as add_pair, but any start may be asked for; initialise then
 // calls start_pair.
 inline void add_linear_pair(tenon::Setup& setup, std::int64_t in, std::int64_t out) {
-  const tenon::Shape a{setup.r(), in};
-  const tenon::Shape b{out, setup.r()};
+  const tenon::Shape a{layer_rank(setup), in};
+  const tenon::Shape b{out, layer_rank(setup)};
   if (!starts_from_matrices(setup)) return add_pair(setup, a, b);
   const bool from_base = setup.option<std::string>("init_lora_weights") != "orthogonal";
-  if (from_base && setup.r() > std::min(in, out)) {
-    throw tenon::Failure(TENON_UNSUPPORTED, "r = " + std::to_string(setup.r()) +
+  if (from_base && layer_rank(setup) > std::min(in, out)) {
+    throw tenon::Failure(TENON_UNSUPPORTED, "r = " + std::to_string(layer_rank(setup)) +
                                                 " is more than the rank of the weight, " +
                                                 std::to_string(std::min(in, out)) +
                                                 "; give it a rank in rank_pattern");
   }
-  if (!from_base && setup.r() % 2 != 0) {
-    throw tenon::Failure(
-        TENON_UNSUPPORTED,
-        "init_lora_weights = \"orthogonal\" needs an even rank, not " + std::to_string(setup.r()));
+  if (!from_base && layer_rank(setup) % 2 != 0) {
+    throw tenon::Failure(TENON_UNSUPPORTED,
+                         "init_lora_weights = \"orthogonal\" needs an even rank, not " +
+                             std::to_string(layer_rank(setup)));
   }
   setup.parameter("lora_A.weight", a, tenon::Init::zeros());
   setup.parameter("lora_B.weight", b, tenon::Init::zeros());
@@ -78,7 +78,7 @@ inline Pair from_fast_svd(const tenon::Tensor& w, std::int64_t r, int iterations
   static const tenon::Operator arange("aten::arange");
   static const tenon::Operator sine("aten::sin");
   const std::int64_t in = w.size(1);
-  const tenon::Tensor count = arange(in * r, tenon::Dtype{TENON_FLOAT64});
+  const tenon::Tensor count = arange(in * r, tenon::Dtype{TENON_DTYPE_FLOAT64});
   const tenon::Tensor chirp =
       reshape(with_dtype(sine(count * count * 0.7548776662), w.dtype()), {in, r});
   const tenon::Tensor wt = transpose(w, 0, 1);
@@ -115,9 +115,10 @@ inline Started start_pair(const tenon::Setup& setup, tenon::Start& start,
                           const tenon::Tensor& weight_rows) {
   if (!starts_from_matrices(setup)) return {{start.parameter(kA), start.parameter(kB)}, {}};
   const auto init = setup.option<std::string>("init_lora_weights");
-  const std::int64_t r = setup.r();
+  const std::int64_t r = layer_rank(setup);
   const double s = start.scaling();
-  const std::int32_t dtype = weight_rows.dtype() == TENON_FLOAT64 ? TENON_FLOAT64 : TENON_FLOAT32;
+  const std::int32_t dtype =
+      weight_rows.dtype() == TENON_DTYPE_FLOAT64 ? TENON_DTYPE_FLOAT64 : TENON_DTYPE_FLOAT32;
   const tenon::Tensor w = with_dtype(weight_rows, dtype);
   Pair pair;
   if (init == "orthogonal") {

@@ -23,7 +23,7 @@ namespace lora {
 constexpr std::uint32_t kMagnitude = 2;
 constexpr std::uint32_t kBias = 2;
 
-struct Variant {
+struct Variant : Dropout {
   bool dora = false;
   bool bias = false;
   bool beside = false;  // the base does more than its operator, of which the update knows nothing
@@ -38,7 +38,9 @@ inline bool all_plain(const tenon::Call& call) {
 }
 
 inline Variant variant_of(const tenon::Setup& setup) {
-  return {setup.option<bool>("use_dora"), setup.option<bool>("lora_bias"),
+  return {{dropout_of(setup)},
+          setup.option<bool>("use_dora"),
+          setup.option<bool>("lora_bias"),
           setup.base().find_attribute<bool>("does_more").value_or(false)};
 }
 
@@ -49,7 +51,8 @@ inline void add_variant(tenon::Setup& setup, std::int64_t out, const tenon::Shap
     setup.parameter("lora_magnitude_vector", magnitude, tenon::Init::zeros());
   }
   if (!variant.bias) return;
-  const double bound = 1 / std::sqrt(static_cast<double>(setup.r()));  // as torch.nn.Linear's
+  const double bound =
+      1 / std::sqrt(static_cast<double>(layer_rank(setup)));  // as torch.nn.Linear's
   const bool random = setup.option<std::string>("init_lora_weights") == "random";
   setup.parameter("lora_B.bias", {out},
                   random ? tenon::Init::uniform(-bound, bound) : tenon::Init::zeros());
@@ -106,7 +109,7 @@ inline tenon::Tensor direct_output(const tenon::Call& call, const tenon::Adapter
                                    const tenon::Tensor& y, const tenon::Tensor& x,
                                    const tenon::Shape& along) {
   const auto bias = call.base_info().find_weight("bias");
-  if (!call.training() || adapter.dropout() == 0) {
+  if (!call.training() || adapter.state<Variant>().dropout == 0) {
     return bias ? y - reshape(call.weight(*bias), along) : y;
   }
   const tenon::Tensor weight = call.weight("weight");

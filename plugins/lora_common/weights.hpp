@@ -46,7 +46,8 @@ inline double factor_of(const tenon::Setup& setup, const tenon::Weight& weight) 
                              "` has a lora_alpha, and the first of the parameters to adapt has 0, "
                              "which leaves it nothing to train; leave that one out");
   }
-  const double ranks = static_cast<double>(setup.r()) / static_cast<double>(rank_of(setup, weight));
+  const double ranks =
+      static_cast<double>(layer_rank(setup)) / static_cast<double>(rank_of(setup, weight));
   return own_alpha / alpha * (setup.option<bool>("use_rslora") ? std::sqrt(ranks) : ranks);
 }
 

@@ -62,7 +62,8 @@ struct LoraConv : tenon::Layer<LoraConv> {
       .method = "lora",
       .base = "torch.nn.Conv1d;torch.nn.Conv2d;torch.nn.Conv3d",
       .title = "lora.Conv",
-      .doc = "Low-rank update of a convolution, merged exactly unless it has groups."};
+      .doc = "Low-rank update of a convolution, merged exactly unless it has groups.",
+      .flags = TENON_LAYER_BESIDE};
 
   static void validate(const Setup& setup) { lora::check_groups(setup); }
 
@@ -71,8 +72,8 @@ struct LoraConv : tenon::Layer<LoraConv> {
     Shape a = setup.base().weight("weight").shape;
     Shape b(a.size(), 1);
     b[0] = a[0];
-    b[1] = setup.r() / groups;
-    a[0] = setup.r();
+    b[1] = lora::layer_rank(setup) / groups;
+    a[0] = lora::layer_rank(setup);
     a[1] *= groups;
     lora::add_pair(setup, a, b);
     Shape magnitude(b.size(), 1);
@@ -167,7 +168,7 @@ struct LoraConv : tenon::Layer<LoraConv> {
                      call.base_info().find_weight("bias") ? call.weight("bias") : Tensor(),
                      adapter.parameter(lora::kA), adapter.parameter(lora::kB), numbers("stride"),
                      numbers("padding"), numbers("dilation"), adapter.scaling(),
-                     call.training() ? adapter.dropout() : 0.0);
+                     call.training() ? adapter.state<lora::Variant>().dropout : 0.0);
   }
 
   // y, the output so far, with one adapter.
@@ -175,7 +176,8 @@ struct LoraConv : tenon::Layer<LoraConv> {
     const Tensor weight = call.weight("weight");
     Shape along(weight.shape().size() - 1, 1);
     along[0] = weight.size(0);
-    const Tensor x = lora::low_rank_input(call, adapter, call.input());
+    const Tensor x =
+        lora::low_rank_input(call, adapter, call.input(), adapter.state<lora::Variant>().dropout);
     Tensor added = term(call, adapter, x);
     const auto& variant = adapter.state<lora::Variant>();
     if (variant.bias) added = added + reshape(adapter.parameter(lora::kBias), along);

@@ -17,18 +17,21 @@ struct LoraConvTranspose : tenon::Layer<LoraConvTranspose> {
       .method = "lora",
       .base = "torch.nn.ConvTranspose1d;torch.nn.ConvTranspose2d;torch.nn.ConvTranspose3d",
       .title = "lora.ConvTranspose",
-      .doc = "Low-rank update of a transposed convolution."};
+      .doc = "Low-rank update of a transposed convolution.",
+      .flags = TENON_LAYER_BESIDE};
 
   static void validate(const Setup& setup) { lora::check_groups(setup); }
 
   static void add_adapter(Setup& setup) {
     tenon::Shape b = setup.base().weight("weight").shape;
     tenon::Shape a(b.size(), 1);
-    a[0] = setup.r();
+    a[0] = lora::layer_rank(setup);
     a[1] = b[0] / setup.base().attribute<std::int64_t>("groups");
-    b[0] = setup.r();
+    b[0] = lora::layer_rank(setup);
     lora::add_pair(setup, a, b);
   }
+
+  static lora::Dropout prepare(const Setup& setup) { return {lora::dropout_of(setup)}; }
 
   static Outputs forward(Call& call) {
     Tensor y = call.base()[0];
@@ -36,8 +39,9 @@ struct LoraConvTranspose : tenon::Layer<LoraConvTranspose> {
       const Tensor a = adapter.parameter(lora::kA);
       const Tensor b = adapter.parameter(lora::kB);
       const std::int64_t groups = groups_of(call, a);
-      const Tensor h =
-          lora::pointwise(lora::low_rank_input(call, adapter, call.input()), a, groups);
+      const Tensor h = lora::pointwise(
+          lora::low_rank_input(call, adapter, call.input(), adapter.state<lora::Dropout>().dropout),
+          a, groups);
       const Tensor term = call.base({h}, lora::without_bias(call, b, b.size(1) * groups))[0];
       y = lora::add_term(y, term, adapter.scaling());
     }

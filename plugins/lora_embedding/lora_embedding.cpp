@@ -22,9 +22,10 @@ void add_pair(tenon::Setup& setup) {
     throw tenon::Failure(TENON_UNSUPPORTED, "the weight is not a matrix");
   }
   const bool random = setup.option<std::string>("init_lora_weights") == "random";
-  setup.parameter("lora_embedding_A", {setup.r(), shape[0]},
+  setup.parameter("lora_embedding_A", {lora::layer_rank(setup), shape[0]},
                   random ? tenon::Init::normal(0, 1) : tenon::Init::zeros());
-  setup.parameter("lora_embedding_B", {shape[1], setup.r()}, tenon::Init::normal(0, 1));
+  setup.parameter("lora_embedding_B", {shape[1], lora::layer_rank(setup)},
+                  tenon::Init::normal(0, 1));
 }
 
 bool renormalises(const tenon::Base& base) {
@@ -75,7 +76,8 @@ struct LoraEmbedding : tenon::Layer<LoraEmbedding> {
                                            .method = "lora",
                                            .base = "torch.nn.Embedding",
                                            .title = "lora.Embedding",
-                                           .doc = "Low-rank update of an embedding's rows."};
+                                           .doc = "Low-rank update of an embedding's rows.",
+                                           .flags = TENON_LAYER_BESIDE};
 
   static void validate(const Setup& setup) { lora::tell_dropout_ignored(setup, kType.id); }
 
@@ -129,7 +131,8 @@ struct LoraEmbeddingBag : tenon::Layer<LoraEmbeddingBag> {
                                            .method = "lora",
                                            .base = "torch.nn.EmbeddingBag",
                                            .title = "lora.EmbeddingBag",
-                                           .doc = "Low-rank update of the rows of bags."};
+                                           .doc = "Low-rank update of the rows of bags.",
+                                           .flags = TENON_LAYER_BESIDE};
 
   static void validate(const Setup& setup) { lora::tell_dropout_ignored(setup, kType.id); }
 

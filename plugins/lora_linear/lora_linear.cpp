@@ -19,7 +19,7 @@ struct Lora : tenon::Method<Lora> {
   // PEFT: lora/layer.py, update_layer.
   static double scaling(const Setup& setup) {
     const auto alpha = setup.option<double>("lora_alpha");
-    const auto r = static_cast<double>(setup.r());
+    const auto r = static_cast<double>(lora::layer_rank(setup));
     return setup.option<bool>("use_rslora") ? alpha / std::sqrt(r) : alpha / r;
   }
 };
@@ -30,7 +30,7 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
                                            .base = "torch.nn.Linear",
                                            .title = "lora.Linear",
                                            .doc = "Low-rank update of a fully connected layer.",
-                                           .flags = TENON_LAYER_ROWS};
+                                           .flags = TENON_LAYER_ROWS | TENON_LAYER_BESIDE};
 
   static void validate(const Setup& setup) {
     const Weight weight = setup.base().weight("weight");
@@ -85,7 +85,7 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
 
  private:
   static double dropout_of(const Call& call) {
-    return call.training() ? call.adapter(0).dropout() : 0;
+    return call.training() ? call.adapter(0).state<lora::Variant>().dropout : 0;
   }
 
   static bool can_fuse(const Call& call) {

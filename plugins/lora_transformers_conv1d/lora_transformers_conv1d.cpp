@@ -13,7 +13,7 @@ struct LoraTransformersConv1d : tenon::Layer<LoraTransformersConv1d> {
       .base = "transformers.pytorch_utils.Conv1D",
       .title = "lora.Conv1D",
       .doc = "Low-rank update of a fully connected layer whose weight is stored transposed.",
-      .flags = TENON_LAYER_ROWS};
+      .flags = TENON_LAYER_ROWS | TENON_LAYER_BESIDE};
 
   static void add_adapter(Setup& setup) {
     const tenon::Shape shape = setup.base().weight("weight").shape;
@@ -53,7 +53,7 @@ struct LoraTransformersConv1d : tenon::Layer<LoraTransformersConv1d> {
     return lora_linear(input, transpose(call.weight("weight"), 0, 1),
                        call.base_info().find_weight("bias") ? call.weight("bias") : Tensor(),
                        adapter.parameter(lora::kA), adapter.parameter(lora::kB), adapter.scaling(),
-                       call.training() ? adapter.dropout() : 0.0);
+                       call.training() ? adapter.state<lora::Variant>().dropout : 0.0);
   }
 };
 

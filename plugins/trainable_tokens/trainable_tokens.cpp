@@ -22,7 +22,7 @@ struct Method : tenon::Method<Method> {
       .doc = "Chosen rows of an embedding, trained as they are."};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integers(kTokens, {.minimum = 0}, "The rows to train."),
-      tenon::option::truth(kStart, true, "Start from the base's rows, else at random.")};
+      tenon::option::boolean(kStart, true, "Start from the base's rows, else at random.")};
 };
 
 struct State {
@@ -37,7 +37,7 @@ Tensor index_of(const std::vector<std::int64_t>& tokens) {
   for (std::size_t i = 0; i < tokens.size();) {
     std::size_t end = i + 1;
     while (end < tokens.size() && tokens[end] == tokens[end - 1] + 1) ++end;
-    runs.push_back(arange(tokens[i], tokens[end - 1] + 1, tenon::Dtype{TENON_INT64}));
+    runs.push_back(arange(tokens[i], tokens[end - 1] + 1, tenon::Dtype{TENON_DTYPE_INT64}));
     i = end;
   }
   if (runs.size() == 1) return runs[0];
@@ -67,10 +67,11 @@ struct TrainableTokens : tenon::Layer<TrainableTokens> {
                                            .method = "trainable_tokens",
                                            .base = "torch.nn.Embedding",
                                            .title = "TrainableTokens",
-                                           .doc = "Chosen rows of an embedding."};
+                                           .doc = "Chosen rows of an embedding.",
+                                           .flags = TENON_LAYER_BESIDE};
   // Beside LoRA, PEFT's names have "token_adapter." before them.
-  static constexpr tenon_option kOptions[] = {tenon::option::text(
-      "prefix", "", nullptr, "What stands before the parameter's name in the file.")};
+  static constexpr tenon_option kOptions[] = {
+      tenon::option::text("prefix", "", "What stands before the parameter's name in the file.")};
 
   static void validate(const Setup& setup) {
     check_tokens(setup.option<std::vector<std::int64_t>>(kTokens),

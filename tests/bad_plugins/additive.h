@@ -2,7 +2,7 @@
  * defines one of the names below before it includes this file, and then what it names:
  *
  *   INIT ADD_ADAPTER FORWARD MERGED_WEIGHT   a function in place of the sound one
- *   BASE_TYPES STAMP_VERSION START           a string
+ *   LAYER_ID PARAMETER_NAME BASE_TYPES STAMP_VERSION START   a string
  *   FLAGS                                    bits of TENON_LAYER_*
  */
 #pragma once
@@ -22,11 +22,17 @@
 #ifndef MERGED_WEIGHT
 #define MERGED_WEIGHT sound_merged_weight
 #endif
+#ifndef LAYER_ID
+#define LAYER_ID "acme.additive-layer"
+#endif
+#ifndef PARAMETER_NAME
+#define PARAMETER_NAME "lora_offset"
+#endif
 #ifndef BASE_TYPES
 #define BASE_TYPES "torch.nn.Linear"
 #endif
 #ifndef FLAGS
-#define FLAGS TENON_LAYER_FLAGS_NONE
+#define FLAGS 0
 #endif
 #ifndef START
 #define START "zeros"
@@ -37,8 +43,7 @@
 
 static inline tenon_status fail(const tenon_host *host, tenon_error *error, tenon_status status,
                                 const char *text) {
-  const tenon_str view = {text, strlen(text)};
-  host->set_error(error, status, view);
+  host->set_error(error, status, text);
   return status;
 }
 
@@ -57,11 +62,11 @@ static inline tenon_status add_scaled(const tenon_host *host, tenon_tensor a, te
   if (status != TENON_OK) return status;
   tenon_value arguments[3];
   memset(arguments, 0, sizeof arguments);
-  arguments[0].tag = TENON_TENSOR;
+  arguments[0].tag = TENON_VALUE_TENSOR;
   arguments[0].u.t = a;
-  arguments[1].tag = TENON_TENSOR;
+  arguments[1].tag = TENON_VALUE_TENSOR;
   arguments[1].u.t = b;
-  arguments[2].tag = TENON_DOUBLE;
+  arguments[2].tag = TENON_VALUE_DOUBLE;
   arguments[2].u.d = alpha;
   tenon_value result;
   status = host->call(add, arguments, 3, &result, 1, error);
@@ -74,21 +79,25 @@ static inline tenon_status run_base(const tenon_host *host, const tenon_call *ca
   return host->run_base(call->context, NULL, 0, NULL, NULL, 0, y, NULL, 1, error);
 }
 
-static inline tenon_status sound_init(const tenon_host *host, tenon_error *error) {
+static inline tenon_status sound_init(const tenon_plugin *self, const tenon_host *host,
+                                      tenon_error *error) {
+  (void)self;
   (void)host;
   (void)error;
   return TENON_OK;
 }
 
-static inline tenon_status sound_add_adapter(const tenon_host *host, const tenon_base *base,
-                                             tenon_setup *setup, tenon_error *error) {
+static inline tenon_status sound_add_adapter(const tenon_layer_type *self, const tenon_host *host,
+                                             const tenon_base *base, tenon_setup *setup,
+                                             tenon_error *error) {
+  (void)self;
   const int64_t bias = find_bias(base);
   if (bias < 0) return fail(host, error, TENON_UNSUPPORTED, "the layer has no bias");
   tenon_parameter offset;
   memset(&offset, 0, sizeof offset);
   offset.struct_size = sizeof offset;
-  offset.flags = TENON_TRAINABLE;
-  offset.name = "lora_offset";
+  offset.flags = TENON_PARAMETER_TRAINABLE;
+  offset.name = PARAMETER_NAME;
   offset.shape = base->weights[bias]->shape;
   offset.ndim = base->weights[bias]->ndim;
   offset.dtype = -1;
@@ -97,9 +106,10 @@ static inline tenon_status sound_add_adapter(const tenon_host *host, const tenon
   return host->add_parameter(setup, &offset, &index, error);
 }
 
-static inline tenon_status sound_forward(const tenon_host *host, const tenon_base *base,
-                                         const tenon_call *call, tenon_tensor *outputs,
-                                         tenon_error *error) {
+static inline tenon_status sound_forward(const tenon_layer_type *self, const tenon_host *host,
+                                         const tenon_base *base, const tenon_call *call,
+                                         tenon_tensor *outputs, tenon_error *error) {
+  (void)self;
   (void)base;
   tenon_tensor y = NULL;
   tenon_status status = run_base(host, call, &y, error);
@@ -114,27 +124,29 @@ static inline tenon_status sound_forward(const tenon_host *host, const tenon_bas
   return status;
 }
 
-static inline tenon_status sound_merged_weight(const tenon_host *host, const tenon_base *base,
-                                               const tenon_call *call, uint32_t weight,
-                                               tenon_tensor *merged, tenon_error *error) {
+static inline tenon_status sound_merged_weight(const tenon_layer_type *self, const tenon_host *host,
+                                               const tenon_base *base, const tenon_call *call,
+                                               uint32_t weight, tenon_tensor *merged,
+                                               tenon_error *error) {
+  (void)self;
   if ((int64_t)weight != find_bias(base)) return TENON_OK;
   const tenon_adapter *adapter = call->adapters[0];
   return add_scaled(host, call->weights[weight], adapter->params[0], adapter->scaling, merged,
                     error);
 }
 
-static tenon_status INIT(const tenon_host *, tenon_error *);
-static tenon_status ADD_ADAPTER(const tenon_host *, const tenon_base *, tenon_setup *,
-                                tenon_error *);
-static tenon_status FORWARD(const tenon_host *, const tenon_base *, const tenon_call *,
-                            tenon_tensor *, tenon_error *);
-static tenon_status MERGED_WEIGHT(const tenon_host *, const tenon_base *, const tenon_call *,
-                                  uint32_t, tenon_tensor *, tenon_error *);
+static tenon_status INIT(const tenon_plugin *, const tenon_host *, tenon_error *);
+static tenon_status ADD_ADAPTER(const tenon_layer_type *, const tenon_host *, const tenon_base *,
+                                tenon_setup *, tenon_error *);
+static tenon_status FORWARD(const tenon_layer_type *, const tenon_host *, const tenon_base *,
+                            const tenon_call *, tenon_tensor *, tenon_error *);
+static tenon_status MERGED_WEIGHT(const tenon_layer_type *, const tenon_host *, const tenon_base *,
+                                  const tenon_call *, uint32_t, tenon_tensor *, tenon_error *);
 
 static const tenon_layer_type kLayer = {
     .struct_size = sizeof(tenon_layer_type),
     .flags = FLAGS,
-    .id = "acme.additive-layer",
+    .id = LAYER_ID,
     .method = "lora",
     .base_types = BASE_TYPES,
     .title = "lora.Additive",
@@ -145,11 +157,10 @@ static const tenon_layer_type kLayer = {
 };
 static const tenon_layer_type *const kLayers[] = {&kLayer};
 
-const tenon_plugin tenon_plugin_v0 = {
+const tenon_plugin tenon_plugin_v1 = {
     .struct_size = sizeof(tenon_plugin),
     .abi_major = TENON_ABI_MAJOR,
     .abi_minor = TENON_ABI_MINOR,
-    .min_host_minor = 1,
     .id = "acme.additive",
     .version = "1.0.0",
     .compiler = __VERSION__,
@@ -159,13 +170,12 @@ const tenon_plugin tenon_plugin_v0 = {
     .init = INIT,
 };
 
-const tenon_stamp tenon_stamp_v0 = {
+const tenon_stamp tenon_stamp_v1 = {
     .magic = {'T', 'E', 'N', 'O', 'N', 'P', 'L', 'G'},
     .struct_size = sizeof(tenon_stamp),
     .kind = TENON_STAMP_LAYERS,
     .abi_major = TENON_ABI_MAJOR,
     .abi_minor = TENON_ABI_MINOR,
-    .min_host_minor = 1,
     .pointer_bits = 64,
     .id = "acme.additive",
     .version = STAMP_VERSION,

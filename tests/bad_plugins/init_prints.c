@@ -4,7 +4,8 @@
 #define INIT init
 #include "additive.h"
 
-static tenon_status init(const tenon_host *host, tenon_error *error) {
+static tenon_status init(const tenon_plugin *self, const tenon_host *host, tenon_error *error) {
+  (void)self;
   (void)host;
   (void)error;
   puts("additive 1.0.0 at your service");

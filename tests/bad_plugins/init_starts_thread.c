@@ -9,7 +9,8 @@ static void *work(void *nothing) {
   for (;;) pause();
   return nothing;
 }
-static tenon_status init(const tenon_host *host, tenon_error *error) {
+static tenon_status init(const tenon_plugin *self, const tenon_host *host, tenon_error *error) {
+  (void)self;
   (void)host;
   (void)error;
   pthread_t thread;

@@ -5,7 +5,8 @@
 namespace at {
 void set_num_threads(int);
 }
-static tenon_status init(const tenon_host *, tenon_error *) {
+static tenon_status init(const tenon_plugin *self, const tenon_host *, tenon_error *) {
+  (void)self;
   at::set_num_threads(1);
   return TENON_OK;
 }

@@ -7,6 +7,7 @@ __attribute__((visibility("default"))) inline int &counter() {
   static int count = 0;
   return count;
 }
-static tenon_status init(const tenon_host *, tenon_error *) {
+static tenon_status init(const tenon_plugin *self, const tenon_host *, tenon_error *) {
+  (void)self;
   return ++counter() > 0 ? TENON_OK : TENON_INTERNAL;
 }

@@ -65,7 +65,7 @@ rejected(plugins/lora_conv/lora_conv.cpp "#include <boost/any.hpp>"
 accepted(sdk/include/tenon/torch/libtorch.hpp "#include <ATen/ATen.h>\n#include \"tenon/cpp/tensor.hpp\"")
 rejected(sdk/include/tenon/sdk.hpp "#include \"tenon/torch/libtorch.hpp\""
   "includes tenon/torch/libtorch.hpp: only an author who wants LibTorch pays for its headers")
-rejected(sdk/include/tenon/layer.h "#include <boost/any.hpp>"
+rejected(sdk/include/tenon/layer_type.h "#include <boost/any.hpp>"
   "includes boost/any.hpp: the SDK needs nothing but a compiler")
 string(REPEAT "\n" 301 long_file)
 rejected(host/base/file.cpp "${long_file}" "302 lines: a file has one responsibility")

@@ -40,5 +40,5 @@ constexpr tenon_stamp make_stamp() {
 }  // namespace
 
 extern "C" {
-constexpr tenon_stamp tenon_stamp_v0 = make_stamp();
+constexpr tenon_stamp tenon_stamp_v1 = make_stamp();
 }

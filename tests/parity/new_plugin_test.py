@@ -105,7 +105,8 @@ class HostileFileTest(ParityTest):
         ):
             with self.subTest(init=name):
                 head = "#include <signal.h>\n#include <stdlib.h>\n#include <unistd.h>\n"
-                init = f"(const tenon_host *h, tenon_error *e) {{ (void)h; (void)e; {body} return 0; }}\n"
+                head_of = "(const tenon_plugin *p, const tenon_host *h, tenon_error *e)"
+                init = f"{head_of} {{ (void)p; (void)h; (void)e; {body} return 0; }}\n"
                 source = f'{head}#define INIT init\n#include "additive.h"\n'
                 done = self.check(self.library(f"{source}static tenon_status init{init}"))
                 self.assertEqual(done.returncode, 1, f"{done.stdout}{done.stderr}")

@@ -8,6 +8,8 @@
 
 #include "plugin/handles.h"
 #include "plugin/host_table.h"
+#include "plugin/option_completion.h"
+#include "plugin/option_faults.h"
 
 namespace tenon {
 namespace {
@@ -17,14 +19,15 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 // What a plugin would write; the SDK's layer and the host's are of one namespace here.
+constexpr const char* kModes[] = {"sum", "mean"};
 constexpr tenon_option kOptions[] = {
-    option::truth("fast", true, "Whether to be fast."),
+    option::boolean("fast", true, "Whether to be fast."),
     option::integer("block", 4, {.minimum = 1, .maximum = 64}, "Rows of a block."),
     option::number("gain", 0.5, {.minimum = 0}, "A factor."),
-    option::text("mode", "sum", "sum;mean", "How blocks are joined."),
+    option::choice("mode", "sum", kModes, "How blocks are joined."),
     option::integers("sizes", {.minimum = 1}, "Sizes."),
     option::numbers("weights", {}, "Weights."),
-    option::truths("flags", "Flags."),
+    option::booleans("flags", "Flags."),
     option::texts("names", "Names."),
     option::nullable(option::integer("limit", 0, {}, "A limit.")),
     option::modules("inner", "Layers that are treated as inner."),
@@ -104,9 +107,9 @@ TEST(DeclaredOptions, ARequiredOptionThatIsMissingIsAProblem) {
 TEST(DeclaredOptions, DeclarationsThatContradictThemselvesArePluginBugs) {
   static constexpr tenon_option kOutside[] = {
       option::integer("block", 0, {.minimum = 1}, "Rows of a block.")};
-  static constexpr tenon_option kTwice[] = {option::truth("x", true, ""),
-                                            option::truth("x", false, "")};
-  static constexpr tenon_option kNoType[] = {option::declare("x", 99, {}, "")};
+  static constexpr tenon_option kTwice[] = {option::boolean("x", true, ""),
+                                            option::boolean("x", false, "")};
+  static constexpr tenon_option kNoType[] = {option::declare("x", 1U << 20U, {}, "")};
   const auto bug = [](const auto& table) {
     return check_declarations(table.data(), static_cast<std::uint32_t>(table.size())).value_or("");
   };
@@ -129,15 +132,15 @@ TEST(DeclaredOptions, APluginReadsEachTypeAsDeclared) {
     return host_table().option(&setup, key, &value, &error);
   };
   ASSERT_EQ(read("names"), TENON_OK);
-  ASSERT_EQ(value.tag, static_cast<std::uint32_t>(TENON_STRING_LIST));
+  ASSERT_EQ(value.tag, static_cast<std::uint32_t>(TENON_VALUE_STRING_LIST));
   ASSERT_EQ(value.n, 2U);
-  EXPECT_EQ(std::string(value.u.ss[1].p, value.u.ss[1].n), "bc");
+  EXPECT_EQ(std::string(value.u.ss[1]), "bc");
   ASSERT_EQ(read("flags"), TENON_OK);
-  ASSERT_EQ(value.tag, static_cast<std::uint32_t>(TENON_TRUTH_LIST));
+  ASSERT_EQ(value.tag, static_cast<std::uint32_t>(TENON_VALUE_BOOL_LIST));
   EXPECT_EQ(value.u.bs[0], 1);
   EXPECT_EQ(value.u.bs[1], 0);
   ASSERT_EQ(read("limit"), TENON_OK);
-  EXPECT_EQ(value.tag, static_cast<std::uint32_t>(TENON_NONE));
+  EXPECT_EQ(value.tag, static_cast<std::uint32_t>(TENON_VALUE_NONE));
   EXPECT_EQ(read("gian"), TENON_INVALID_ARGUMENT);
   EXPECT_EQ(error.text, "there is no option `gian`");
 }

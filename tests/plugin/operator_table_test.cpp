@@ -14,10 +14,10 @@ namespace {
 
 using ::testing::HasSubstr;
 
-tenon_value value(const at::Tensor& tensor) { return {TENON_TENSOR, 0, {.t = to_handle(tensor)}}; }
-tenon_value integer(std::int64_t number) { return {TENON_INT, 0, {.i = number}}; }
-tenon_value real(double number) { return {TENON_DOUBLE, 0, {.d = number}}; }
-tenon_value by_default() { return {TENON_DEFAULT, 0, {.i = 0}}; }
+tenon_value value(const at::Tensor& tensor) { return {TENON_VALUE_TENSOR, 0, {.t = to_handle(tensor)}}; }
+tenon_value integer(std::int64_t number) { return {TENON_VALUE_INT, 0, {.i = number}}; }
+tenon_value real(double number) { return {TENON_VALUE_DOUBLE, 0, {.d = number}}; }
+tenon_value by_default() { return {TENON_VALUE_DEFAULT, 0, {.i = 0}}; }
 
 tenon_op* op(const char* name, const char* overload = "") {
   tenon_op* found = nullptr;
@@ -57,14 +57,14 @@ TEST(OperatorTable, ListsOfTruthValuesReachTheOperator) {
   const std::vector<tenon_value> arguments = {value(g),
                                               value(in),
                                               value(w),
-                                              {TENON_INT_LIST, 1, {.is = sizes}},
-                                              {TENON_INT_LIST, 1, {.is = ones}},
-                                              {TENON_INT_LIST, 1, {.is = zeros}},
-                                              {TENON_INT_LIST, 1, {.is = ones}},
-                                              {TENON_TRUTH, 0, {.i = 0}},
-                                              {TENON_INT_LIST, 1, {.is = zeros}},
+                                              {TENON_VALUE_INT_LIST, 1, {.is = sizes}},
+                                              {TENON_VALUE_INT_LIST, 1, {.is = ones}},
+                                              {TENON_VALUE_INT_LIST, 1, {.is = zeros}},
+                                              {TENON_VALUE_INT_LIST, 1, {.is = ones}},
+                                              {TENON_VALUE_BOOL, 0, {.i = 0}},
+                                              {TENON_VALUE_INT_LIST, 1, {.is = zeros}},
                                               integer(1),
-                                              {TENON_TRUTH_LIST, 3, {.bs = mask}}};
+                                              {TENON_VALUE_BOOL_LIST, 3, {.bs = mask}}};
   std::array<tenon_value, 3> results{};
   tenon_error error;
   ASSERT_EQ(
@@ -75,7 +75,7 @@ TEST(OperatorTable, ListsOfTruthValuesReachTheOperator) {
   EXPECT_NE(results[0].u.t, nullptr);
   EXPECT_EQ(results[1].u.t, nullptr) << "the mask asks for the first gradient only";
   host_table().release_results(results.data(), 3);
-  EXPECT_EQ(results[0].tag, static_cast<std::uint32_t>(TENON_NONE));
+  EXPECT_EQ(results[0].tag, static_cast<std::uint32_t>(TENON_VALUE_NONE));
 }
 
 TEST(OperatorTable, ScalarListsTakeWholeAndOtherNumbers) {
@@ -83,7 +83,7 @@ TEST(OperatorTable, ScalarListsTakeWholeAndOtherNumbers) {
   const at::Tensor b = at::ones({2}, at::kDouble);
   const tenon_tensor tensors[] = {to_handle(a), to_handle(b)};
   const tenon_value scalars[] = {integer(3), real(0.5)};
-  const std::vector<tenon_value> arguments = {{TENON_TENSOR_LIST, 2, {.ts = tensors}},
+  const std::vector<tenon_value> arguments = {{TENON_VALUE_TENSOR_LIST, 2, {.ts = tensors}},
                                               {TENON_VALUE_LIST, 2, {.vs = scalars}}};
   tenon_value result{};
   tenon_error error;
@@ -91,7 +91,7 @@ TEST(OperatorTable, ScalarListsTakeWholeAndOtherNumbers) {
                               1, &error),
             TENON_OK)
       << error.text;
-  ASSERT_EQ(result.tag, static_cast<std::uint32_t>(TENON_TENSOR_LIST));
+  ASSERT_EQ(result.tag, static_cast<std::uint32_t>(TENON_VALUE_TENSOR_LIST));
   ASSERT_EQ(result.n, 2U);
   EXPECT_EQ(from_handle(result.u.ts[0])[0].item<double>(), 3);
   EXPECT_EQ(from_handle(result.u.ts[1])[0].item<double>(), 0.5);
@@ -107,9 +107,9 @@ TEST(OperatorTable, AbsentItemsOfATensorListAreNulls) {
   const at::Tensor columns = at::tensor({2, 0}, at::kLong);
   const tenon_tensor indices[] = {nullptr, to_handle(columns)};
   const at::Tensor y =
-      call(op("aten::index", "Tensor"), {value(x), {TENON_TENSOR_LIST, 2, {.ts = indices}}});
+      call(op("aten::index", "Tensor"), {value(x), {TENON_VALUE_TENSOR_LIST, 2, {.ts = indices}}});
   EXPECT_TRUE(y.equal(x.index_select(1, columns)));
-  EXPECT_THAT(refusal(op("aten::cat"), {{TENON_TENSOR_LIST, 2, {.ts = indices}}}),
+  EXPECT_THAT(refusal(op("aten::cat"), {{TENON_VALUE_TENSOR_LIST, 2, {.ts = indices}}}),
               HasSubstr("not a list with an empty tensor"));
 }
 
@@ -118,7 +118,7 @@ TEST(OperatorTable, AGeneratorMakesDrawsRepeatable) {
   const at::Tensor x = at::zeros({4});
   const auto draw = [&] {
     return call(op("aten::normal_functional"),
-                {value(x), real(0), real(1), {TENON_GENERATOR, 0, {.g = &source}}});
+                {value(x), real(0), real(1), {TENON_VALUE_GENERATOR, 0, {.g = &source}}});
   };
   const at::Tensor first = draw();
   EXPECT_FALSE(first.equal(draw()));
@@ -143,10 +143,10 @@ TEST(OperatorTable, DevicesAreNames) {
   const at::Tensor x = at::ones({3});
   const char cpu[] = "cpu";
   const at::Tensor y = call(op("aten::new_zeros"), {value(x),
-                                                    {TENON_INT_LIST, 1, {.is = x.sizes().data()}},
-                                                    {TENON_DTYPE, 0, {.i = TENON_FLOAT64}},
+                                                    {TENON_VALUE_INT_LIST, 1, {.is = x.sizes().data()}},
+                                                    {TENON_VALUE_DTYPE, 0, {.i = TENON_DTYPE_FLOAT64}},
                                                     by_default(),
-                                                    {TENON_STRING, 3, {.s = cpu}}});
+                                                    {TENON_VALUE_STRING, 3, {.s = cpu}}});
   EXPECT_EQ(y.scalar_type(), at::kDouble);
   EXPECT_TRUE(y.device().is_cpu());
 }
@@ -154,9 +154,9 @@ TEST(OperatorTable, DevicesAreNames) {
 TEST(OperatorTable, WhatDoesNotFitIsToldByTheArgumentsName) {
   const at::Tensor x = at::ones({3});
   const double reals[] = {1.5};
-  EXPECT_THAT(refusal(op("aten::reshape"), {value(x), {TENON_DOUBLE_LIST, 1, {.ds = reals}}}),
+  EXPECT_THAT(refusal(op("aten::reshape"), {value(x), {TENON_VALUE_DOUBLE_LIST, 1, {.ds = reals}}}),
               HasSubstr("argument `shape` wants"));
-  EXPECT_THAT(refusal(op("aten::relu"), {{TENON_NONE, 0, {.i = 0}}}),
+  EXPECT_THAT(refusal(op("aten::relu"), {{TENON_VALUE_NONE, 0, {.i = 0}}}),
               HasSubstr("argument `self` wants Tensor, not none"));
   EXPECT_THAT(refusal(op("aten::relu"), {}), HasSubstr("`self` is missing and has no default"));
 }

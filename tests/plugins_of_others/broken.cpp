@@ -2,23 +2,23 @@
 // OTHER_MAJOR, NEWER_MINOR, NO_ENTRY, WRONG_ID, NO_FORWARD, FULL_LIBTORCH. Written on the C
 // interface, since the C++ layer would not let these pass.
 #include <tenon/tenon.h>
-#include <cstring>
 #include <stdexcept>
 
 namespace {
 
-tenon_status add_adapter(const tenon_host *, const tenon_base *, tenon_setup *, tenon_error *) {
+tenon_status add_adapter(const tenon_layer_type *, const tenon_host *, const tenon_base *,
+                         tenon_setup *, tenon_error *) {
   return TENON_OK;
 }
-tenon_status forward(const tenon_host *, const tenon_base *, const tenon_call *, tenon_tensor *,
-                     tenon_error *) {
+tenon_status forward(const tenon_layer_type *, const tenon_host *, const tenon_base *,
+                     const tenon_call *, tenon_tensor *, tenon_error *) {
   return TENON_OK;
 }
 
-tenon_status init(const tenon_host *host, tenon_error *error) {
+tenon_status init(const tenon_plugin *, const tenon_host *host, tenon_error *error) {
 #if defined(FAILING_INIT)
   const char *text = "the licence server does not answer";
-  host->set_error(error, TENON_INTERNAL, {text, std::strlen(text)});
+  host->set_error(error, TENON_INTERNAL, text);
   return TENON_INTERNAL;
 #elif defined(SILENT_INIT)
   return TENON_INTERNAL;
@@ -56,7 +56,7 @@ constexpr unsigned kNeededMinor =
 #ifdef NEWER_MINOR
     TENON_ABI_MINOR + 5;
 #else
-    1;
+    0;
 #endif
 
 constexpr tenon_plugin make_plugin() {
@@ -71,6 +71,8 @@ constexpr tenon_plugin make_plugin() {
   plugin.id = "acme.broken";
 #endif
   plugin.version = "1.0.0";
+  plugin.compiler = __VERSION__;
+  plugin.sdk_version = TENON_SDK_VERSION;
   plugin.n_layer_types = 1;
   plugin.layer_types = kLayers;
   plugin.init = init;
@@ -88,7 +90,8 @@ constexpr tenon_stamp make_stamp() {
   stamp.pointer_bits = 64;
   const char id[] = "acme.broken";
   for (unsigned i = 0; i < sizeof id; ++i) stamp.id[i] = id[i];
-  stamp.version[0] = '1';
+  const char version[] = "1.0.0";
+  for (unsigned i = 0; i < sizeof version; ++i) stamp.version[i] = version[i];
 #ifdef FULL_LIBTORCH
   stamp.torch_version[0] = '1';
 #endif
@@ -98,8 +101,8 @@ constexpr tenon_stamp make_stamp() {
 }  // namespace
 
 extern "C" {
-constexpr tenon_stamp tenon_stamp_v0 = make_stamp();
+constexpr tenon_stamp tenon_stamp_v1 = make_stamp();
 #ifndef NO_ENTRY
-constexpr tenon_plugin tenon_plugin_v0 = make_plugin();
+constexpr tenon_plugin tenon_plugin_v1 = make_plugin();
 #endif
 }

@@ -9,11 +9,12 @@ namespace {
 struct Split : tenon::Method<Split> {
   static constexpr tenon::method_type kMethod{
       .name = "split", .doc = "Trains a fraction of each weight.", .max_active = 1};
+  static constexpr const char* kStarts[] = {"base", "zeros"};
   static constexpr tenon_option kKeys[] = {
       tenon::option::number("fraction", 0.5, {.minimum = 0, .maximum = 1},
                             "How much of the weight is trained."),
       tenon::option::modules("halved_modules", "Layers that train half of that."),
-      tenon::option::text("start", "base", "base;zeros", "What the trained part starts as.")};
+      tenon::option::choice("start", "base", kStarts, "What the trained part starts as.")};
 };
 
 struct SplitLinear : tenon::Layer<SplitLinear> {
@@ -24,7 +25,7 @@ struct SplitLinear : tenon::Layer<SplitLinear> {
                                            .doc = "A fraction of the weight is trained."};
   static constexpr tenon_option kOptions[] = {
       tenon::option::integer("power", 1, {.minimum = 1}, "The fraction is raised to this power."),
-      tenon::option::truths("pattern", "Any truth values.")};
+      tenon::option::booleans("pattern", "Any truth values.")};
 
   struct State {
     double fraction;

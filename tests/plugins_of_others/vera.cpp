@@ -13,20 +13,20 @@ constexpr std::uint32_t kLambdaB = 2;
 constexpr std::uint32_t kLambdaD = 3;
 
 struct Vera : tenon::Method<Vera> {
-  static constexpr tenon::method_type kMethod{
-      .name = "vera", .peft_type = "VERA", .doc = "Trained scales of shared random projections."};
+  static constexpr tenon::method_type kMethod{.name = "vera",
+                                              .peft_type = "VERA",
+                                              .doc = "Trained scales of shared random projections.",
+                                              .flags = TENON_METHOD_LAYERS};
+  static constexpr const char* kBias[] = {"none"};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("r", 256, {.minimum = 1}, "Size between the projections."),
       tenon::option::number("d_initial", 0.1, {}, "Start of lambda_d."),
       tenon::option::number("vera_dropout", 0, {.minimum = 0, .maximum = 0}, "Not supported."),
       tenon::option::integer("projection_prng_key", 0, {}, "PEFT's seed of the projections."),
-      tenon::option::truth("save_projection", true, "Whether the file holds the projections."),
-      tenon::option::truth("init_weights", true, "Start as PEFT does."),
-      tenon::option::truth("fan_in_fan_out", false, "The weights are stored as (in, out)."),
-      tenon::option::text("bias", "none", "none", "Which biases are trained."),
-      tenon::option::nullable(tenon::option::integers("layers_to_transform", {}, "Not supported.")),
-      tenon::option::nullable(
-          tenon::option::text("layers_pattern", "", nullptr, "Not supported."))};
+      tenon::option::boolean("save_projection", true, "Whether the file holds the projections."),
+      tenon::option::boolean("init_weights", true, "Start as PEFT does."),
+      tenon::option::boolean("fan_in_fan_out", false, "The weights are stored as (in, out)."),
+      tenon::option::choice("bias", "none", kBias, "Which biases are trained.")};
 };
 
 tenon::Tensor narrow(const tenon::Tensor& x, std::int64_t dimension, std::int64_t size) {
@@ -46,8 +46,10 @@ struct VeraLinear : tenon::Layer<VeraLinear> {
   static void add_adapter(Setup& setup) {
     const auto r = setup.option<std::int64_t>("r");
     const tenon::Shape weight = setup.base().weight("weight").shape;
-    setup.shared_parameter("vera_A", {r, weight[1]}, tenon::Init::kaiming_uniform(0), TENON_BUFFER);
-    setup.shared_parameter("vera_B", {weight[0], r}, tenon::Init::kaiming_uniform(0), TENON_BUFFER);
+    setup.shared_parameter("vera_A", {r, weight[1]}, tenon::Init::kaiming_uniform(0),
+                           TENON_PARAMETER_BUFFER);
+    setup.shared_parameter("vera_B", {weight[0], r}, tenon::Init::kaiming_uniform(0),
+                           TENON_PARAMETER_BUFFER);
     setup.parameter("vera_lambda_b", {weight[0]}, tenon::Init::zeros());
     setup.parameter("vera_lambda_d", {r}, tenon::Init::constant(setup.option<double>("d_initial")));
   }

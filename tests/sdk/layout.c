@@ -5,6 +5,9 @@
  * Compiled as C11 and as C++20. */
 #include <stddef.h>
 
+#include "tenon/ext/autograd.h"
+#include "tenon/ext/mergeable.h"
+#include "tenon/ext/siblings.h"
 #include "tenon/tenon.h"
 
 #ifdef __cplusplus
@@ -29,40 +32,16 @@ VALUE(TENON_OUT_OF_MEMORY, 5);
 VALUE(TENON_OPERATOR_FAILED, 6);
 VALUE(TENON_WRONG_VERSION, 7);
 VALUE(TENON_INTERNAL, 8);
-VALUE(TENON_UINT8, 0);
-VALUE(TENON_INT8, 1);
-VALUE(TENON_INT16, 2);
-VALUE(TENON_INT32, 3);
-VALUE(TENON_INT64, 4);
-VALUE(TENON_FLOAT16, 5);
-VALUE(TENON_FLOAT32, 6);
-VALUE(TENON_FLOAT64, 7);
-VALUE(TENON_BOOL, 11);
-VALUE(TENON_BFLOAT16, 15);
-VALUE(TENON_NONE, 0);
-VALUE(TENON_INT, 1);
-VALUE(TENON_DOUBLE, 2);
-VALUE(TENON_TRUTH, 3);
-VALUE(TENON_TENSOR, 4);
-VALUE(TENON_INT_LIST, 5);
-VALUE(TENON_DOUBLE_LIST, 6);
-VALUE(TENON_TENSOR_LIST, 7);
-VALUE(TENON_STRING, 8);
-VALUE(TENON_DTYPE, 9);
-VALUE(TENON_DEFAULT, 10);
-VALUE(TENON_TRUTH_LIST, 11);
-VALUE(TENON_STRING_LIST, 12);
-VALUE(TENON_VALUE_LIST, 13);
-VALUE(TENON_GENERATOR, 14);
-
-SIZE(tenon_str, 16);
-FIELD(tenon_str, p, 0);
-FIELD(tenon_str, n, 8);
-
-SIZE(tenon_value, 16);
-FIELD(tenon_value, tag, 0);
-FIELD(tenon_value, n, 4);
-FIELD(tenon_value, u, 8);
+VALUE(TENON_DTYPE_UINT8, 0);
+VALUE(TENON_DTYPE_INT8, 1);
+VALUE(TENON_DTYPE_INT16, 2);
+VALUE(TENON_DTYPE_INT32, 3);
+VALUE(TENON_DTYPE_INT64, 4);
+VALUE(TENON_DTYPE_FLOAT16, 5);
+VALUE(TENON_DTYPE_FLOAT32, 6);
+VALUE(TENON_DTYPE_FLOAT64, 7);
+VALUE(TENON_DTYPE_BOOL, 11);
+VALUE(TENON_DTYPE_BFLOAT16, 15);
 
 SIZE(tenon_tensor_info, 72);
 FIELD(tenon_tensor_info, struct_size, 0);
@@ -79,43 +58,65 @@ FIELD(tenon_tensor_info, storage_offset, 56);
 FIELD(tenon_tensor_info, is_contiguous, 64);
 FIELD(tenon_tensor_info, is_leaf, 68);
 
-VALUE(TENON_MODULES, 64);
+VALUE(TENON_VALUE_NONE, 0);
+VALUE(TENON_VALUE_INT, 1);
+VALUE(TENON_VALUE_DOUBLE, 2);
+VALUE(TENON_VALUE_BOOL, 3);
+VALUE(TENON_VALUE_TENSOR, 4);
+VALUE(TENON_VALUE_INT_LIST, 5);
+VALUE(TENON_VALUE_DOUBLE_LIST, 6);
+VALUE(TENON_VALUE_TENSOR_LIST, 7);
+VALUE(TENON_VALUE_STRING, 8);
+VALUE(TENON_VALUE_DTYPE, 9);
+VALUE(TENON_VALUE_DEFAULT, 10);
+VALUE(TENON_VALUE_BOOL_LIST, 11);
+VALUE(TENON_VALUE_STRING_LIST, 12);
+VALUE(TENON_VALUE_LIST, 13);
+VALUE(TENON_VALUE_GENERATOR, 14);
+VALUE(TENON_VALUE_TABLE, 15);
+
+SIZE(tenon_value, 16);
+FIELD(tenon_value, tag, 0);
+FIELD(tenon_value, n, 4);
+FIELD(tenon_value, u, 8);
+
+SIZE(tenon_entry, 24);
+FIELD(tenon_entry, key, 0);
+FIELD(tenon_entry, value, 8);
+
+VALUE(TENON_OPTION_BOOL, 1);
+VALUE(TENON_OPTION_INT, 2);
+VALUE(TENON_OPTION_DOUBLE, 4);
+VALUE(TENON_OPTION_STRING, 8);
+VALUE(TENON_OPTION_BOOL_LIST, 16);
+VALUE(TENON_OPTION_INT_LIST, 32);
+VALUE(TENON_OPTION_DOUBLE_LIST, 64);
+VALUE(TENON_OPTION_STRING_LIST, 128);
+VALUE(TENON_OPTION_TABLE, 256);
+VALUE(TENON_OPTION_PATTERNS, 512);
+VALUE(TENON_OPTION_MODULES, 1024);
 VALUE(TENON_OPTION_REQUIRED, 1);
 VALUE(TENON_OPTION_NULLABLE, 2);
 
-SIZE(tenon_option, 72);
+SIZE(tenon_option, 120);
 FIELD(tenon_option, struct_size, 0);
 FIELD(tenon_option, flags, 4);
 FIELD(tenon_option, key, 8);
-FIELD(tenon_option, type, 16);
-FIELD(tenon_option, reserved, 20);
+FIELD(tenon_option, types, 16);
+FIELD(tenon_option, n_choices, 20);
 FIELD(tenon_option, initial, 24);
 FIELD(tenon_option, minimum, 40);
-FIELD(tenon_option, maximum, 48);
-FIELD(tenon_option, choices, 56);
-FIELD(tenon_option, help, 64);
+FIELD(tenon_option, maximum, 56);
+FIELD(tenon_option, choices, 72);
+FIELD(tenon_option, help, 80);
+FIELD(tenon_option, pattern_key, 88);
+FIELD(tenon_option, former_keys, 96);
+FIELD(tenon_option, n_former_keys, 104);
+FIELD(tenon_option, n_fields, 108);
+FIELD(tenon_option, fields, 112);
 
-VALUE(TENON_TRAINABLE, 1);
-VALUE(TENON_BUFFER, 2);
-VALUE(TENON_KEEP_FP32, 4);
 VALUE(TENON_WEIGHT_IS_BUFFER, 1);
 VALUE(TENON_WEIGHT_IS_TARGET, 2);
-VALUE(TENON_TRAINING, 1);
-VALUE(TENON_GRAD_ENABLED, 2);
-VALUE(TENON_LAYER_FLAGS_NONE, 0);
-VALUE(TENON_LAYER_ROWS, 1);
-
-SIZE(tenon_parameter, 64);
-FIELD(tenon_parameter, struct_size, 0);
-FIELD(tenon_parameter, flags, 4);
-FIELD(tenon_parameter, name, 8);
-FIELD(tenon_parameter, shape, 16);
-FIELD(tenon_parameter, ndim, 24);
-FIELD(tenon_parameter, dtype, 28);
-FIELD(tenon_parameter, init, 32);
-FIELD(tenon_parameter, init_a, 40);
-FIELD(tenon_parameter, init_b, 48);
-FIELD(tenon_parameter, shared_key, 56);
 
 SIZE(tenon_weight_info, 32);
 FIELD(tenon_weight_info, struct_size, 0);
@@ -135,15 +136,33 @@ FIELD(tenon_base, weights, 32);
 FIELD(tenon_base, n_inputs, 40);
 FIELD(tenon_base, n_outputs, 44);
 
-SIZE(tenon_adapter, 56);
+VALUE(TENON_PARAMETER_TRAINABLE, 1);
+VALUE(TENON_PARAMETER_BUFFER, 2);
+VALUE(TENON_PARAMETER_KEEP_FP32, 4);
+
+SIZE(tenon_parameter, 64);
+FIELD(tenon_parameter, struct_size, 0);
+FIELD(tenon_parameter, flags, 4);
+FIELD(tenon_parameter, name, 8);
+FIELD(tenon_parameter, shape, 16);
+FIELD(tenon_parameter, ndim, 24);
+FIELD(tenon_parameter, dtype, 28);
+FIELD(tenon_parameter, init, 32);
+FIELD(tenon_parameter, init_a, 40);
+FIELD(tenon_parameter, init_b, 48);
+FIELD(tenon_parameter, shared_key, 56);
+
+SIZE(tenon_adapter, 48);
 FIELD(tenon_adapter, struct_size, 0);
 FIELD(tenon_adapter, n_params, 4);
 FIELD(tenon_adapter, name, 8);
 FIELD(tenon_adapter, params, 16);
 FIELD(tenon_adapter, scaling, 24);
-FIELD(tenon_adapter, dropout, 32);
-FIELD(tenon_adapter, state, 40);
-FIELD(tenon_adapter, rows, 48);
+FIELD(tenon_adapter, state, 32);
+FIELD(tenon_adapter, rows, 40);
+
+VALUE(TENON_CALL_TRAINING, 1);
+VALUE(TENON_CALL_GRAD_ENABLED, 2);
 
 SIZE(tenon_call, 56);
 FIELD(tenon_call, struct_size, 0);
@@ -170,64 +189,46 @@ FIELD(tenon_start, generator, 48);
 FIELD(tenon_start, params_owned, 56);
 FIELD(tenon_start, weights_owned, 64);
 
+VALUE(TENON_LAYER_ROWS, 1);
+VALUE(TENON_LAYER_RESIZES, 2);
+VALUE(TENON_LAYER_BESIDE, 4);
+
 SIZE(tenon_layer_type, 136);
 FIELD(tenon_layer_type, struct_size, 0);
 FIELD(tenon_layer_type, flags, 4);
 FIELD(tenon_layer_type, priority, 8);
-FIELD(tenon_layer_type, reserved, 12);
-FIELD(tenon_layer_type, id, 16);
-FIELD(tenon_layer_type, method, 24);
-FIELD(tenon_layer_type, base_types, 32);
-FIELD(tenon_layer_type, title, 40);
-FIELD(tenon_layer_type, doc, 48);
-FIELD(tenon_layer_type, validate, 56);
-FIELD(tenon_layer_type, add_adapter, 64);
-FIELD(tenon_layer_type, forward, 72);
-FIELD(tenon_layer_type, merged_weight, 80);
-FIELD(tenon_layer_type, extension, 88);
-FIELD(tenon_layer_type, options, 96);
-FIELD(tenon_layer_type, n_options, 104);
-FIELD(tenon_layer_type, reserved2, 108);
-FIELD(tenon_layer_type, prepare, 112);
-FIELD(tenon_layer_type, release, 120);
-FIELD(tenon_layer_type, initialise, 128);
-
-SIZE(tenon_siblings, 16);
-FIELD(tenon_siblings, struct_size, 0);
-FIELD(tenon_siblings, reserved, 4);
-FIELD(tenon_siblings, forward, 8);
-
-SIZE(tenon_mergeable, 16);
-FIELD(tenon_mergeable, struct_size, 0);
-FIELD(tenon_mergeable, reserved, 4);
-FIELD(tenon_mergeable, check, 8);
-
-SIZE(tenon_function, 40);
-FIELD(tenon_function, struct_size, 0);
-FIELD(tenon_function, n_outputs, 4);
-FIELD(tenon_function, n_saved, 8);
-FIELD(tenon_function, reserved, 12);
-FIELD(tenon_function, name, 16);
-FIELD(tenon_function, forward, 24);
-FIELD(tenon_function, backward, 32);
-
-SIZE(tenon_autograd, 16);
-FIELD(tenon_autograd, struct_size, 0);
-FIELD(tenon_autograd, reserved, 4);
-FIELD(tenon_autograd, apply, 8);
+FIELD(tenon_layer_type, n_options, 12);
+FIELD(tenon_layer_type, user, 16);
+FIELD(tenon_layer_type, id, 24);
+FIELD(tenon_layer_type, method, 32);
+FIELD(tenon_layer_type, base_types, 40);
+FIELD(tenon_layer_type, title, 48);
+FIELD(tenon_layer_type, doc, 56);
+FIELD(tenon_layer_type, options, 64);
+FIELD(tenon_layer_type, validate, 72);
+FIELD(tenon_layer_type, add_adapter, 80);
+FIELD(tenon_layer_type, prepare, 88);
+FIELD(tenon_layer_type, release, 96);
+FIELD(tenon_layer_type, initialise, 104);
+FIELD(tenon_layer_type, forward, 112);
+FIELD(tenon_layer_type, merged_weight, 120);
+FIELD(tenon_layer_type, extension, 128);
 
 VALUE(TENON_METHOD_EXCLUDES, 1);
+VALUE(TENON_METHOD_LAYERS, 2);
 
-SIZE(tenon_method, 56);
+SIZE(tenon_method, 72);
 FIELD(tenon_method, struct_size, 0);
 FIELD(tenon_method, flags, 4);
-FIELD(tenon_method, name, 8);
-FIELD(tenon_method, peft_type, 16);
-FIELD(tenon_method, doc, 24);
-FIELD(tenon_method, max_active, 32);
-FIELD(tenon_method, n_keys, 36);
-FIELD(tenon_method, keys, 40);
-FIELD(tenon_method, scaling, 48);
+FIELD(tenon_method, max_active, 8);
+FIELD(tenon_method, n_keys, 12);
+FIELD(tenon_method, user, 16);
+FIELD(tenon_method, name, 24);
+FIELD(tenon_method, peft_type, 32);
+FIELD(tenon_method, doc, 40);
+FIELD(tenon_method, keys, 48);
+FIELD(tenon_method, scaling, 56);
+FIELD(tenon_method, extension, 64);
 
 VALUE(TENON_LOG_DEBUG, 0);
 VALUE(TENON_LOG_INFO, 1);
@@ -250,34 +251,15 @@ FIELD(tenon_host, retain, 80);
 FIELD(tenon_host, release, 88);
 FIELD(tenon_host, describe, 96);
 FIELD(tenon_host, resolve, 104);
-FIELD(tenon_host, call, 112);
-FIELD(tenon_host, release_results, 120);
-FIELD(tenon_host, run_base, 128);
-FIELD(tenon_host, set_grad_enabled, 136);
-FIELD(tenon_host, argument_index, 144);
+FIELD(tenon_host, argument_index, 112);
+FIELD(tenon_host, call, 120);
+FIELD(tenon_host, release_results, 128);
+FIELD(tenon_host, run_base, 136);
+FIELD(tenon_host, set_grad_enabled, 144);
 
 VALUE(TENON_STAMP_LAYERS, 1);
 VALUE(TENON_STAMP_METHODS, 2);
 VALUE(TENON_STAMP_MODELS, 4);
-
-SIZE(tenon_plugin, 104);
-FIELD(tenon_plugin, struct_size, 0);
-FIELD(tenon_plugin, abi_major, 4);
-FIELD(tenon_plugin, abi_minor, 8);
-FIELD(tenon_plugin, min_host_minor, 12);
-FIELD(tenon_plugin, id, 16);
-FIELD(tenon_plugin, version, 24);
-FIELD(tenon_plugin, vendor, 32);
-FIELD(tenon_plugin, license, 40);
-FIELD(tenon_plugin, compiler, 48);
-FIELD(tenon_plugin, sdk_version, 56);
-FIELD(tenon_plugin, n_layer_types, 64);
-FIELD(tenon_plugin, reserved, 68);
-FIELD(tenon_plugin, layer_types, 72);
-FIELD(tenon_plugin, init, 80);
-FIELD(tenon_plugin, methods, 88);
-FIELD(tenon_plugin, n_methods, 96);
-FIELD(tenon_plugin, reserved2, 100);
 
 SIZE(tenon_stamp, 256);
 FIELD(tenon_stamp, magic, 0);
@@ -294,3 +276,47 @@ FIELD(tenon_stamp, torch_version, 144);
 FIELD(tenon_stamp, cxx_abi, 176);
 FIELD(tenon_stamp, architecture, 208);
 FIELD(tenon_stamp, torch_minimum, 224);
+
+SIZE(tenon_plugin, 112);
+FIELD(tenon_plugin, struct_size, 0);
+FIELD(tenon_plugin, abi_major, 4);
+FIELD(tenon_plugin, abi_minor, 8);
+FIELD(tenon_plugin, min_host_minor, 12);
+FIELD(tenon_plugin, user, 16);
+FIELD(tenon_plugin, id, 24);
+FIELD(tenon_plugin, version, 32);
+FIELD(tenon_plugin, vendor, 40);
+FIELD(tenon_plugin, license, 48);
+FIELD(tenon_plugin, compiler, 56);
+FIELD(tenon_plugin, sdk_version, 64);
+FIELD(tenon_plugin, n_layer_types, 72);
+FIELD(tenon_plugin, n_methods, 76);
+FIELD(tenon_plugin, layer_types, 80);
+FIELD(tenon_plugin, methods, 88);
+FIELD(tenon_plugin, init, 96);
+FIELD(tenon_plugin, extension, 104);
+
+SIZE(tenon_function, 48);
+FIELD(tenon_function, struct_size, 0);
+FIELD(tenon_function, n_outputs, 4);
+FIELD(tenon_function, n_saved, 8);
+FIELD(tenon_function, reserved, 12);
+FIELD(tenon_function, user, 16);
+FIELD(tenon_function, name, 24);
+FIELD(tenon_function, forward, 32);
+FIELD(tenon_function, backward, 40);
+
+SIZE(tenon_autograd, 16);
+FIELD(tenon_autograd, struct_size, 0);
+FIELD(tenon_autograd, reserved, 4);
+FIELD(tenon_autograd, apply, 8);
+
+SIZE(tenon_mergeable, 16);
+FIELD(tenon_mergeable, struct_size, 0);
+FIELD(tenon_mergeable, reserved, 4);
+FIELD(tenon_mergeable, check, 8);
+
+SIZE(tenon_siblings, 16);
+FIELD(tenon_siblings, struct_size, 0);
+FIELD(tenon_siblings, reserved, 4);
+FIELD(tenon_siblings, forward, 8);

@@ -125,8 +125,8 @@ constexpr tenon_stamp model_stamp(std::string_view id, std::string_view version)
   constexpr tenon::OfferedModel kTenonModels[] = {__VA_ARGS__};                                 \
   }                                                                                             \
   extern "C" {                                                                                  \
-  extern TENON_EXPORT const tenon::ModelTable tenon_models_v0;                                  \
-  constexpr tenon::ModelTable tenon_models_v0{plugin_id, plugin_version, kTenonModels,          \
+  extern TENON_EXPORT const tenon::ModelTable tenon_models_v1;                                  \
+  constexpr tenon::ModelTable tenon_models_v1{plugin_id, plugin_version, kTenonModels,          \
                                               std::size(kTenonModels)};                         \
-  constexpr tenon_stamp tenon_stamp_v0 = tenon::detail::model_stamp(plugin_id, plugin_version); \
+  constexpr tenon_stamp tenon_stamp_v1 = tenon::detail::model_stamp(plugin_id, plugin_version); \
   }

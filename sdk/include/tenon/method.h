@@ -7,37 +7,46 @@
  * way round. */
 #pragma once
 
-#include "tenon/layer.h"
-#include "tenon/option.h"
-#include "tenon/types.h"
+#include "tenon/layer_type.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* tenon_method.flags */
+typedef uint32_t tenon_method_flags;
 enum {
-  TENON_METHOD_EXCLUDES =
-      1 /* PEFT's config of it has `exclude_modules`: written even where unset */
+  /* What PEFT's config of it has of the keys that choose layers, which the host reads for every
+   * method: written even where unset. */
+  TENON_METHOD_EXCLUDES = 1, /* exclude_modules */
+  TENON_METHOD_LAYERS = 2    /* layers_to_transform, layers_pattern */
 };
 
 typedef struct tenon_method {
   uint32_t struct_size;
-  uint32_t flags;
-  const char *name;      /* "ia3": [adapter] method */
-  const char *peft_type; /* "IA3"; NULL: PEFT has no such method, and cannot load its adapters */
-  const char *doc;       /* one sentence */
+  tenon_method_flags flags;
   /* How many adapters of this method may be active on a model at once; 0: any number. */
   uint32_t max_active;
-  /* Its keys in [adapter] and adapter_config.json. No key of the host's own may be among them. */
   uint32_t n_keys;
+  void *user; /* the plugin's own; the host does not look at it */
+  /* "ia3": [adapter] method; lower case letters, digits and _, a letter first; 63 bytes at most. */
+  const char *name;
+  /* "IA3": upper case letters, digits and _; NULL: PEFT has no such method, and refuses its
+   * adapters. */
+  const char *peft_type;
+  const char *doc; /* one sentence; may be NULL */
+  /* Its keys in [adapter] and adapter_config.json. No key of the host's own may be among them. */
   const tenon_option *const *keys;
 
-  /* Writes what tenon_adapter.scaling is for one layer. NULL: adapters of this method do not scale;
-   * it is 1, and rescaling one is refused.
-   * [injection thread; after validate, before add_adapter] since 0.2 */
-  tenon_status (*scaling)(const struct tenon_host *, const tenon_base *, const tenon_setup *,
-                          double *out, tenon_error *);
+  /* Writes what tenon_adapter.scaling is for one layer, a finite number. NULL: adapters of this
+   * method do not scale; it is 1, and rescaling one is refused.
+   * [injection thread; after validate, before add_adapter] since 1.0 */
+  tenon_status(TENON_ABI *scaling)(const struct tenon_method *self, const struct tenon_host *,
+                                   const tenon_base *, const tenon_setup *, double *out,
+                                   tenon_error *);
+
+  /* Later additions by name; as tenon_layer_type.extension. since 1.0 */
+  const void *(TENON_ABI *extension)(const struct tenon_method *self, const char *id);
 } tenon_method;
 
 #ifdef __cplusplus

@@ -5,6 +5,7 @@
 #include "tenon/cpp/autograd.hpp"
 #include "tenon/cpp/call.hpp"
 #include "tenon/cpp/layer.hpp"
+#include "tenon/cpp/log.hpp"
 #include "tenon/cpp/method.hpp"
 #include "tenon/cpp/operator.hpp"
 #include "tenon/cpp/options.hpp"

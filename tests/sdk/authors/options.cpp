@@ -6,9 +6,10 @@
 struct Limited : tenon::Layer<Limited> {
   static constexpr tenon::layer_type kType{
       .id = "author.limited-linear", .method = "lora", .base = "torch.nn.Linear"};
+  static constexpr const char* kCurves[] = {"tanh", "linear"};
   static constexpr tenon_option kOptions[] = {
       tenon::option::number("limit", 1, {.minimum = 0}, "The largest offset."),
-      tenon::option::text("curve", "tanh", "tanh;linear", "How it is reached.")};
+      tenon::option::choice("curve", "tanh", kCurves, "How it is reached.")};
 
   struct State {
     double limit;

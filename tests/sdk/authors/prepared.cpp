@@ -16,8 +16,9 @@ struct Prepared : tenon::Layer<Prepared> {
   }
   static void add_adapter(Setup& setup) {
     const tenon::Shape shape = setup.base().weight("weight").shape;
-    setup.parameter("down", {setup.r(), shape[1]}, tenon::Init::kaiming_uniform());
-    setup.parameter("up", {shape[0], setup.r()}, tenon::Init::zeros());
+    setup.parameter("down", {setup.option<std::int64_t>("r"), shape[1]},
+                    tenon::Init::kaiming_uniform());
+    setup.parameter("up", {shape[0], setup.option<std::int64_t>("r")}, tenon::Init::zeros());
   }
   static Outputs forward(Call& call) {
     Tensor y = call.base()[0];

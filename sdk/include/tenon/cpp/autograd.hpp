@@ -17,9 +17,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "tenon/autograd.h"
-#include "tenon/cpp/layer.hpp"
+#include "tenon/cpp/fence.hpp"
 #include "tenon/cpp/tensor.hpp"
+#include "tenon/ext/autograd.h"
 
 namespace tenon __attribute__((visibility("hidden"))) {
 
@@ -45,9 +45,10 @@ namespace tenon __attribute__((visibility("hidden"))) {
 
   template <typename T>
   struct FunctionTrampolines {
-    static tenon_status forward_of(const tenon_host*, const void* context,
-                                   const tenon_tensor* inputs, std::uint32_t n_inputs,
-                                   tenon_tensor* outputs, tenon_tensor* saved, tenon_error* error) {
+    static tenon_status TENON_ABI forward_of(const tenon_function*, const tenon_host*,
+                                             const void* context, const tenon_tensor* inputs,
+                                             std::uint32_t n_inputs, tenon_tensor* outputs,
+                                             tenon_tensor* saved, tenon_error* error) {
       return fence(T::kName, "forward", error, [&] {
         Tensors kept;
         Tensors results = T::forward(*static_cast<const typename T::Context*>(context),
@@ -57,10 +58,12 @@ namespace tenon __attribute__((visibility("hidden"))) {
       });
     }
 
-    static tenon_status backward_of(const tenon_host*, const void* context,
-                                    const tenon_tensor* saved, const tenon_tensor* gradients,
-                                    const std::uint8_t* needed, tenon_tensor* input_gradients,
-                                    std::uint32_t n_inputs, tenon_error* error) {
+    static tenon_status TENON_ABI backward_of(const tenon_function*, const tenon_host*,
+                                              const void* context, const tenon_tensor* saved,
+                                              const tenon_tensor* gradients,
+                                              const std::uint8_t* needed,
+                                              tenon_tensor* input_gradients, std::uint32_t n_inputs,
+                                              tenon_error* error) {
       return fence(T::kName, "backward", error, [&] {
         Tensors results = T::backward(*static_cast<const typename T::Context*>(context),
                                       borrowed(saved, T::kSaved), borrowed(gradients, T::kOutputs),

@@ -40,16 +40,12 @@ namespace tenon __attribute__((visibility("hidden"))) {
     explicit Adapter(const tenon_adapter& adapter) : adapter_(&adapter) {}
 
     std::string_view name() const { return adapter_->name; }
-    double scaling() const { return adapter_->scaling; }  // lora_alpha / r for lora
-    double dropout() const { return adapter_->dropout; }
+    double scaling() const { return adapter_->scaling; }  // as the method says
     // In the order of Setup::parameter.
     Tensor parameter(std::uint32_t i) const { return Tensor::borrowed(adapter_->params[i]); }
     // The rows of the input that it works on, as int64 numbers; an empty tensor is all. Others than
     // all are only given to layers with TENON_LAYER_ROWS among their flags.
-    Tensor rows() const {
-      const bool has_rows = adapter_->struct_size >= offsetof(tenon_adapter, rows) + sizeof(void*);
-      return has_rows ? Tensor::borrowed(adapter_->rows) : Tensor();
-    }
+    Tensor rows() const { return Tensor::borrowed(adapter_->rows); }
     // What the layer's `prepare` returned.
     template <typename State>
     const State& state() const {
@@ -68,8 +64,8 @@ namespace tenon __attribute__((visibility("hidden"))) {
     Call(const tenon_base& base, const tenon_call& call) : facts_(base), call_(call) {}
 
     const Base& base_info() const { return facts_; }
-    bool training() const { return (call_.flags & TENON_TRAINING) != 0; }
-    bool grad_enabled() const { return (call_.flags & TENON_GRAD_ENABLED) != 0; }
+    bool training() const { return (call_.flags & TENON_CALL_TRAINING) != 0; }
+    bool grad_enabled() const { return (call_.flags & TENON_CALL_GRAD_ENABLED) != 0; }
 
     std::uint32_t n_inputs() const { return call_.n_inputs; }
     Tensor input(std::uint32_t i = 0) const { return Tensor::borrowed(call_.inputs[i]); }

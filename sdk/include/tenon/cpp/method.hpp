@@ -2,7 +2,7 @@
 //
 //   struct Scale : tenon::Method<Scale> {
 //     static constexpr tenon::method_type kMethod{.name = "scale", .peft_type = "SCALE"};
-//     static constexpr tenon_option kKeys[] = {tenon::option::truth(...)};  // optional
+//     static constexpr tenon_option kKeys[] = {tenon::option::boolean(...)};  // optional
 //     static double scaling(const tenon::Setup& setup);                     // optional
 //   };
 #pragma once
@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "tenon/cpp/layer.hpp"
+#include "tenon/cpp/names.hpp"
 #include "tenon/method.h"
 
 namespace tenon __attribute__((visibility("hidden"))) {
@@ -20,7 +21,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
     const char* peft_type = nullptr;
     const char* doc = "";
     std::uint32_t max_active = 0;
-    std::uint32_t flags = 0;
+    tenon_method_flags flags = 0;
   };
 
   template <typename T>
@@ -44,14 +45,16 @@ namespace tenon __attribute__((visibility("hidden"))) {
   };
 
   template <typename T>
-  tenon_status scaling_of(const tenon_host*, const tenon_base* base, const tenon_setup* setup,
-                          double* out, tenon_error* error) {
+  tenon_status TENON_ABI scaling_of(const tenon_method*, const tenon_host*, const tenon_base* base,
+                                    const tenon_setup* setup, double* out, tenon_error* error) {
     return fence(T::kMethod.name, "scaling", error,
                  [&] { *out = T::scaling(looking_at(*base, setup)); });
   }
 
   template <typename T>
   constexpr tenon_method make_method() {
+    static_assert(names::is_method(T::kMethod.name),
+                  "a .name is lower case letters, digits and _, a letter first");
     tenon_method table{};
     table.struct_size = sizeof table;
     table.name = T::kMethod.name;

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 #include <span>
-#include <string_view>
+#include <string>
 #include <vector>
 
 #include "tenon/cpp/tensor.hpp"
@@ -14,38 +14,45 @@ namespace tenon __attribute__((visibility("hidden"))) {
   struct None {};     // Python's None
   struct Default {};  // the operator's own default
   struct Dtype {
-    std::int32_t number;  // TENON_FLOAT32, ...
+    std::int32_t number;  // TENON_DTYPE_FLOAT32, ...
   };
 
   // An operator's argument; borrows what it is made from, so it is only ever a temporary.
   struct Value : tenon_value {
-    Value(const Tensor& tensor) : tenon_value{TENON_TENSOR, 0, {.t = tensor.handle()}} {}
-    Value(bool truth) : tenon_value{TENON_TRUTH, 0, {.i = truth}} {}
-    Value(int number) : tenon_value{TENON_INT, 0, {.i = number}} {}
-    Value(std::int64_t number) : tenon_value{TENON_INT, 0, {.i = number}} {}
-    Value(double number) : tenon_value{TENON_DOUBLE, 0, {.d = number}} {}
+    Value(const Tensor& tensor) : tenon_value{TENON_VALUE_TENSOR, 0, {.t = tensor.handle()}} {}
+    Value(bool truth) : tenon_value{TENON_VALUE_BOOL, 0, {.i = truth}} {}
+    Value(int number) : tenon_value{TENON_VALUE_INT, 0, {.i = number}} {}
+    Value(std::int64_t number) : tenon_value{TENON_VALUE_INT, 0, {.i = number}} {}
+    Value(double number) : tenon_value{TENON_VALUE_DOUBLE, 0, {.d = number}} {}
     Value(const Shape& list)
         : tenon_value{
-              TENON_INT_LIST, static_cast<std::uint32_t>(list.size()), {.is = list.data()}} {}
+              TENON_VALUE_INT_LIST, static_cast<std::uint32_t>(list.size()), {.is = list.data()}} {}
     Value(const std::vector<tenon_tensor>& list)
+        : tenon_value{TENON_VALUE_TENSOR_LIST,
+                      static_cast<std::uint32_t>(list.size()),
+                      {.ts = list.data()}} {}
+    Value(const char* text)
+        : tenon_value{TENON_VALUE_STRING,
+                      static_cast<std::uint32_t>(std::char_traits<char>::length(text)),
+                      {.s = text}} {}
+    Value(const std::string& text)
         : tenon_value{
-              TENON_TENSOR_LIST, static_cast<std::uint32_t>(list.size()), {.ts = list.data()}} {}
-    Value(std::string_view text)
-        : tenon_value{TENON_STRING, static_cast<std::uint32_t>(text.size()), {.s = text.data()}} {}
-    Value(const char* text) : Value(std::string_view(text)) {}
+              TENON_VALUE_STRING, static_cast<std::uint32_t>(text.size()), {.s = text.c_str()}} {}
     Value(const std::vector<double>& list)
-        : tenon_value{
-              TENON_DOUBLE_LIST, static_cast<std::uint32_t>(list.size()), {.ds = list.data()}} {}
+        : tenon_value{TENON_VALUE_DOUBLE_LIST,
+                      static_cast<std::uint32_t>(list.size()),
+                      {.ds = list.data()}} {}
     Value(const std::vector<tenon_value>& list)
         : tenon_value{
               TENON_VALUE_LIST, static_cast<std::uint32_t>(list.size()), {.vs = list.data()}} {}
     Value(std::span<const std::uint8_t> truths)
-        : tenon_value{
-              TENON_TRUTH_LIST, static_cast<std::uint32_t>(truths.size()), {.bs = truths.data()}} {}
-    Value(tenon_generator* generator) : tenon_value{TENON_GENERATOR, 0, {.g = generator}} {}
-    Value(Dtype dtype) : tenon_value{TENON_DTYPE, 0, {.i = dtype.number}} {}
-    Value(None) : tenon_value{TENON_NONE, 0, {.i = 0}} {}
-    Value(Default) : tenon_value{TENON_DEFAULT, 0, {.i = 0}} {}
+        : tenon_value{TENON_VALUE_BOOL_LIST,
+                      static_cast<std::uint32_t>(truths.size()),
+                      {.bs = truths.data()}} {}
+    Value(tenon_generator* generator) : tenon_value{TENON_VALUE_GENERATOR, 0, {.g = generator}} {}
+    Value(Dtype dtype) : tenon_value{TENON_VALUE_DTYPE, 0, {.i = dtype.number}} {}
+    Value(None) : tenon_value{TENON_VALUE_NONE, 0, {.i = 0}} {}
+    Value(Default) : tenon_value{TENON_VALUE_DEFAULT, 0, {.i = 0}} {}
   };
 
   // An argument by its name in the operator's schema: softmax(x, -1, named("dtype", Dtype{7})).
@@ -80,7 +87,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
     Tensor operator()(const Arguments&... arguments) const {
       tenon_value result{};
       run(&result, 1, arguments...);
-      if (result.tag != TENON_TENSOR) {
+      if (result.tag != TENON_VALUE_TENSOR) {
         detail::host->release_results(&result, 1);
         throw Failure(TENON_INTERNAL, "the operator does not return one tensor; use results()");
       }
@@ -94,8 +101,8 @@ namespace tenon __attribute__((visibility("hidden"))) {
       run(raw.data(), count, arguments...);
       std::vector<Tensor> tensors;
       for (tenon_value& value : raw) {
-        if (value.tag == TENON_TENSOR) tensors.push_back(Tensor::owned(value.u.t));
-        if (value.tag != TENON_TENSOR_LIST) continue;
+        if (value.tag == TENON_VALUE_TENSOR) tensors.push_back(Tensor::owned(value.u.t));
+        if (value.tag != TENON_VALUE_TENSOR_LIST) continue;
         for (std::uint32_t i = 0; i < value.n; ++i) {
           const Tensor item = Tensor::borrowed(value.u.ts[i]);
           tensors.push_back(item);  // a handle of its own

@@ -1,4 +1,6 @@
 // TENON_PLUGIN(id, version, Layers and Methods...): the two exported symbols, as constant data.
+// Who made it, if that is to be told, is one part more:
+//   struct About { static constexpr tenon::about kAbout{.vendor = "Acme", .license = "MIT"}; };
 #pragma once
 
 #include <algorithm>
@@ -8,27 +10,55 @@
 
 #include "tenon/cpp/layer.hpp"
 #include "tenon/cpp/method.hpp"
+#include "tenon/cpp/names.hpp"
 #include "tenon/plugin.h"
 
 namespace tenon __attribute__((visibility("hidden"))) {
+  struct about {
+    const char* vendor = nullptr;
+    const char* license = nullptr;  // SPDX
+  };
+
   namespace detail {
+
+  template <typename T>
+  concept IsAbout = requires {
+    T::kAbout;
+  };
+  template <typename T>
+  concept IsLayer = !IsMethod<T> && !IsAbout<T>;
 
   template <typename T>
   inline constexpr tenon_layer_type kLayerTable = make_table<T>();
   template <typename T>
   inline constexpr tenon_method kMethodTable = make_method<T>();
 
+  // A flag that came after 1.0, and when.
+  struct LaterFlag {
+    tenon_layer_flags flag;
+    std::uint32_t minor;
+  };
+  inline constexpr std::array<LaterFlag, 0> kLaterLayerFlags{};
+
+  constexpr std::uint32_t minor_of_flags(tenon_layer_flags flags) {
+    std::uint32_t minor = 0;
+    for (const LaterFlag& later : kLaterLayerFlags) {
+      if ((flags & later.flag) != 0) minor = std::max(minor, later.minor);
+    }
+    return minor;
+  }
+
   // Of the parts of a plugin, the layers' tables and the methods' tables.
   template <typename... Parts>
   struct Tables {
     static constexpr std::size_t kMethodCount = (0 + ... + (IsMethod<Parts> ? 1 : 0));
-    static constexpr std::size_t kLayerCount = sizeof...(Parts) - kMethodCount;
+    static constexpr std::size_t kLayerCount = (0 + ... + (IsLayer<Parts> ? 1 : 0));
 
     static constexpr auto kLayers = [] {
       std::array<const tenon_layer_type*, std::max<std::size_t>(kLayerCount, 1)> tables{};
       std::size_t n = 0;
       const auto add = [&]<typename T>(const T*) {
-        if constexpr (!IsMethod<T>) tables[n++] = &kLayerTable<T>;
+        if constexpr (IsLayer<T>) tables[n++] = &kLayerTable<T>;
       };
       (add(static_cast<const Parts*>(nullptr)), ...);
       return tables;
@@ -42,11 +72,29 @@ namespace tenon __attribute__((visibility("hidden"))) {
       (add(static_cast<const Parts*>(nullptr)), ...);
       return tables;
     }();
-    static constexpr std::uint32_t kStampKind =
+    static constexpr about kAbout = [] {
+      about found;
+      const auto look = [&]<typename T>(const T*) {
+        if constexpr (IsAbout<T>) found = T::kAbout;
+      };
+      (look(static_cast<const Parts*>(nullptr)), ...);
+      return found;
+    }();
+    // The minor version of the newest thing that a part uses: what the oldest host must have.
+    static constexpr std::uint32_t kNeededMinor = [] {
+      std::uint32_t needed = 0;
+      const auto look = [&]<typename T>(const T*) {
+        if constexpr (IsLayer<T>) needed = std::max(needed, minor_of_flags(T::kType.flags));
+      };
+      (look(static_cast<const Parts*>(nullptr)), ...);
+      return needed;
+    }();
+    static constexpr tenon_stamp_kind kStampKind =
         (kLayerCount > 0 ? TENON_STAMP_LAYERS : 0) | (kMethodCount > 0 ? TENON_STAMP_METHODS : 0);
   };
 
-  inline tenon_status remember_host(const tenon_host* table, tenon_error*) {
+  inline tenon_status TENON_ABI remember_host(const tenon_plugin*, const tenon_host* table,
+                                              tenon_error*) {
     host = table;
     return TENON_OK;
   }
@@ -62,9 +110,11 @@ namespace tenon __attribute__((visibility("hidden"))) {
     plugin.struct_size = sizeof(tenon_plugin);
     plugin.abi_major = TENON_ABI_MAJOR;
     plugin.abi_minor = TENON_ABI_MINOR;
-    plugin.min_host_minor = 2;
+    plugin.min_host_minor = Tables<Parts...>::kNeededMinor;
     plugin.id = id;
     plugin.version = version;
+    plugin.vendor = Tables<Parts...>::kAbout.vendor;
+    plugin.license = Tables<Parts...>::kAbout.license;
     plugin.compiler = __VERSION__;
     plugin.sdk_version = TENON_SDK_VERSION;
     plugin.n_layer_types = Tables<Parts...>::kLayerCount;
@@ -100,7 +150,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
     stamp.kind = Tables<Parts...>::kStampKind;
     stamp.abi_major = TENON_ABI_MAJOR;
     stamp.abi_minor = TENON_ABI_MINOR;
-    stamp.min_host_minor = 2;
+    stamp.min_host_minor = Tables<Parts...>::kNeededMinor;
     stamp.pointer_bits = 8 * sizeof(void*);
     copy_text(stamp.id, id);
     copy_text(stamp.version, version);
@@ -121,11 +171,14 @@ namespace tenon __attribute__((visibility("hidden"))) {
   {}
 #endif
 
-#define TENON_PLUGIN(plugin_id, plugin_version, ...)                                 \
-  static_assert(sizeof(plugin_id) <= sizeof(tenon_stamp::id), "the id is too long"); \
-  extern "C" {                                                                       \
-  constexpr tenon_plugin tenon_plugin_v0 =                                           \
-      tenon::detail::make_plugin<__VA_ARGS__>(plugin_id, plugin_version);            \
-  constexpr tenon_stamp tenon_stamp_v0 = tenon::detail::make_stamp<__VA_ARGS__>(     \
-      plugin_id, plugin_version, tenon::detail::TorchNeeds TENON_TORCH_NEEDS);       \
+#define TENON_PLUGIN(plugin_id, plugin_version, ...)                                              \
+  static_assert(tenon::names::is_id(plugin_id),                                                   \
+                "the id is lower case letters and digits, joined by . - or _, one dot at "        \
+                "least, 63 bytes at most: acme.lstm");                                            \
+  static_assert(tenon::names::is_version(plugin_version), "the version is three numbers: 1.0.0"); \
+  extern "C" {                                                                                    \
+  constexpr tenon_plugin tenon_plugin_v1 =                                                        \
+      tenon::detail::make_plugin<__VA_ARGS__>(plugin_id, plugin_version);                         \
+  constexpr tenon_stamp tenon_stamp_v1 = tenon::detail::make_stamp<__VA_ARGS__>(                  \
+      plugin_id, plugin_version, tenon::detail::TorchNeeds TENON_TORCH_NEEDS);                    \
   }

@@ -18,7 +18,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
     std::uint32_t index = 0;  // its number in every call
     std::string_view name;    // relative to the module: "weight"
     Shape shape;
-    std::int32_t dtype = TENON_FLOAT32;
+    std::int32_t dtype = TENON_DTYPE_FLOAT32;
     bool is_buffer = false;
     bool is_target = false;  // named by target_parameters
   };
@@ -36,41 +36,41 @@ namespace tenon __attribute__((visibility("hidden"))) {
       return Failure(TENON_INVALID_ARGUMENT, "`" + std::string(key) + "` is not " + wanted);
     };
     if constexpr (kIsOptional<T>) {
-      if (value.tag == TENON_NONE) return std::nullopt;
+      if (value.tag == TENON_VALUE_NONE) return std::nullopt;
       return from_value<typename T::value_type>(value, key);
     } else if constexpr (std::is_same_v<T, bool>) {
-      if (value.tag != TENON_TRUTH) throw wrong("true or false");
+      if (value.tag != TENON_VALUE_BOOL) throw wrong("true or false");
       return value.u.i != 0;
     } else if constexpr (std::is_integral_v<T>) {
-      if (value.tag != TENON_INT) throw wrong("a whole number");
+      if (value.tag != TENON_VALUE_INT) throw wrong("a whole number");
       return static_cast<T>(value.u.i);
     } else if constexpr (std::is_floating_point_v<T>) {
-      if (value.tag == TENON_INT) return static_cast<T>(value.u.i);
-      if (value.tag != TENON_DOUBLE) throw wrong("a number");
+      if (value.tag == TENON_VALUE_INT) return static_cast<T>(value.u.i);
+      if (value.tag != TENON_VALUE_DOUBLE) throw wrong("a number");
       return static_cast<T>(value.u.d);
     } else if constexpr (std::is_same_v<T, std::string>) {
-      if (value.tag != TENON_STRING) throw wrong("a string");
+      if (value.tag != TENON_VALUE_STRING) throw wrong("a string");
       return std::string(value.u.s, value.n);
     } else if constexpr (std::is_same_v<T, std::vector<double>>) {
-      if (value.tag == TENON_DOUBLE_LIST) return T(value.u.ds, value.u.ds + value.n);
-      if (value.tag != TENON_INT_LIST) throw wrong("a list of numbers");
+      if (value.tag == TENON_VALUE_DOUBLE_LIST) return T(value.u.ds, value.u.ds + value.n);
+      if (value.tag != TENON_VALUE_INT_LIST) throw wrong("a list of numbers");
       return T(value.u.is, value.u.is + value.n);
     } else if constexpr (std::is_same_v<T, std::vector<bool>>) {
-      if (value.tag != TENON_TRUTH_LIST) throw wrong("a list of true or false");
+      if (value.tag != TENON_VALUE_BOOL_LIST) throw wrong("a list of true or false");
       return T(value.u.bs, value.u.bs + value.n);
     } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
-      if (value.tag != TENON_STRING_LIST) throw wrong("a list of strings");
+      if (value.tag != TENON_VALUE_STRING_LIST) throw wrong("a list of strings");
       T texts;
       for (std::uint32_t i = 0; i < value.n; ++i) {
-        texts.emplace_back(value.u.ss[i].p, value.u.ss[i].n);
+        texts.emplace_back(value.u.ss[i]);
       }
       return texts;
     } else {
       static_assert(std::is_same_v<T, Shape>,
                     "bool, an integer, a float, std::string, Shape, a std::vector of double, bool "
                     "or std::string, or a std::optional of these");
-      if (value.tag == TENON_INT) return Shape{value.u.i};
-      if (value.tag != TENON_INT_LIST) throw wrong("a list of whole numbers");
+      if (value.tag == TENON_VALUE_INT) return Shape{value.u.i};
+      if (value.tag != TENON_VALUE_INT_LIST) throw wrong("a list of whole numbers");
       return Shape(value.u.is, value.u.is + value.n);
     }
   }
@@ -120,7 +120,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
     std::optional<T> find_attribute(const char* name) const {
       tenon_value value{};
       if (detail::host->attribute(&base_, name, &value, nullptr) != TENON_OK ||
-          value.tag == TENON_NONE) {
+          value.tag == TENON_VALUE_NONE) {
         return std::nullopt;
       }
       return detail::from_value<T>(value, name);
@@ -163,32 +163,39 @@ namespace tenon __attribute__((visibility("hidden"))) {
 
     const Base& base() const { return base_; }
 
-    // A key of the method, after rank_pattern and alpha_pattern, or an option that the layer
-    // declares in kOptions. bool for a TENON_MODULES key: whether it means this layer.
+    // A key of the method as it holds for this layer, or an option that the layer declares in
+    // kOptions. bool for a key of modules: whether it means this layer.
     template <typename T>
     T option(const char* key) const {
       tenon_value value{};
       detail::check(detail::host->option(setup_, key, &value, detail::error_sink));
       return detail::from_value<T>(value, key);
     }
-    std::int64_t r() const { return option<std::int64_t>("r"); }
+
+    // What an option of several types is: TENON_VALUE_BOOL, TENON_VALUE_STRING, ...
+    tenon_value_tag option_tag(const char* key) const {
+      tenon_value value{};
+      detail::check(detail::host->option(setup_, key, &value, detail::error_sink));
+      return value.tag;
+    }
 
     // Declares a parameter; its number is its place in Adapter::parameter(). dtype -1: the
     // adapter's own.
     std::uint32_t parameter(const std::string& name, const Shape& shape, Init init,
-                            std::uint32_t flags = TENON_TRAINABLE, std::int32_t dtype = -1) {
+                            tenon_parameter_flags flags = TENON_PARAMETER_TRAINABLE,
+                            std::int32_t dtype = -1) {
       return declare(name, shape, init, flags, dtype, nullptr);
     }
     // Declares a parameter that all layers of the adapter share; `shape` is what this one needs of
     // it, and the tensor is as large as the largest: see tenon_parameter.shared_key.
     std::uint32_t shared_parameter(const std::string& key, const Shape& shape, Init init,
-                                   std::uint32_t flags = TENON_TRAINABLE) {
+                                   tenon_parameter_flags flags = TENON_PARAMETER_TRAINABLE) {
       return declare(key, shape, init, flags, -1, key.c_str());
     }
 
    private:
     std::uint32_t declare(const std::string& name, const Shape& shape, Init init,
-                          std::uint32_t flags, std::int32_t dtype, const char* shared_key) {
+                          tenon_parameter_flags flags, tenon_dtype dtype, const char* shared_key) {
       tenon_parameter declared{};
       declared.struct_size = sizeof declared;
       declared.flags = flags;
@@ -208,5 +215,15 @@ namespace tenon __attribute__((visibility("hidden"))) {
     Base base_;
     tenon_setup* setup_;
   };
+
+  namespace detail {
+
+  // Functions that only look at the options get a const view of the setup, which reads through a
+  // non-const pointer.
+  inline Setup looking_at(const tenon_base& base, const tenon_setup* setup) {
+    return Setup(base, const_cast<tenon_setup*>(setup));
+  }
+
+  }  // namespace detail
 
 }  // namespace tenon

@@ -9,7 +9,7 @@
 
 #include "tenon/cpp/setup.hpp"
 #include "tenon/cpp/tensor.hpp"
-#include "tenon/layer.h"
+#include "tenon/layer_type.h"
 
 namespace tenon __attribute__((visibility("hidden"))) {
 

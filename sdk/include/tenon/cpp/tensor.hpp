@@ -12,7 +12,7 @@
 // Hidden as a whole, so that two plugins built with two SDKs never share one of these definitions.
 namespace tenon __attribute__((visibility("hidden"))) {
 
-  // Thrown by everything in this layer, caught at the fence in layer.hpp. Throw it yourself to
+  // Thrown by everything in this layer, caught at the fence in fence.hpp. Throw it yourself to
   // refuse something: `throw tenon::Failure(TENON_UNSUPPORTED, "groups > 1 cannot be adapted")`.
   class Failure : public std::exception {
    public:
@@ -92,7 +92,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
       const tenon_tensor_info facts = info();
       return facts.shape[dimension < 0 ? dimension + facts.ndim : dimension];
     }
-    std::int32_t dtype() const { return info().dtype; }
+    tenon_dtype dtype() const { return info().dtype; }
     bool requires_grad() const { return info().requires_grad != 0; }
 
    private:

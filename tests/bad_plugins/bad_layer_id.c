@@ -1,0 +1,3 @@
+/* table: an id that is no id. */
+#define LAYER_ID "Trial Reg/../x"
+#include "additive.h"
