@@ -88,7 +88,6 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"half_gradient", "gradients", "the gradient of lora_offset at [0] is"},
         Fault{"wrong_shape", "runs", "output 0 is Float [4], the base gives Float [3, 4]"},
         Fault{"bad_parameter_name", "declares-alike", "`../../etc/x` is not named by parts"},
-        Fault{"runs_base_in_merge", "merge", "there is no call of the base to run here"},
         Fault{"idle_parameter", "parameters-train", "lora_idle receives no gradient"},
         Fault{"wrong_merge", "merge", "merged, output 0 differs by"},
         Fault{"ignores_rows", "rows", "with every other row its own, output 0 differs by"},
@@ -109,6 +108,15 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"crashes", "no-crash", "it crashed (Segmentation fault) while forward ran"},
         Fault{"hangs", "in-time", "it did not return while forward ran"}),
     fault_name);
+
+TEST(PluginCheck, MergedWeightHasNoBaseToRun) {
+  const CheckReport report = check(bad_plugin("runs_base_in_merge"));
+  const auto found = std::ranges::find_if(report.findings, [](const Finding& finding) {
+    return finding.rule == "merge" && finding.status == RuleStatus::kFailed;
+  });
+  ASSERT_NE(found, report.findings.end());
+  EXPECT_THAT(found->detail, HasSubstr("there is no call of the base to run here"));
+}
 
 TEST(PluginCheck, TextFileFailsAsALibraryAndNothingElseIsTried) {
   const testing::TempDir folder;

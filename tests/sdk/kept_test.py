@@ -16,7 +16,7 @@ from support import TESTS, SdkTest, build, unpack, write_project
 
 KEPT = TESTS / "sdk" / "kept"
 INCLUDE = TESTS.parent / "sdk" / "include"
-METHODS = {"additive_c": "lora", "vera": "vera", "vera_libcxx": "vera"}
+METHODS = {"additive_c": "lora", "vera": "vera", "vera_clang": "vera", "vera_libcxx": "vera"}
 
 
 class KeptTest(SdkTest):
@@ -31,7 +31,7 @@ class KeptTest(SdkTest):
         losses = {}
         for packed in sorted(KEPT.glob("1.*.xz")):
             with self.subTest(file=packed.name):
-                name = packed.name.split("-", 1)[1].removesuffix(".so.xz").removeprefix("rc1-")
+                name = packed.name.split("-", 1)[1].removesuffix(".so.xz")
                 plugins = self.load(packed)
                 config = write_project(self.folder, METHODS[name])
                 done = self.train(config, "--plugin-dir", plugins)
@@ -44,6 +44,7 @@ class KeptTest(SdkTest):
         self.assertEqual(set(losses), set(METHODS))
         # Another compiler and another C++ library make no difference.
         self.assert_close(losses["vera_libcxx"], losses["vera"])
+        self.assert_close(losses["vera_clang"], losses["vera"])
 
     @unittest.skipUnless(platform.machine() == "x86_64", "the kept binaries are of x86-64")
     def test_plugins_of_the_drafts_are_refused_by_name_from_their_stamp(self):
