@@ -89,7 +89,6 @@ Json options_json(const std::vector<DeclaredOption>& options) {
   for (const DeclaredOption& option : options) {
     list.push_back({{"key", option.key},
                     {"type", option.type_text()},
-                    {"choices", option.choices},
                     {"default", option_to_json(option.initial)},
                     {"required", option.required},
                     {"help", option.help}});
@@ -128,18 +127,16 @@ Json layer_types_json(const PluginInfo& plugin) {
 }
 
 Json plugins_json(const PluginRegistry& plugins) {
-  Json out{{"plugins", Json::array()},
-           {"refused", Json::array()},
-           {"shadowed", Json::array()},
-           {"ties", plugins.ties()}};
+  Json out{{"plugins", Json::array()}, {"refused", Json::array()}, {"shadowed", Json::array()}};
+  out["ties"] = plugins.ties();
   const auto told = [](const std::string& text) {
     return text.empty() ? Json(nullptr) : Json(text);
   };
   for (const PluginInfo* plugin : plugins.plugins()) {
     out["plugins"].push_back({{"id", plugin->id},
                               {"version", plugin->version},
-                              {"vendor", told(plugin->offer.vendor)},
-                              {"license", told(plugin->offer.license)},
+                              {"vendor", plugin->offer.vendor},
+                              {"license", plugin->offer.license},
                               {"path", plugin->path.string()},
                               {"origin", plugin->origin},
                               {"sha256", plugin->sha256},

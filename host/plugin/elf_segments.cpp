@@ -158,20 +158,14 @@ std::optional<PluginRefusal> ElfSegments::check_tables() const {
   return value_of(DT_GNU_HASH) == 0 ? std::nullopt : check_hash(value_of(DT_GNU_HASH));
 }
 
-// As the section table tells, which check_sections compares with what is loaded.
-std::uint64_t ElfSegments::symbol_count() const {
-  const auto read = ElfLibrary::read(file_);
-  const auto* library = std::get_if<ElfLibrary>(&read);
-  const ElfSection* symbols = library == nullptr ? nullptr : library->find(".dynsym");
-  return symbols == nullptr ? 0 : symbols->bytes.size() / sizeof(Elf64_Sym);
-}
-
 std::optional<PluginRefusal> ElfSegments::read_relocations(std::uint64_t table,
                                                            std::uint64_t size) {
   if (table == 0) return std::nullopt;
   if (!is_in_file(table, size)) return damaged("its relocations lie outside its segments");
   const auto bytes = bytes_at(table).first(size);
-  const std::uint64_t symbols = symbol_count();
+  const auto library = ElfLibrary::read(file_);
+  const auto* read = std::get_if<ElfLibrary>(&library);
+  const ElfSection* symbols = read == nullptr ? nullptr : read->find(".dynsym");
   for (std::uint64_t offset = 0; const auto entry = struct_at<Elf64_Rela>(bytes, offset);
        offset += sizeof(Elf64_Rela)) {
     const std::uint64_t symbol = ELF64_R_SYM(entry->r_info);
@@ -180,7 +174,8 @@ std::optional<PluginRefusal> ElfSegments::read_relocations(std::uint64_t table,
     const std::uint64_t type = ELF64_R_TYPE(entry->r_info);
     if (!is_mapped(entry->r_offset, sizeof(Elf64_Addr), PF_W) ||
         entry->r_offset % sizeof(Elf64_Addr) != 0 || (is_counted && type != kRelative) ||
-        type == kCopied || symbol >= symbols) {
+        type == kCopied || symbols == nullptr ||
+        symbol >= symbols->bytes.size() / sizeof(Elf64_Sym)) {
       return damaged("a relocation points outside its segments");
     }
     relocations_.push_back(*entry);

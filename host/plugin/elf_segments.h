@@ -37,7 +37,6 @@ class ElfSegments {
   std::optional<PluginRefusal> check_hash(std::uint64_t table) const;
   std::optional<PluginRefusal> check_sections() const;
   bool points_to_code(std::uint64_t array, std::uint64_t size) const;
-  std::uint64_t symbol_count() const;
   bool is_needed(std::string_view name) const;
   bool is_mapped(std::uint64_t address, std::uint64_t size, std::uint32_t flags = 0) const;
   bool is_in_file(std::uint64_t address, std::uint64_t size) const;
