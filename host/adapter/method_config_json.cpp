@@ -57,6 +57,8 @@ void read_key(const std::string& key, const OrderedJson& value, AdapterConfig& c
     } else if (!value.is_string()) {
       problems.wrong_type(key, "a name or a list of names", value);
     }
+  } else if (value.is_object() && value.empty()) {
+    return;  // a table that is off
   } else if (const auto option = option_from_json(value)) {
     config.method_keys[key] = *option;
   } else {

@@ -98,7 +98,8 @@ std::optional<OptionValue> option_from_json(const OrderedJson& json) {
   if (json.is_array()) return list_from_json(json);
   if (is_integer(json)) return json.get<std::int64_t>();
   if (const std::optional<double> number = number_from_json(json)) return *number;
-  return json.is_object() ? table_from_json(json) : std::nullopt;
+  const bool is_table = json.is_object() && !(json.size() == 1 && json.contains("float"));
+  return is_table ? table_from_json(json) : std::nullopt;
 }
 
 OrderedJson rule_to_json(const ModuleRule& rule) {

@@ -129,9 +129,6 @@ Json layer_types_json(const PluginInfo& plugin) {
 Json plugins_json(const PluginRegistry& plugins) {
   Json out{{"plugins", Json::array()}, {"refused", Json::array()}, {"shadowed", Json::array()}};
   out["ties"] = plugins.ties();
-  const auto told = [](const std::string& text) {
-    return text.empty() ? Json(nullptr) : Json(text);
-  };
   for (const PluginInfo* plugin : plugins.plugins()) {
     out["plugins"].push_back({{"id", plugin->id},
                               {"version", plugin->version},

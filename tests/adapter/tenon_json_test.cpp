@@ -112,7 +112,7 @@ TEST(TenonJsonTest, AllProblemsAreReportedAtOnce) {
   const std::string text = error_text([] {
     read_tenon_json(
         R"({"format":1,"layers":[7,{"name":"a","type":3,"plugin":"p","version":"1","sha256":"",
-            "options":{"x":{"a":1},"y":[["z"]],"w":{"float":"big"}}},
+            "options":{"x":{"a":[["z"]]},"y":[["z"]],"w":{"float":"big"}}},
             {"name":"a","type":"t","plugin":"p","sha256":"","options":[],"rank":1}],"extra":1})",
         "tenon.json");
   });
@@ -122,7 +122,7 @@ TEST(TenonJsonTest, AllProblemsAreReportedAtOnce) {
   EXPECT_THAT(text, HasSubstr("`layers[0]` must be a table, it is 7"));
   EXPECT_THAT(text, HasSubstr("`layers[1].type` must be a string, it is 3"));
   EXPECT_THAT(text, HasSubstr("`layers[1].options.x` must be true or false, a number, a string or "
-                              "a list of one of them, it is {\"a\":1}"));
+                              "a list of one of them, it is {\"a\":[[\"z\"]]}"));
   EXPECT_THAT(text, HasSubstr("`layers[1].options.y` must be"));
   EXPECT_THAT(text, HasSubstr("`layers[1].options.w` must be"));
   EXPECT_THAT(text, HasSubstr("`layers[2].version` is missing"));
