@@ -102,7 +102,8 @@ make_environment() {
   rm -rf "$folder"
   python3 -m venv "$folder" >&2 ||
     refuse "python3 ($(type -P python3)) cannot make a virtual environment; it needs ensurepip"
-  local pip=("$folder/bin/python" -m pip --disable-pip-version-check --no-input install)
+  # Bytecode is made for what is imported, when it is: for all of it takes longer than the rest.
+  local pip=("$folder/bin/python" -m pip --disable-pip-version-check --no-input install --no-compile)
   "${pip[@]}" "${complete[@]}" >&2 &&
     { [[ ${#alone[@]} == 0 ]] || "${pip[@]}" --no-deps "${alone[@]}" >&2; } ||
     refuse "pip could not install $*; see its message above"
