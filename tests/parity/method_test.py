@@ -1,0 +1,226 @@
+"""What is asked of every method that PEFT has, for one folder of plugins: it exchanges adapters with
+PEFT, trains as PEFT does, merges into what it computes, and starts as the base.
+
+    python method_test.py TENON FOLDER [unittest options]
+
+FOLDER holds parity.py: CONFIG, PEFT's class; layers(), what is adapted; ADAPTERS, sets of PEFT's
+keys by name, the first of which is tried most; ROWS, small models with keys, as PEFT's own tests
+have them; corrected(model), where PEFT errs; RATE of learning and STARTS_AS_BASE where they differ."""
+
+import importlib.util
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+from method_cases import case_of, toy_case
+from peft import PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import load_file
+from support import ParityTest, main, relative_norm
+
+STEPS = 20
+TRAINING_TOLERANCE = 1e-4
+MOVE_TOLERANCE = 2e-3
+OPTIMIZERS = {
+    "sgd": (torch.optim.SGD, {"momentum": 0.9}),
+    "adamw": (torch.optim.AdamW, {}),
+}
+
+
+def read_table(folder):
+    spec = importlib.util.spec_from_file_location("parity", folder / "parity.py")
+    table = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table)
+    return table
+
+
+class MethodTest(ParityTest):
+    FOLDER = None
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        warnings.simplefilter("ignore")
+        cls.table = read_table(cls.FOLDER)
+        cls.method = getattr(cls.table, "METHOD", cls.FOLDER.name)
+        cls.case = case_of(cls.table.layers)
+        cls.case.rate = getattr(cls.table, "RATE", cls.case.rate)
+        cls.programs = {}
+
+    def program(self, case, name="layers"):
+        if name not in self.programs:
+            self.programs[name] = case.export_to(self.workspace.folder / f"{name}.pt2")
+        return {"path": self.programs[name]}
+
+    def for_each_adapter(self, check):
+        for name, keys in self.table.ADAPTERS.items():
+            with self.subTest(adapter=name):
+                check(keys)
+
+    def targets(self, keys):
+        if "target_modules" in keys:
+            return keys
+        return {**keys, "target_modules": list(self.table.layers())}
+
+    def corrected(self, model):
+        correct = getattr(self.table, "corrected", None)
+        return correct(model) if correct else model
+
+    def peft_model(self, case, keys):
+        """PEFT's model, what it trains off its start."""
+        torch.manual_seed(2)
+        model = get_peft_model(case.build(), self.table.CONFIG(**keys))
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(torch.randn_like(parameter), alpha=0.3)
+        return self.corrected(model).eval()
+
+    def saved_by_peft(self, case, keys):
+        folder = self.workspace.new_path()
+        self.peft_model(case, keys).save_pretrained(folder)
+        return folder
+
+    def loaded_by_peft(self, case, folder, **options):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model = PeftModel.from_pretrained(case.build(), folder, **options)
+        told = [str(w.message) for w in caught]
+        self.assertEqual([t for t in told if "missing adapter" in t or "Unexpected key" in t], [])
+        return self.corrected(model)
+
+    def train(self, case, program, adapter, optimizer="sgd", steps=STEPS, rate=None):
+        """The folder of the adapter that Tenon trained, and the losses."""
+        output = self.workspace.new_path()
+        _, options = OPTIMIZERS[optimizer]
+        config = {
+            "model": program,
+            "adapter": {"method": self.method, **adapter},
+            "data": {"train": self.workspace.write_tensors(case.tensors())},
+            "train": {
+                "loss": case.loss,
+                "optimizer": optimizer,
+                **options,
+                "learning_rate": rate or case.rate,
+                "steps": steps,
+                "batch_size": case.batch,
+                "shuffle": False,
+            },
+            "output": {"directory": output},
+        }
+        run = self.workspace.tenon_json("run", self.workspace.write_config(config))
+        return output, run["losses"]
+
+    def train_by_peft(self, case, folder, optimizer="sgd"):
+        model = self.loaded_by_peft(case, folder, is_trainable=True).train()
+        make, options = OPTIMIZERS[optimizer]
+        trained = [p for p in model.parameters() if p.requires_grad]
+        stepper = make(trained, lr=case.rate, **options)
+        losses = []
+        for inputs, labels in case.parts(STEPS):
+            stepper.zero_grad()
+            loss = case.loss_of(model(**inputs), labels)
+            loss.backward()
+            stepper.step()
+            losses.append(loss.item())
+        return model.eval(), losses
+
+    def check_training(self, case, program, keys, optimizer="sgd"):
+        """One run from PEFT's adapter: what it reads, computes, trains and writes. Gives the folder."""
+        start = self.saved_by_peft(case, keys)
+        peft_model, expected_losses = self.train_by_peft(case, start, optimizer)
+        folder, losses = self.train(case, program, {"init_from": start}, optimizer)
+        for actual, expected in zip(losses, expected_losses, strict=True):
+            self.assertAlmostEqual(actual, expected, delta=2e-5 * max(1, abs(expected)))
+        trained = load_file(folder / "adapter_model.safetensors")
+        expected = get_peft_model_state_dict(peft_model)
+        before = load_file(start / "adapter_model.safetensors")
+        kinds = lambda tensors: {name: (t.shape, t.dtype) for name, t in tensors.items()}
+        self.assertEqual(kinds(trained), kinds(before))
+        self.assertEqual(trained.keys(), expected.keys())
+        for name, tensor in expected.items():
+            if not tensor.is_floating_point() or torch.equal(tensor, before[name]):
+                self.assertTrue(torch.equal(trained[name], before[name]), name)
+                continue
+            self.assertLess(relative_norm(trained[name], tensor), TRAINING_TOLERANCE, name)
+            moved = relative_norm(trained[name] - before[name], tensor - before[name])
+            self.assertLess(moved, MOVE_TOLERANCE, name)
+        self.check_config(start, folder)
+        loaded = self.loaded_by_peft(case, folder).eval()
+        with torch.no_grad():
+            outputs = loaded(**case.inputs)
+            self.assert_close(outputs, peft_model(**case.inputs), 1e-4)
+            self.assertGreater((outputs - case.build()(**case.inputs)).abs().max(), 1e-3)
+        return folder, outputs
+
+    def check_config(self, pefts, ours):
+        """What Tenon wrote into adapter_config.json is what PEFT writes."""
+        read = lambda path: json.loads((path / "adapter_config.json").read_text())
+        as_set = lambda value: sorted(value) if isinstance(value, list) else value
+        expected, actual = read(pefts), read(ours)
+        self.assertLessEqual(actual.keys(), expected.keys())
+        for key in actual.keys() - {"auto_mapping", "base_model_name_or_path"}:
+            self.assertEqual(as_set(actual[key]), as_set(expected[key]), key)
+
+    def assert_close(self, actual, expected, tolerance=1e-5):
+        self.assert_within(actual, expected, tolerance * max(1, expected.abs().max().item()))
+
+    def test_adapters_are_exchanged_trained_and_merged(self):
+        def check(keys):
+            program = self.program(self.case)
+            folder, outputs = self.check_training(self.case, program, self.targets(keys))
+            self.assert_close(self.workspace.predict(program, self.case.inputs, folder), outputs)
+            self.check_merging(program, folder, outputs)
+
+        self.for_each_adapter(check)
+
+    def check_merging(self, program, folder, expected):
+        merged = self.workspace.new_path(".pt2")
+        config = self.workspace.write_config({"model": program})
+        self.workspace.tenon_ok("merge", config, "--adapter", folder, "--output", merged)
+        self.assert_close(self.workspace.predict({"path": merged}, self.case.inputs), expected)
+
+    def test_the_same_under_adamw(self):
+        keys = next(iter(self.table.ADAPTERS.values()))
+        self.check_training(self.case, self.program(self.case), self.targets(keys), "adamw")
+
+    def test_pefts_own_models(self):
+        for name, keys in self.table.ROWS:
+            with self.subTest(toy=name, **keys):
+                case = toy_case(name)
+                self.check_training(case, self.program(case, name), keys)
+
+    def test_a_fresh_adapter_is_pefts_and_changes_nothing(self):
+        keys = self.targets(next(iter(self.table.ADAPTERS.values())))
+        program = self.program(self.case)
+        torch.manual_seed(0)
+        fresh = get_peft_model(self.case.build(), self.table.CONFIG(**keys))
+        folder, losses = self.train(self.case, program, keys, steps=1, rate=1e-30)
+        kinds = lambda tensors: {name: (t.shape, t.dtype) for name, t in tensors.items()}
+        tensors = load_file(folder / "adapter_model.safetensors")
+        expected = get_peft_model_state_dict(fresh)
+        self.assertEqual(kinds(tensors), kinds(expected))
+        for name, tensor in expected.items():  # how much is drawn, and what is not
+            wanted = tensor.double().norm().item()
+            actual = tensors[name].double().norm().item()
+            self.assertAlmostEqual(actual, wanted, delta=0.5 * wanted + 1e-9, msg=name)
+        inputs, labels = next(self.case.parts(1))
+        with torch.no_grad():
+            base = self.case.loss_of(self.case.build()(**inputs), labels).item()
+        if getattr(self.table, "STARTS_AS_BASE", True):
+            self.assertAlmostEqual(losses[0], base, delta=1e-5)
+        plan = self.workspace.tenon_json(
+            "plan",
+            self.workspace.write_config(
+                {"model": program, "adapter": {"method": self.method, **keys}}
+            ),
+        )
+        self.assertEqual(
+            (plan["trainable_params"], plan["all_params"]), fresh.get_nb_trainable_parameters()
+        )
+
+
+if __name__ == "__main__":
+    MethodTest.FOLDER = Path(sys.argv.pop(2)).resolve()
+    main()
