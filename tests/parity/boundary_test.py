@@ -195,16 +195,16 @@ class MethodTest(BoundaryTest):
 
     def test_an_adapter_of_a_type_that_no_plugin_has_is_refused(self):
         folder = self.workspace.new_folder()
-        text = {"peft_type": "OFT", "target_modules": ["first"]}
+        text = {"peft_type": "GLORA", "target_modules": ["first"]}
         (folder / "adapter_config.json").write_text(json.dumps(text))
-        save_file({"base_model.model.first.oft_R": torch.ones(1)}, folder / "adapter_model.safetensors")
+        save_file({"base_model.model.first.glora_A": torch.ones(1)}, folder / "adapter_model.safetensors")
         config = self.workspace.write_config({"model": self.model})
         done = self.workspace.tenon(
             *("predict", config, "--adapter", folder, "--outputs", folder / "out"),
             *("--inputs", self.workspace.write_tensors({"input": torch.randn(2, 6)})),
         )
         self.assertEqual(done.returncode, 1)
-        self.assertIn('`peft_type` "OFT" is no method of a plugin that is here', done.stderr)
+        self.assertIn('`peft_type` "GLORA" is no method of a plugin that is here', done.stderr)
         self.assertIn("merge it into the model where PEFT can (merge_and_unload)", done.stderr)
 
 
