@@ -23,7 +23,7 @@ struct Boft : tenon::Method<Boft> {
       .name = "boft",
       .peft_type = "BOFT",
       .doc = "Trained rotations in the form of butterflies.",
-      .flags = TENON_METHOD_EXCLUDES};
+      .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("boft_block_size", 4, {.minimum = 0},
                              "The size of a block; 0: by boft_block_num."),
@@ -33,10 +33,10 @@ struct Boft : tenon::Method<Boft> {
                              "How many sparse rotations make one."),
       tenon::option::number("boft_dropout", 0, {.minimum = 0, .maximum = 1},
                             "How many blocks are not rotated in a training step."),
-      tenon::option::truth("fan_in_fan_out", false,
-                           "PEFT's; has no effect: a layer's type says how its weight lies."),
-      tenon::option::text("bias", "none", "none", "Which biases are trained."),
-      tenon::option::truth("init_weights", true, "Start as the base, else at random.")};
+      tenon::option::boolean("fan_in_fan_out", false,
+                             "PEFT's; has no effect: a layer's type says how its weight lies."),
+      tenon::option::choice("bias", "none", methods::kNoBias, "Which biases are trained."),
+      tenon::option::boolean("init_weights", true, "Start as the base, else at random.")};
 };
 
 struct Blocks {

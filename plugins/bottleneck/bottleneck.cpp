@@ -19,13 +19,15 @@ constexpr std::uint32_t kDownBias = 1;
 constexpr std::uint32_t kUp = 2;
 constexpr std::uint32_t kUpBias = 3;
 
+constexpr const char* kActivations[] = {"relu", "gelu", "silu", "tanh"};
+
 struct Bottleneck : tenon::Method<Bottleneck> {
   static constexpr tenon::method_type kMethod{.name = "bottleneck",
                                               .doc = "Narrow networks behind layers."};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("bottleneck_size", 64, {.minimum = 1}, "The width of the network."),
-      tenon::option::text("non_linearity", "relu", "relu;gelu;silu;tanh",
-                          "What stands between its two layers."),
+      tenon::option::choice("non_linearity", "relu", kActivations,
+                            "What stands between its two layers."),
       tenon::option::number("scale", 1, {}, "A factor on what it adds.")};
 
   static double scaling(const Setup& setup) { return setup.option<double>("scale"); }

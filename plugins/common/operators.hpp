@@ -12,6 +12,9 @@ namespace methods {
 using tenon::Shape;
 using tenon::Tensor;
 
+// Of the key `bias`, which the methods have in PEFT: what is supported of it.
+inline constexpr const char* kNoBias[] = {"none"};
+
 inline Tensor with_dtype(const Tensor& x, std::int32_t dtype) {
   return x.dtype() == dtype ? x : to_dtype(x, dtype);
 }
@@ -62,7 +65,7 @@ inline Tensor clamp_min(const Tensor& x, double minimum) {
 inline std::vector<float> draw_kept(std::int64_t count, double p) {
   static const tenon::Operator rand("aten::rand");
   static const tenon::Operator greater("aten::gt", "Scalar");
-  const Tensor kept = to_dtype(greater(rand(Shape{count}), p), TENON_FLOAT32);
+  const Tensor kept = to_dtype(greater(rand(Shape{count}), p), TENON_DTYPE_FLOAT32);
   std::vector<float> numbers(static_cast<std::size_t>(count));
   std::memcpy(numbers.data(), kept.info().data, numbers.size() * sizeof(float));
   return numbers;
@@ -73,13 +76,14 @@ inline Tensor tensor_of(const std::vector<std::int64_t>& numbers, const Tensor& 
   static const tenon::Operator empty("aten::empty", "memory_format");
   static const tenon::Operator to_device("aten::to", "device");
   const Tensor made =
-      empty(Shape{static_cast<std::int64_t>(numbers.size())}, tenon::Dtype{TENON_INT64});
+      empty(Shape{static_cast<std::int64_t>(numbers.size())}, tenon::Dtype{TENON_DTYPE_INT64});
   // Nobody else has it yet.
   std::memcpy(const_cast<void*>(made.info().data), numbers.data(),
               numbers.size() * sizeof(std::int64_t));
   const tenon_tensor_info facts = like.info();
   if (facts.device_type == 0) return made;
-  return to_device(made, "cuda:" + std::to_string(facts.device_index), tenon::Dtype{TENON_INT64});
+  return to_device(made, "cuda:" + std::to_string(facts.device_index),
+                   tenon::Dtype{TENON_DTYPE_INT64});
 }
 
 }  // namespace methods

@@ -22,8 +22,8 @@ struct Change {
 };
 
 inline bool is_float(std::int32_t dtype) {
-  return dtype == TENON_FLOAT32 || dtype == TENON_FLOAT64 || dtype == TENON_FLOAT16 ||
-         dtype == TENON_BFLOAT16;
+  return dtype == TENON_DTYPE_FLOAT32 || dtype == TENON_DTYPE_FLOAT64 ||
+         dtype == TENON_DTYPE_FLOAT16 || dtype == TENON_DTYPE_BFLOAT16;
 }
 
 // The precision of the adapters: that of their first parameter.

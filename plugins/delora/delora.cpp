@@ -19,14 +19,14 @@ struct DeLora : tenon::Method<DeLora> {
       .name = "delora",
       .peft_type = "DELORA",
       .doc = "Low-rank updates with strength and direction apart.",
-      .flags = TENON_METHOD_EXCLUDES};
+      .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("r", 8, {.minimum = 1}, "The rank of the update."),
       tenon::option::number("delora_lambda", 15, {}, "The strength at the start."),
       tenon::option::number("module_dropout", 0, {.minimum = 0, .maximum = 1},
                             "Dropout on what enters the update."),
-      tenon::option::text("bias", "none", "none", "Which biases are trained."),
-      tenon::option::truth("init_weights", true, "Start as the base, else at random.")};
+      tenon::option::choice("bias", "none", methods::kNoBias, "Which biases are trained."),
+      tenon::option::boolean("init_weights", true, "Start as the base, else at random.")};
 };
 
 struct State {
@@ -51,7 +51,7 @@ struct DeLoraLinear : methods::AdditiveLayer<DeLoraLinear> {
                     setup.option<bool>("init_weights") ? tenon::Init::zeros() : drawn);
     setup.parameter("delora_lambda", {1},
                     tenon::Init::constant(setup.option<double>("delora_lambda")));
-    setup.parameter("delora_w_norm", {weight[1]}, tenon::Init::ones(), TENON_BUFFER);
+    setup.parameter("delora_w_norm", {weight[1]}, tenon::Init::ones(), TENON_PARAMETER_BUFFER);
   }
 
   static void initialise(const Setup&, Start& start) {

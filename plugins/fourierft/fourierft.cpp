@@ -17,17 +17,17 @@ struct FourierFt : tenon::Method<FourierFt> {
   static constexpr tenon::method_type kMethod{.name = "fourierft",
                                               .peft_type = "FOURIERFT",
                                               .doc = "Trained coefficients of updates' spectra.",
-                                              .flags = TENON_METHOD_EXCLUDES};
+                                              .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("n_frequency", 1000, {.minimum = 1},
                              "How many coefficients each layer has."),
       tenon::option::number("scaling", 150, {}, "A factor on the update."),
-      tenon::option::integer("random_loc_seed", 777, {.minimum = 0, .maximum = 4294967295.0},
+      tenon::option::integer("random_loc_seed", 777, {.minimum = 0, .maximum = 4294967295},
                              "Draws where the coefficients lie."),
-      tenon::option::truth("fan_in_fan_out", false,
-                           "PEFT's; has no effect: a layer's type says how its weight lies."),
-      tenon::option::text("bias", "none", "none", "Which biases are trained."),
-      tenon::option::truth("init_weights", false, "Start at zero, as the base; else at random.")};
+      tenon::option::boolean("fan_in_fan_out", false,
+                             "PEFT's; has no effect: a layer's type says how its weight lies."),
+      tenon::option::choice("bias", "none", methods::kNoBias, "Which biases are trained."),
+      tenon::option::boolean("init_weights", false, "Start at zero, as the base; else at random.")};
 
   static double scaling(const Setup& setup) { return setup.option<double>("scaling"); }
 };
@@ -81,7 +81,7 @@ struct FourierFtLayer : methods::AdditiveLayer<FourierFtLayer> {
     const auto& state = change.adapter.state<State>();
     const Tensor given = change.adapter.parameter(0);
     const Tensor coefficients = methods::with_dtype(  // there is no transform in half precision
-        given, given.dtype() == TENON_FLOAT64 ? TENON_FLOAT64 : TENON_FLOAT32);
+        given, given.dtype() == TENON_DTYPE_FLOAT64 ? TENON_DTYPE_FLOAT64 : TENON_DTYPE_FLOAT32);
     const Tensor flat = methods::zeros({state.shape[0] * state.shape[1]}, coefficients);
     const Tensor spectrum = reshape(
         index_copy(flat, std::int64_t{0}, methods::tensor_of(state.places, flat), coefficients),

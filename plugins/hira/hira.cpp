@@ -14,14 +14,14 @@ struct Hira : tenon::Method<Hira> {
   static constexpr tenon::method_type kMethod{.name = "hira",
                                               .peft_type = "HIRA",
                                               .doc = "Low-rank factors on a weight's elements.",
-                                              .flags = TENON_METHOD_EXCLUDES};
+                                              .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("r", 32, {.minimum = 1}, "The rank of the factors."),
       tenon::option::number("hira_dropout", 0, {.minimum = 0, .maximum = 1},
                             "Dropout on what enters the update; embeddings have none."),
-      tenon::option::truth("fan_in_fan_out", false,
-                           "PEFT's; has no effect: a layer's type says how its weight lies."),
-      tenon::option::truth("init_weights", true, "Start as the base, else at random.")};
+      tenon::option::boolean("fan_in_fan_out", false,
+                             "PEFT's; has no effect: a layer's type says how its weight lies."),
+      tenon::option::boolean("init_weights", true, "Start as the base, else at random.")};
 };
 
 struct State {

@@ -14,14 +14,14 @@ struct Hra : tenon::Method<Hra> {
   static constexpr tenon::method_type kMethod{.name = "hra",
                                               .peft_type = "HRA",
                                               .doc = "Chains of trained Householder reflections.",
-                                              .flags = TENON_METHOD_EXCLUDES};
+                                              .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("r", 8, {.minimum = 1},
                              "How many reflections; even, to start as the base."),
-      tenon::option::truth("apply_GS", false, "The reflections are made orthogonal."),
-      tenon::option::text("bias", "none", "none", "Which biases are trained."),
-      tenon::option::truth("init_weights", true,
-                           "Start with pairs of equal reflections, else at random.")};
+      tenon::option::boolean("apply_GS", false, "The reflections are made orthogonal."),
+      tenon::option::choice("bias", "none", methods::kNoBias, "Which biases are trained."),
+      tenon::option::boolean("init_weights", true,
+                             "Start with pairs of equal reflections, else at random.")};
 };
 
 struct State {

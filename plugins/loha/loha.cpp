@@ -18,7 +18,7 @@ struct LoHa : tenon::Method<LoHa> {
       .name = "loha",
       .peft_type = "LOHA",
       .doc = "Updates that are products of two low-rank matrices, element by element.",
-      .flags = TENON_METHOD_EXCLUDES};
+      .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("r", 8, {.minimum = 1}, "The rank of each of the two factors."),
       tenon::option::number("alpha", 8, {}, "The update is scaled by alpha / r."),
@@ -26,9 +26,9 @@ struct LoHa : tenon::Method<LoHa> {
                             "How many rows of the update are left out of a training step."),
       tenon::option::number("module_dropout", 0, {.minimum = 0, .maximum = 1},
                             "How often a layer's update is left out of a training step."),
-      tenon::option::truth("use_effective_conv2d", false,
-                           "Factors of convolutions keep the kernel in a core of its own."),
-      tenon::option::truth("init_weights", true, "Start as the base, else at random.")};
+      tenon::option::boolean("use_effective_conv2d", false,
+                             "Factors of convolutions keep the kernel in a core of its own."),
+      tenon::option::boolean("init_weights", true, "Start as the base, else at random.")};
 
   static double scaling(const Setup& setup) {
     return setup.option<double>("alpha") / setup.option<double>("r");

@@ -21,7 +21,7 @@ struct LoKr : tenon::Method<LoKr> {
   static constexpr tenon::method_type kMethod{.name = "lokr",
                                               .peft_type = "LOKR",
                                               .doc = "Updates that are Kronecker products.",
-                                              .flags = TENON_METHOD_EXCLUDES};
+                                              .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("r", 8, {.minimum = 1}, "The rank of factors that are decomposed."),
       tenon::option::number("alpha", 8, {}, "The update is scaled by alpha / r."),
@@ -29,14 +29,14 @@ struct LoKr : tenon::Method<LoKr> {
                             "How many rows of the update are left out of a training step."),
       tenon::option::number("module_dropout", 0, {.minimum = 0, .maximum = 1},
                             "How often a layer's update is left out of a training step."),
-      tenon::option::truth("use_effective_conv2d", false,
-                           "The kernel of a convolution is in a core of its own."),
-      tenon::option::truth("decompose_both", false, "The smaller factor may be decomposed too."),
+      tenon::option::boolean("use_effective_conv2d", false,
+                             "The kernel of a convolution is in a core of its own."),
+      tenon::option::boolean("decompose_both", false, "The smaller factor may be decomposed too."),
       tenon::option::integer("decompose_factor", -1, {.minimum = -1},
                              "The size of the smaller factor; -1: near the square root."),
-      tenon::option::truth("rank_dropout_scale", false,
-                           "The rows that rank_dropout leaves are scaled up."),
-      tenon::option::truth("init_weights", true, "Start as the base, else at random.")};
+      tenon::option::boolean("rank_dropout_scale", false,
+                             "The rows that rank_dropout leaves are scaled up."),
+      tenon::option::boolean("init_weights", true, "Start as the base, else at random.")};
 
   static double scaling(const Setup& setup) {
     return setup.option<double>("alpha") / setup.option<double>("r");

@@ -19,21 +19,21 @@ struct Oft : tenon::Method<Oft> {
   static constexpr tenon::method_type kMethod{.name = "oft",
                                               .peft_type = "OFT",
                                               .doc = "Trained rotations of a layer's input.",
-                                              .flags = TENON_METHOD_EXCLUDES};
+                                              .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("r", 0, {.minimum = 0}, "How many blocks; 0: by oft_block_size."),
       tenon::option::integer("oft_block_size", 32, {.minimum = 0}, "The size of a block; 0: by r."),
       tenon::option::number("module_dropout", 0, {.minimum = 0, .maximum = 1},
                             "How many blocks are not rotated in a training step."),
-      tenon::option::truth("fan_in_fan_out", false,
-                           "PEFT's; has no effect: a layer's type says how its weight lies."),
-      tenon::option::text("bias", "none", "none", "Which biases are trained."),
-      tenon::option::truth("init_weights", true, "Start as the base, else at random."),
-      tenon::option::truth("coft", false, "Rotations stay within eps of none."),
+      tenon::option::boolean("fan_in_fan_out", false,
+                             "PEFT's; has no effect: a layer's type says how its weight lies."),
+      tenon::option::choice("bias", "none", methods::kNoBias, "Which biases are trained."),
+      tenon::option::boolean("init_weights", true, "Start as the base, else at random."),
+      tenon::option::boolean("coft", false, "Rotations stay within eps of none."),
       tenon::option::number("eps", 6e-5, {.minimum = 0}, "How far coft lets a rotation go."),
-      tenon::option::truth("block_share", false, "All blocks of a layer have one rotation."),
-      tenon::option::truth("use_cayley_neumann", true,
-                           "Rotations by the first terms of a series, not by an inverse."),
+      tenon::option::boolean("block_share", false, "All blocks of a layer have one rotation."),
+      tenon::option::boolean("use_cayley_neumann", true,
+                             "Rotations by the first terms of a series, not by an inverse."),
       tenon::option::integer("num_cayley_neumann_terms", 5, {.minimum = 1},
                              "How many terms of the series.")};
 };

@@ -13,15 +13,17 @@ namespace {
 using tenon::Shape;
 using tenon::Tensor;
 
+constexpr const char* kVariants[] = {"road_1", "road_2", "road_4"};
+
 struct Road : tenon::Method<Road> {
   static constexpr tenon::method_type kMethod{
       .name = "road", .peft_type = "ROAD", .doc = "Trained rotations of pairs of outputs."};
   static constexpr tenon_option kKeys[] = {
-      tenon::option::text("variant", "road_1", "road_1;road_2;road_4",
-                          "One angle for a pair, for an output, or two for an output."),
+      tenon::option::choice("variant", "road_1", kVariants,
+                            "One angle for a pair, for an output, or two for an output."),
       tenon::option::integer("group_size", 64, {.minimum = 2},
                              "How many outputs are paired among themselves; even."),
-      tenon::option::truth("init_weights", true, "Start as the base, else at random.")};
+      tenon::option::boolean("init_weights", true, "Start as the base, else at random.")};
 };
 
 struct State {

@@ -17,18 +17,20 @@ using tenon::Tensor;
 constexpr std::uint32_t kValues = 0;
 constexpr std::uint32_t kIndices = 1;
 
+constexpr const char* kMasks[] = {"random"};
+
 struct Shira : tenon::Method<Shira> {
   static constexpr tenon::method_type kMethod{
       .name = "shira", .peft_type = "SHIRA", .doc = "Trained elements of weights."};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("r", 32, {.minimum = 1}, "As many elements as LoRA of this rank has."),
-      tenon::option::text("mask_type", "random", "random", "How the elements are chosen."),
+      tenon::option::choice("mask_type", "random", kMasks, "How the elements are chosen."),
       tenon::option::nullable(tenon::option::integer(
-          "random_seed", 0, {.minimum = 0, .maximum = 4294967295.0},
+          "random_seed", 0, {.minimum = 0, .maximum = 4294967295},
           "Draws the elements of each layer; left out: the run's seed does.")),
-      tenon::option::truth("fan_in_fan_out", false,
-                           "PEFT's; has no effect: a layer's type says how its weight lies."),
-      tenon::option::truth("init_weights", true, "Start at zero, as the base; else at random.")};
+      tenon::option::boolean("fan_in_fan_out", false,
+                             "PEFT's; has no effect: a layer's type says how its weight lies."),
+      tenon::option::boolean("init_weights", true, "Start at zero, as the base; else at random.")};
 
   static double scaling(const Setup&) { return 1; }
 };
@@ -59,7 +61,8 @@ struct ShiraLinear : methods::AdditiveLayer<ShiraLinear> {
     setup.parameter(
         "shira_weight", {count},
         setup.option<bool>("init_weights") ? tenon::Init::zeros() : tenon::Init::normal(0, 1));
-    setup.parameter("shira_indices", {2, count}, tenon::Init::zeros(), TENON_BUFFER, TENON_INT32);
+    setup.parameter("shira_indices", {2, count}, tenon::Init::zeros(), TENON_PARAMETER_BUFFER,
+                    TENON_DTYPE_INT32);
   }
 
   // Rows above columns, in the order of the weight's elements.
@@ -78,7 +81,7 @@ struct ShiraLinear : methods::AdditiveLayer<ShiraLinear> {
     const Tensor places = sort.results(2, methods::narrow(order, 0, 0, count_of(setup)))[0];
     const Tensor rows = divide(places, weight[1], tenon::named("rounding_mode", "floor"));
     const Tensor both = methods::cat({rows, remainder(places, weight[1])}, 0);
-    start.set_parameter(kIndices, to_dtype(reshape(both, {2, -1}), TENON_INT32));
+    start.set_parameter(kIndices, to_dtype(reshape(both, {2, -1}), TENON_DTYPE_INT32));
   }
 
   static Tensor delta(const methods::Change& change) {
@@ -86,7 +89,7 @@ struct ShiraLinear : methods::AdditiveLayer<ShiraLinear> {
     static const tenon::Operator select("aten::select", "int");
     static const tenon::Operator add_times("aten::add", "Tensor");
     const Shape& weight = change.weight.shape;
-    const Tensor indices = to_dtype(change.adapter.parameter(kIndices), TENON_INT64);
+    const Tensor indices = to_dtype(change.adapter.parameter(kIndices), TENON_DTYPE_INT64);
     const auto row = [&](std::int64_t i) { return select(indices, std::int64_t{0}, i); };
     const Tensor places = add_times(row(1), row(0), weight[1]);
     const Tensor values = change.adapter.parameter(kValues);

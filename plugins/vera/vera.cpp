@@ -28,13 +28,13 @@ struct Vera : tenon::Method<Vera> {
       tenon::option::number("d_initial", 0.1, {}, "The start of lambda_d."),
       tenon::option::number("vera_dropout", 0, {.minimum = 0, .maximum = 1},
                             "Dropout on what enters the update."),
-      tenon::option::integer("projection_prng_key", 0, {.minimum = 0, .maximum = 4294967295.0},
+      tenon::option::integer("projection_prng_key", 0, {.minimum = 0, .maximum = 4294967295},
                              "The seed of the projections."),
-      tenon::option::truth("save_projection", true, "Whether the file holds the projections."),
-      tenon::option::truth("fan_in_fan_out", false,
-                           "PEFT's; has no effect: a layer's type says how its weight lies."),
-      tenon::option::text("bias", "none", "none", "Which biases are trained."),
-      tenon::option::truth("init_weights", true, "Start as the base, else at random.")};
+      tenon::option::boolean("save_projection", true, "Whether the file holds the projections."),
+      tenon::option::boolean("fan_in_fan_out", false,
+                             "PEFT's; has no effect: a layer's type says how its weight lies."),
+      tenon::option::choice("bias", "none", methods::kNoBias, "Which biases are trained."),
+      tenon::option::boolean("init_weights", true, "Start as the base, else at random.")};
 };
 
 struct State {
@@ -55,7 +55,7 @@ Tensor projection(methods::TorchRandom& random, const Tensor& like) {
   const auto bound = static_cast<float>(std::sqrt(3.0) * std::sqrt(2.0) /
                                         std::sqrt(static_cast<double>(shape[1])));
   const std::vector<float> numbers = random.uniform(shape[0] * shape[1], -bound, bound);
-  const Tensor made = empty(shape, tenon::Dtype{TENON_FLOAT32});
+  const Tensor made = empty(shape, tenon::Dtype{TENON_DTYPE_FLOAT32});
   std::memcpy(const_cast<void*>(made.info().data), numbers.data(), numbers.size() * sizeof(float));
   return made;
 }
@@ -86,8 +86,8 @@ struct VeraLinear : methods::AdditiveLayer<VeraLinear> {
     setup.parameter("vera_lambda_d", {r},
                     starts_as_base ? tenon::Init::constant(setup.option<double>("d_initial"))
                                    : tenon::Init::normal(0, 1));
-    setup.shared_parameter("vera_A", {r, sizes[1]}, tenon::Init::zeros(), TENON_BUFFER);
-    setup.shared_parameter("vera_B", {sizes[0], r}, tenon::Init::zeros(), TENON_BUFFER);
+    setup.shared_parameter("vera_A", {r, sizes[1]}, tenon::Init::zeros(), TENON_PARAMETER_BUFFER);
+    setup.shared_parameter("vera_B", {sizes[0], r}, tenon::Init::zeros(), TENON_PARAMETER_BUFFER);
   }
 
   static void initialise(const Setup& setup, Start& start) {
