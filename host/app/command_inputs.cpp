@@ -21,8 +21,10 @@ std::vector<InputPath> command_inputs(const CommandLine& line, const RunConfig& 
   for (const AdapterConfig& adapter : config.adapters) {
     if (adapter.init_from) add("[adapter] init_from", *adapter.init_from);
   }
-  if (config.data) add("[data] train", config.data->train);
-  if (config.data && config.data->eval) add("[data] eval", *config.data->eval);
+  if (config.data) {
+    for (const auto& file : config.data->train) add("[data] train", file);
+    for (const auto& file : config.data->eval) add("[data] eval", file);
+  }
   for (const NamedFolder& adapter : named_folders(line.adapters)) add("--adapter", adapter.folder);
   for (const auto& folder : line.combine.folders) add("the adapter", folder);
   add("--inputs", line.inputs);

@@ -234,6 +234,15 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
       ->delimiter(',');
   eval->add_option("--data", line.data, "The file or folder to measure on; default: [data] eval");
   add_no_verify(*eval, line);
+  CLI::App* report =
+      app.add_subcommand("report", "Write a page with the curves of runs, from their logs");
+  report->add_option("folders", line.reported, "The folders of runs that were logged")
+      ->option_text(" ")
+      ->required();
+  report->add_option("--output", line.outputs, "F.html, a page that needs nothing else")
+      ->required();
+  add_force(*report, line);
+  add_output_flags(*report, line);
   CLI::App* merge = add_verb(app, line, "merge",
                              "Fold adapters into the base and write a model that needs neither "
                              "adapters nor plugins",

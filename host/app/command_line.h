@@ -52,10 +52,11 @@ struct CommandLine {
   PluginCheckArguments plugin_check;
   PluginNewArguments plugin_new;
   CombineArguments combine;
-  std::string from;                         // of adapter convert: whose file it is; "" for PEFT's
-  std::string rank;                         // of adapter convert: a whole number, or a fraction
-  std::vector<std::filesystem::path> diff;  // two adapters' folders
-  std::int64_t batch_size = 0;              // of predict; 0: the whole file at once
+  std::string from;  // of adapter convert: whose file it is; "" for PEFT's
+  std::string rank;  // of adapter convert: a whole number, or a fraction
+  std::vector<std::filesystem::path> reported;  // of report: folders of runs
+  std::vector<std::filesystem::path> diff;      // two adapters' folders
+  std::int64_t batch_size = 0;                  // of predict; 0: the whole file at once
 };
 
 // nullopt where help or the version was asked for and has been printed. Throws

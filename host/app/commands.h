@@ -13,6 +13,7 @@ void tree_command(const CommandLine& line);
 void plugins_command(const CommandLine& line);
 void predict_command(const CommandLine& line);
 void eval_command(const CommandLine& line);
+void report_command(const CommandLine& line);
 void merge_command(const CommandLine& line);
 void inspect_command(const CommandLine& line);
 void adapter_combine_command(const CommandLine& line);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
+#include "app/run_data.h"
 #include "app/run_report.h"
 #include "app/stages.h"
 #include "app/thread_check.h"
@@ -15,36 +16,26 @@
 #include "config/toml_reader.h"
 #include "inject/adapted_model.h"
 #include "model/export_notes.h"
-#include "model/id_tables.h"
 #include "plugin/plugin_registry.h"
-#include "train/data_check.h"
 #include "train/data_source.h"
 #include "train/trainer.h"
 
 namespace tenon {
 namespace {
 
-// --data, else [data] eval.
-std::filesystem::path file_to_evaluate(const CommandLine& line, const RunConfig& config) {
-  if (!line.data.empty()) return line.data;
-  if (config.data->eval) return *config.data->eval;
+// --data, else what a run would evaluate on.
+Dataset rows_to_evaluate(const CommandLine& line, RunConfig& config, const ModelData& model) {
+  const bool reads_training = line.data.empty() || config.train->balanced_classes ||
+                              (config.data->inputs.empty() && !config.data->train.empty() &&
+                               is_csv_file(config.data->train.front()));
+  TrainingData training;
+  if (reads_training) training = training_data(config, model);
+  if (!line.data.empty()) config.data->eval = {line.data};
+  if (auto rows = evaluation_data(config, model, training)) return *std::move(rows);
   throw Error({.stage = Stage::kConfig,
                .message = "there is nothing to evaluate on: [data] eval is missing",
                .hint = "set it, or give --data FILE",
                .location = config.data->location});
-}
-
-// The columns of a CSV file are those of the training file.
-Dataset rows_to_evaluate(const CommandLine& line, const RunConfig& config, const ModelData& model) {
-  DataConfig data = *config.data;
-  if (data.inputs.empty() && is_csv_file(data.train)) {
-    data.columns = read_dataset(data.train, data, config.train->loss, model.inputs).columns;
-  }
-  Dataset rows =
-      read_dataset(file_to_evaluate(line, config), data, config.train->loss, model.inputs);
-  check_ids(rows, id_tables(model));
-  for (const std::string& note : rows.notes) log::info(note);
-  return rows;
 }
 
 }  // namespace

@@ -87,10 +87,11 @@ std::vector<at::Tensor> forward_in_batches(const AdaptedModel& model,
 
 // A CSV file's columns are those of the training file, where the config names one that is there.
 DataConfig with_columns(DataConfig data) {
-  if (!data.inputs.empty() || !is_csv_file(data.train)) return data;
-  const MappedFile file(data.train, Stage::kData);
-  std::vector<std::string> header = read_csv_header(file.text(), data.train);
+  if (!data.inputs.empty() || data.train.empty() || !is_csv_file(data.train.front())) return data;
+  const MappedFile file(data.train.front(), Stage::kData);
+  std::vector<std::string> header = read_csv_header(file.text(), data.train.front());
   std::erase(header, data.target);
+  if (data.sample_weight) std::erase(header, *data.sample_weight);
   data.columns = std::move(header);
   return data;
 }

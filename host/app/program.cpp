@@ -29,6 +29,7 @@ int run_verb(const CommandLine& line) {
   if (line.verb == "plugins") plugins_command(line);
   if (line.verb == "predict") predict_command(line);
   if (line.verb == "eval") eval_command(line);
+  if (line.verb == "report") report_command(line);
   if (line.verb == "merge") merge_command(line);
   if (line.verb == "inspect") inspect_command(line);
   if (line.verb == "adapter combine") adapter_combine_command(line);

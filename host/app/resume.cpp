@@ -77,6 +77,14 @@ std::string content_hash(const fs::path& path) {
   return sha256_hex(lines);
 }
 
+// Of several files one after the other.
+std::string content_hash(const std::vector<fs::path>& files) {
+  if (files.size() == 1) return content_hash(files.front());
+  std::string hashes;
+  for (const fs::path& file : files) hashes += content_hash(file) + "\n";
+  return sha256_hex(hashes);
+}
+
 std::map<std::string, std::string> plugins_of(const AdaptedModel& model) {
   std::map<std::string, std::string> hashes;
   for (const std::string& name : model.adapter_names()) {
@@ -127,7 +135,7 @@ TrainingOrigin origin_of(const RunConfig& config, const AdaptedModel& model) {
   TrainingOrigin origin;
   origin.config = config.values;
   origin.data["data.train"] = content_hash(config.data->train);
-  if (config.data->eval) origin.data["data.eval"] = content_hash(*config.data->eval);
+  if (!config.data->eval.empty()) origin.data["data.eval"] = content_hash(config.data->eval);
   origin.base = base_fingerprint(model.base_tensors());
   origin.plugins = plugins_of(model);
   origin.threads = at::get_num_threads();

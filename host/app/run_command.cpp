@@ -12,8 +12,11 @@
 #include "app/resume.h"
 #include "app/run_checkpoints.h"
 #include "app/run_data.h"
+#include "app/run_events.h"
 #include "app/run_log.h"
 #include "app/run_output.h"
+#include "app/run_progress.h"
+#include "app/run_record.h"
 #include "app/run_report.h"
 #include "app/signals.h"
 #include "app/stages.h"
@@ -124,49 +127,6 @@ int finish(const CommandLine& line, const AdaptedModel& model, RunOutcome& outco
   return status_of_signal();
 }
 
-// What the training asks for between its steps. Borrows all of it.
-TrainingEvents training_events(const CommandLine& line, const RunConfig& config,
-                               const TrainingTask& task, const std::optional<Dataset>& held_out,
-                               RunCheckpoints& checkpoints, std::optional<RunLog>& run_log) {
-  TrainingEvents events;
-  events.save_steps = config.output.save_steps;
-  events.log_steps = config.output.log_steps;
-  events.step = [&, show = RunProgress(!line.json && !line.quiet)](const StepProgress& progress) {
-    show(progress);
-    if (run_log) run_log->add(progress);
-  };
-  events.save = [&](const TrainingState& state) {
-    checkpoints.save(state, run_log ? run_log->sizes() : RunLog::Sizes());
-    log::debug("saved " + checkpoints.folder_of(state.step).string());
-  };
-  if (!held_out) return events;
-  events.evaluate = [&](std::int64_t step, double epoch) {
-    const Evaluation evaluation = evaluate(task, *held_out, *config.train);
-    print_line(line, evaluation_text("at step " + std::to_string(step), evaluation));
-    Measures measures = measures_of(evaluation);
-    if (run_log) run_log->add(step, epoch, measures);
-    return measures;
-  };
-  return events;
-}
-
-// Where [output] log_steps asks for one.
-std::optional<RunLog> open_log(const RunConfig& config, RunOutput& place,
-                               const std::optional<Evaluation>& before,
-                               const std::optional<Checkpoint>& from) {
-  std::optional<RunLog> run_log;
-  if (!config.output.log_steps) return run_log;
-  const Measures measures = before ? measures_of(*before) : Measures();
-  std::vector<std::string> names;
-  for (const auto& [name, value] : measures) names.push_back(name);
-  const std::filesystem::path folder = config.output.log_dir.value_or(run_folder(config));
-  if (!config.output.log_dir) place.folder();  // is made, and this run's
-  run_log.emplace(folder, names, read_text_file(config.file, Stage::kConfig),
-                  from ? from->logs : RunLog::Sizes());
-  if (before && !from) run_log->add(0, 0, measures);
-  return run_log;
-}
-
 // The tensors of the best evaluation's checkpoint, in place of the last step's.
 void load_best(const TrainingTask& task, const RunCheckpoints& checkpoints,
                const BestValue::State& best) {
@@ -177,12 +137,14 @@ void load_best(const TrainingTask& task, const RunCheckpoints& checkpoints,
 
 // Everything from the first evaluation to the last. A signal before the first step ends the run at
 // once; from then on what was trained is saved first, whatever happens.
-int train_and_save(const CommandLine& line, const RunConfig& config, const AdaptedModel& model,
-                   const Dataset& data, RunOutput& place, const std::optional<Checkpoint>& from) {
+int train_and_save(const CommandLine& line, const RunConfig& config, AdaptedModel& model,
+                   const TrainingData& all, RunOutput& place,
+                   const std::optional<Checkpoint>& from) {
+  const Dataset& data = all.train;
   place.require_room(model);
   const TrainConfig& settings = *config.train;
   const TrainingTask task = training_task(model, settings);
-  const std::optional<Dataset> held_out = evaluation_data(config, model, data);
+  const std::optional<Dataset> held_out = evaluation_data(config, model.model(), all);
   RunCheckpoints checkpoints(config, model, place, from ? from->state.step : 0);
   if (from) {
     for (const std::string& note : compare_origins(from->origin, checkpoints.origin())) {
@@ -199,7 +161,9 @@ int train_and_save(const CommandLine& line, const RunConfig& config, const Adapt
   if (line.profile) profiler.emplace(layer_titles(model));
   const SignalsHeld held;
   std::optional<RunLog> run_log = open_log(config, place, outcome.before, from);
-  const TrainingEvents events = training_events(line, config, task, held_out, checkpoints, run_log);
+  RunProgress show(!line.json && !line.quiet);
+  const TrainingEvents events =
+      training_events(line, config, task, held_out, checkpoints, run_log, show);
   outcome.training =
       train(task, data, settings, events, held.stop(), from ? &from->state : nullptr);
   if (profiler) outcome.profile = profiler->profile();
@@ -222,6 +186,7 @@ int train_and_save(const CommandLine& line, const RunConfig& config, const Adapt
     check_evaluation("after", *outcome.after, model, config, *held_out,
                      "; what was trained is saved in " + output);
   }
+  if (run_log) run_log->end(run_record(config, model, outcome, output));
   return finish(line, model, outcome, output);
 }
 
@@ -242,13 +207,14 @@ std::optional<Checkpoint> checkpoint_of(const CommandLine& line, const RunConfig
   return checkpoint;
 }
 
-int run_full(const CommandLine& line, const RunConfig& config, ModelData data, RunOutput& place,
+int run_full(const CommandLine& line, RunConfig& config, ModelData data, RunOutput& place,
              const std::optional<Checkpoint>& from) {
   AdaptedModel model(std::move(data));
   model.train_base();
   model.checkpoint(config.train->checkpoint);
   print_line(line, trainable_line(count_parameters(model)));
-  return train_and_save(line, config, model, training_data(config, model), place, from);
+  const TrainingData rows = training_data(config, model.model());
+  return train_and_save(line, config, model, rows, place, from);
 }
 
 }  // namespace
@@ -269,12 +235,12 @@ int run_command(const CommandLine& line) {
   if (config.train->full) return run_full(line, config, std::move(data), place, from);
 
   AdaptedModel model(std::move(data));
-  std::optional<Dataset> rows;
+  std::optional<TrainingData> rows;
   AddOptions options{.seed = config.train->seed};
   options.train_statistics = config.train->batch_norm == "train";
   if (std::ranges::any_of(config.adapters, needs_data)) {
-    rows = training_data(config, model);
-    options.data.emplace(StartData{*rows, *config.train});
+    rows = training_data(config, model.model());
+    options.data.emplace(StartData{rows->train, *config.train});
   }
   const std::vector<std::string> notes = add_adapters(model, config.adapters, plugins, options);
   model.checkpoint(config.train->checkpoint);
@@ -283,7 +249,7 @@ int run_command(const CommandLine& line) {
   for (const std::string& note : notes) log::warning(note);
   print_adapters(line, model);
   print_line(line, trainable_line(count_parameters(model)));
-  if (!rows) rows = training_data(config, model);
+  if (!rows) rows = training_data(config, model.model());
   return train_and_save(line, config, model, *rows, place, from);
 }
 

@@ -2,29 +2,26 @@
 
 #include <algorithm>
 #include <system_error>
+#include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "model/id_tables.h"
 #include "train/data_check.h"
+#include "train/held_out.h"
+#include "train/loss.h"
 
 namespace tenon {
 namespace {
 
-Dataset read_rows(const std::filesystem::path& file, const DataConfig& data,
-                  const RunConfig& config, const AdaptedModel& model) {
-  Dataset rows = read_dataset(file, data, config.train->loss, model.model().inputs);
-  check_ids(rows, id_tables(model.model()));
-  for (const std::string& note : rows.notes) log::info(note);
-  return rows;
-}
+namespace fs = std::filesystem;
 
 // Whether two paths name one file, or files with the same bytes.
-bool hold_the_same(const std::filesystem::path& one, const std::filesystem::path& other) {
+bool hold_the_same(const fs::path& one, const fs::path& other) {
   std::error_code ignored;
-  if (std::filesystem::equivalent(one, other, ignored)) return true;
-  if (!std::filesystem::is_regular_file(one, ignored)) return false;
-  if (!std::filesystem::is_regular_file(other, ignored)) return false;
+  if (fs::equivalent(one, other, ignored)) return true;
+  if (!fs::is_regular_file(one, ignored)) return false;
+  if (!fs::is_regular_file(other, ignored)) return false;
   const MappedFile first(one, Stage::kData);
   const MappedFile second(other, Stage::kData);
   return std::ranges::equal(first.bytes(), second.bytes());
@@ -32,20 +29,41 @@ bool hold_the_same(const std::filesystem::path& one, const std::filesystem::path
 
 }  // namespace
 
-Dataset training_data(const RunConfig& config, const AdaptedModel& model) {
-  return read_rows(config.data->train, *config.data, config, model);
+Dataset read_rows(const std::vector<fs::path>& files, const DataConfig& data,
+                  const TrainConfig& train, const ModelData& model) {
+  Dataset rows = read_dataset(files, data, train.loss, model.inputs);
+  ignore_class(rows, train.ignore_index);
+  check_ids(rows, id_tables(model));
+  for (const std::string& note : rows.notes) log::info(note);
+  return rows;
 }
 
-std::optional<Dataset> evaluation_data(const RunConfig& config, const AdaptedModel& model,
-                                       const Dataset& training) {
-  if (!config.data->eval) return std::nullopt;
-  if (hold_the_same(*config.data->eval, config.data->train)) {
-    log::warning("[data] eval holds the same as [data] train, " + training.source +
+TrainingData training_data(RunConfig& config, const ModelData& model) {
+  const DataConfig& data = *config.data;
+  TrainingData all{read_rows(data.train, data, *config.train, model), std::nullopt};
+  if (data.eval_fraction) {
+    auto [kept, held] = hold_out(all.train, *data.eval_fraction, data.eval_seed, data.stratify);
+    all = {std::move(kept), std::move(held)};
+  }
+  if (all.train.target) balance_classes(*config.train, *all.train.target);
+  return all;
+}
+
+std::optional<Dataset> evaluation_data(const RunConfig& config, const ModelData& model,
+                                       const TrainingData& training) {
+  const std::vector<fs::path>& files = config.data->eval;
+  if (files.empty()) return training.held_out;
+  for (const fs::path& file : files) {
+    const auto is_it = [&](const fs::path& other) { return hold_the_same(file, other); };
+    if (std::ranges::none_of(config.data->train, is_it)) continue;
+    log::warning("[data] eval holds the same as [data] train, " + training.train.source +
                  ": what is evaluated was trained on");
   }
   DataConfig data = *config.data;
-  if (data.inputs.empty() && !training.columns.empty()) data.columns = training.columns;
-  return read_rows(*data.eval, data, config, model);
+  if (data.inputs.empty() && !training.train.columns.empty()) {
+    data.columns = training.train.columns;
+  }
+  return read_rows(files, data, *config.train, model);
 }
 
 }  // namespace tenon

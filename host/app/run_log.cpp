@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/event_record.h"
+#include "base/file.h"
 #include "base/temporary_files.h"
 
 namespace tenon {
@@ -22,6 +23,7 @@ namespace fs = std::filesystem;
 constexpr const char* kLines = "log.jsonl";
 constexpr const char* kTable = "log.csv";
 constexpr const char* kEvents = "tensorboard";
+constexpr const char* kRecord = "run.json";
 
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -139,6 +141,8 @@ void RunLog::write(std::int64_t step, double epoch, const Fields& fields) {
   events_.add(scalar_record(seconds_now(), step, scalars));
 }
 
+void RunLog::end(const std::string& record) const { write_file(folder_ / kRecord, record); }
+
 RunLog::Sizes RunLog::sizes() {
   Sizes sizes;
   for (const auto& [name, file] : {std::pair<std::string, GrowingFile*>{kLines, &lines_},
@@ -155,7 +159,9 @@ bool holds_only_logs(const fs::path& folder) {
   for (fs::directory_iterator entry(folder, failed), end; !failed && entry != end;
        entry.increment(failed)) {
     const std::string name = entry->path().filename().string();
-    if (name != kLines && name != kTable && name != kEvents && !is_random_name(name)) return false;
+    if (name != kLines && name != kTable && name != kEvents && name != kRecord &&
+        !is_random_name(name))
+      return false;
   }
   return !failed;
 }

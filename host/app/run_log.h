@@ -29,6 +29,8 @@ class RunLog {
   // One step's numbers, where it is one that is logged.
   void add(const StepProgress& progress);
   void add(std::int64_t step, double epoch, const Measures& measures);
+  // run.json, when the run is over.
+  void end(const std::string& record) const;
   // What is written so far is on the disk; how much of each file that is.
   Sizes sizes();
 

@@ -1,9 +1,5 @@
 #include "app/run_report.h"
 
-#include <unistd.h>
-
-#include <algorithm>
-#include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -39,29 +35,6 @@ RunJson evaluation_json(const std::optional<Evaluation>& evaluation) {
 
 void print_line(const CommandLine& line, const std::string& text) {
   if (!line.json && !line.quiet) std::cout << text << std::endl;
-}
-
-RunProgress::RunProgress(bool shown) : shown_(shown), terminal_(::isatty(STDOUT_FILENO) != 0) {}
-
-void RunProgress::operator()(const StepProgress& step) const {
-  if (!shown_) return;
-  const bool last = step.step == step.steps;
-  if (!terminal_) {
-    if (last || step.step == 1 || step.step % std::max<std::int64_t>(1, step.steps / 10) == 0) {
-      std::cout << "step " << step.step << "/" << step.steps << "  loss " << step.loss
-                << std::endl;  // a reader of the pipe sees it now
-    }
-    return;
-  }
-  constexpr std::size_t kWidth = 30;
-  const std::size_t done = kWidth * static_cast<std::size_t>(step.step) /
-                           static_cast<std::size_t>(std::max<std::int64_t>(1, step.steps));
-  // Standard output escapes what moves a terminal's cursor, but for this.
-  std::cout << std::flush;
-  std::printf("\r[%s%s] %lld/%lld  loss %g   %s", std::string(done, '=').c_str(),
-              std::string(kWidth - done, ' ').c_str(), static_cast<long long>(step.step),
-              static_cast<long long>(step.steps), step.loss, last ? "\n" : "");
-  std::fflush(stdout);
 }
 
 void print_plugins(const CommandLine& line, const PluginRegistry& plugins,

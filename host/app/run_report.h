@@ -24,17 +24,6 @@ struct RunOutcome {
 // A line for people: nothing with --json and -q.
 void print_line(const CommandLine& line, const std::string& text);
 
-// A bar that redraws itself on a terminal, a plain line now and then elsewhere.
-class RunProgress {
- public:
-  explicit RunProgress(bool shown);
-  void operator()(const StepProgress& step) const;
-
- private:
-  bool shown_;
-  bool terminal_;
-};
-
 // The plugins that the layers are adapted by; with -v all that were found.
 void print_plugins(const CommandLine& line, const PluginRegistry& plugins,
                    const AdaptedModel& model);

@@ -80,6 +80,9 @@ std::string Bounds::text() const {
 Bounds at_least(double low) { return {.low = low}; }
 Bounds above(double low) { return {.low = low, .low_included = false}; }
 Bounds half_open(double low, double high) { return {.low = low, .high = high}; }
+Bounds between(double low, double high) {
+  return {.low = low, .high = high, .low_included = false};
+}
 Bounds closed(double low, double high) { return {.low = low, .high = high, .high_included = true}; }
 
 ConfigValue::ConfigValue(const ReadContext& context, const toml::node& node, std::string key,

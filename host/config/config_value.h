@@ -28,6 +28,7 @@ Bounds at_least(double low);
 Bounds above(double low);
 Bounds half_open(double low, double high);  // low <= value < high
 Bounds closed(double low, double high);     // low <= value <= high
+Bounds between(double low, double high);    // low < value < high
 
 // What reading a config needs everywhere; outlives the values and sections that refer to it.
 struct ReadContext {

@@ -53,10 +53,15 @@ struct ImageConfig {
 };
 
 struct DataConfig {
-  std::filesystem::path train;  // safetensors, CSV or a folder of images
-  std::optional<std::filesystem::path> eval;
-  std::vector<std::string> inputs;  // empty: the model's input names
-  std::vector<std::string> shared;  // inputs of the model that are the same for all rows
+  // Files (safetensors, .npy, .npz, CSV) one after the other, or a folder of images. Empty: none.
+  std::vector<std::filesystem::path> train;
+  std::vector<std::filesystem::path> eval;
+  std::optional<double> eval_fraction;  // of the training rows, held out where there is no `eval`
+  std::uint64_t eval_seed = 0;
+  bool stratify = false;
+  std::optional<std::string> sample_weight;  // the tensor or column with a weight for each row
+  std::vector<std::string> inputs;           // empty: the model's input names
+  std::vector<std::string> shared;           // inputs of the model that are the same for all rows
   std::string target = "labels";
   double scale = 1.0;  // a factor on float inputs
   // Of a CSV file: its input columns are these, in this order, and no others (the training file's).

@@ -1,8 +1,11 @@
 #include "config/section_reader.h"
 
+#include <glob.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <system_error>
 #include <utility>
 
 #include "base/suggest.h"
@@ -22,6 +25,23 @@ std::string default_text(const std::string& value) {
 std::string default_text(const std::array<double, 2>& values) {
   return '[' + default_text(values[0]) + ", " + default_text(values[1]) + ']';
 }
+
+namespace {
+
+// A file may have such a name itself.
+std::vector<std::filesystem::path> matching_paths(const std::filesystem::path& pattern) {
+  std::error_code ignored;
+  if (std::filesystem::exists(pattern, ignored)) return {pattern};
+  std::vector<std::filesystem::path> paths;
+  glob_t found{};
+  if (::glob(pattern.c_str(), 0, nullptr, &found) == 0) {
+    paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  }
+  ::globfree(&found);
+  return paths;
+}
+
+}  // namespace
 
 SectionReader::SectionReader(const ReadContext& context, std::string section,
                              const toml::table& table)
@@ -57,6 +77,25 @@ void SectionReader::strings(std::string_view key, std::vector<std::string>& out)
 
 void SectionReader::paths(std::string_view key, std::vector<std::filesystem::path>& out) {
   assign(out, take(key, "list of paths", ""), &ConfigValue::as_paths);
+}
+
+void SectionReader::files(std::string_view key, std::vector<std::filesystem::path>& out) {
+  const auto value = take(key, "path or list of paths", "");
+  if (!value) return;
+  const std::vector<ConfigValue> entries =
+      value->is_list() ? value->items() : std::vector<ConfigValue>{*value};
+  if (entries.empty()) value->fail("names no file");
+  for (const ConfigValue& entry : entries) {
+    const auto path = entry.as_path();
+    if (!path) continue;
+    if (path->string().find_first_of("*?[") == std::string::npos) {
+      out.push_back(*path);
+      continue;
+    }
+    const std::vector<std::filesystem::path> found = matching_paths(*path);
+    if (found.empty()) entry.fail("matches no file: " + path->string());
+    out.insert(out.end(), found.begin(), found.end());
+  }
 }
 
 void SectionReader::step_interval(std::string_view key, std::optional<StepInterval>& out) {

@@ -67,6 +67,8 @@ class SectionReader {
   void numbers(std::string_view key, std::vector<double>& out, const Bounds& bounds = {});
   void strings(std::string_view key, std::vector<std::string>& out);
   void paths(std::string_view key, std::vector<std::filesystem::path>& out);
+  // A path or a list of them; one with *, ? or [ in it is every path that it matches, sorted.
+  void files(std::string_view key, std::vector<std::filesystem::path>& out);
   // A number of steps, a share of all below 1, or "epoch".
   void step_interval(std::string_view key, std::optional<StepInterval>& out);
   // A string is one regular expression, a list is names (PEFT's distinction).

@@ -137,11 +137,13 @@ void check_training(const RunConfig& config, const ReadContext& context) {
     context.problems.add(context.document.place_of(""),
                          "nothing to train: [adapter] is missing and `train.full` is not true");
   }
-  const bool evaluates = config.data && config.data->eval;
+  const bool evaluates = config.data && (!config.data->eval.empty() || config.data->eval_fraction);
   for (const char* key : {"train.eval_steps", "train.metrics"}) {
     if (evaluates || context.document.root().at_path(key).node() == nullptr) continue;
     context.problems.add(context.document.place_of(key),
-                         '`' + std::string(key) + "` needs `data.eval`, the file to evaluate on");
+                         '`' + std::string(key) +
+                             "` needs `data.eval`, the file to evaluate on, or "
+                             "`data.eval_fraction`");
   }
   check_output(config, context);
 }

@@ -43,8 +43,14 @@ struct StepInterval {
 
 // Names and defaults of the optimisers are torch.optim's; an unset optional takes that default.
 struct TrainConfig {
-  std::string loss = "cross_entropy";  // nll cross_entropy mse bce_with_logits causal_lm output
-  std::string optimizer = "adamw";     // adamw adam sgd lorafa
+  std::string loss = "cross_entropy";
+  std::optional<std::string> output;  // that the loss sees, "output_1"; unset: the first
+  double label_smoothing_factor = 0;  // cross_entropy causal_lm
+  std::vector<double> class_weight;   // one for each class; empty: 1
+  bool balanced_classes = false;   // class_weight = "balanced": worked out from the training rows
+  std::vector<double> pos_weight;  // bce_with_logits: of the positive, one or one for each label
+  std::int64_t ignore_index = -100;
+  std::string optimizer = "adamw";  // adamw adam sgd lorafa
   double learning_rate = 1e-3;
   std::array<double, 2> betas = {0.9, 0.999};
   double eps = 1e-8;

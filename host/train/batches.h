@@ -18,6 +18,7 @@ struct Batch {
   std::vector<at::Tensor> inputs;
   std::optional<at::Tensor> target;
   std::vector<std::int64_t> rows = {};  // of the dataset
+  at::Tensor weights = {};              // of the rows; undefined: all weigh 1
 };
 
 Batch take_batch(const Dataset& data, const std::vector<std::int64_t>& rows);

@@ -19,6 +19,7 @@ namespace {
 struct CsvSelection {
   std::vector<std::size_t> inputs;
   std::optional<std::size_t> target;
+  std::optional<std::size_t> weight;
 };
 
 std::string missing_column(const std::string& name, const std::string& role,
@@ -32,7 +33,9 @@ std::string missing_column(const std::string& name, const std::string& role,
 void refuse_others(const std::vector<std::string>& header, const DataConfig& config,
                    std::vector<std::string>& problems) {
   for (const std::string& name : header) {
-    if (name == config.target || std::ranges::count(*config.columns, name) > 0) continue;
+    if (name == config.target || name == config.sample_weight ||
+        std::ranges::count(*config.columns, name) > 0)
+      continue;
     problems.push_back("column `" + name + "` is none of the training file's, which are " +
                        join(*config.columns) +
                        "; name those to use with [data] inputs if it is to be left out");
@@ -54,10 +57,17 @@ CsvSelection select_columns(const std::vector<std::string>& header, const DataCo
   }
   if (target_kind(loss) != TargetKind::kNone) selection.target = target;
 
+  if (config.sample_weight) {
+    selection.weight = position(*config.sample_weight);
+    if (!selection.weight) {
+      problems.push_back(missing_column(*config.sample_weight, "[data] sample_weight", header));
+    }
+  }
+
   // Predictions need no target, and a file that has one is meant without it.
   const bool by_names = !config.inputs.empty() || config.columns;
   for (std::size_t i = 0; !by_names && i < header.size(); ++i) {
-    if (i != target) selection.inputs.push_back(i);
+    if (i != target && i != selection.weight) selection.inputs.push_back(i);
   }
   const std::vector<std::string>& names =
       config.inputs.empty() && config.columns ? *config.columns : config.inputs;
@@ -128,15 +138,24 @@ Dataset read_csv_dataset(const std::filesystem::path& file, const DataConfig& co
   if (target_kind(loss) == TargetKind::kClasses) integer_column = selection.target;
   const bool float_target = selection.target && !integer_column;
   if (float_target) float_columns.push_back(*selection.target);
+  if (selection.weight) float_columns.push_back(*selection.weight);
   CsvNumbers numbers = read_csv_numbers(mapped.text(), file, float_columns, integer_column);
 
   data.rows = numbers.rows;
   const auto width = static_cast<std::int64_t>(float_columns.size());
   at::Tensor joined = adopt(std::move(numbers.floats), {data.rows, width}, at::kFloat);
+  const auto take_last = [&joined] {
+    const std::int64_t last = joined.size(1) - 1;
+    at::Tensor column = joined.select(1, last).contiguous();
+    joined = joined.narrow(1, 0, last).contiguous();
+    return column;
+  };
+  if (selection.weight) {
+    data.weights = fit_weights(take_last(), "column `" + *config.sample_weight + "`", problems);
+  }
   if (float_target) {
-    data.target = joined.select(1, width - 1).contiguous();
+    data.target = take_last();
     check_target(*data.target, loss, "column `" + config.target + "`", problems);
-    joined = joined.narrow(1, 0, width - 1).contiguous();
   }
   if (integer_column) data.target = adopt(std::move(numbers.integers), {data.rows}, at::kLong);
   data.input_names = {inputs[0].name};

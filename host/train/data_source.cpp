@@ -1,5 +1,6 @@
 #include "train/data_source.h"
 
+#include <ATen/ops/eq.h>
 #include <ATen/ops/mul.h>
 
 #include <algorithm>
@@ -8,10 +9,13 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
+#include "model/numpy_file.h"
 #include "model/tensor_file.h"
+#include "train/cross_entropy.h"
 #include "train/csv_dataset.h"
 #include "train/image_dataset.h"
 #include "train/input_fit.h"
+#include "train/joined_data.h"
 #include "train/shared_inputs.h"
 
 namespace tenon {
@@ -21,7 +25,7 @@ namespace {
 // A safetensors file starts with its header's length as 8 bytes, of which the last are zero in any
 // file below 2^56 bytes; text holds no zero byte.
 bool is_tensor_file(const std::filesystem::path& file) {
-  if (file.extension() == ".safetensors") return true;
+  if (file.extension() == ".safetensors" || is_npy_file(file) || is_npz_file(file)) return true;
   std::array<char, 8> start{};
   std::ifstream stream(file, std::ios::binary);
   stream.read(start.data(), start.size());
@@ -29,11 +33,18 @@ bool is_tensor_file(const std::filesystem::path& file) {
   return std::find(start.begin(), end, '\0') != end;
 }
 
-// The tensors of one safetensors file, looked up by name.
+NamedTensors read_arrays(const std::filesystem::path& file, const std::vector<InputSpec>& inputs) {
+  if (is_npz_file(file)) return read_npz_file(file, Stage::kData);
+  if (!is_npy_file(file)) return read_tensor_file(file, Stage::kData);
+  // Without a name of its own it is the model's input.
+  return {{inputs.empty() ? "input" : inputs[0].name, read_npy_file(file, Stage::kData)}};
+}
+
+// The tensors of one file, looked up by name.
 class TensorTable {
  public:
-  explicit TensorTable(const std::filesystem::path& file)
-      : tensors_(read_tensor_file(file, Stage::kData)) {}
+  TensorTable(const std::filesystem::path& file, const std::vector<InputSpec>& inputs)
+      : tensors_(read_arrays(file, inputs)) {}
 
   const at::Tensor* find(const std::string& name) const {
     for (const auto& [candidate, tensor] : tensors_) {
@@ -126,17 +137,31 @@ std::optional<at::Tensor> take_target(const TensorTable& table, const DataConfig
   return fit_target(*target, loss, "`" + config.target + "`", problems);
 }
 
+// [data] sample_weight: one number for each row, at least 0.
+std::optional<at::Tensor> take_weights(const TensorTable& table, const DataConfig& config,
+                                       std::vector<std::string>& problems) {
+  if (!config.sample_weight) return std::nullopt;
+  const at::Tensor* weights = table.find(*config.sample_weight);
+  if (weights == nullptr) {
+    problems.push_back(table.missing(*config.sample_weight, "[data] sample_weight"));
+    return std::nullopt;
+  }
+  return fit_weights(*weights, "`" + *config.sample_weight + "`", problems);
+}
+
 Dataset read_tensor_dataset(const std::filesystem::path& file, const DataConfig& config,
                             const std::string& loss, const std::vector<InputSpec>& inputs) {
   Dataset data;
   data.source = file.string();
-  const TensorTable table(file);
+  const TensorTable table(file, inputs);
   std::vector<std::string> problems;
   data.inputs = take_inputs(table, config.inputs, inputs, problems);
   for (const InputSpec& input : inputs) data.input_names.push_back(input.name);
   data.target = take_target(table, config, loss, inputs, data.inputs, problems);
   data.target_name = config.target;
+  data.weights = take_weights(table, config, problems);
   if (problems.empty()) settle_rows(data, inputs, config.shared, problems);
+  if (problems.empty() && data.weights) check_weights(*data.weights, data.rows, problems);
   throw_data_problems(problems, data.source,
                       "the file needs one tensor for each input and the target, rows in dimension "
                       "0; [data] inputs and target give their names, shared those without rows");
@@ -163,6 +188,24 @@ Dataset read_dataset(const std::filesystem::path& file, const DataConfig& config
   return data;
 }
 
+Dataset read_dataset(const std::vector<std::filesystem::path>& files, const DataConfig& config,
+                     const std::string& loss, const std::vector<InputSpec>& inputs) {
+  Dataset all = read_dataset(files.front(), config, loss, inputs);
+  if (files.size() == 1) return all;
+  DataConfig others = config;
+  if (others.inputs.empty() && !all.columns.empty()) others.columns = all.columns;
+  std::vector<Dataset> parts = {all};
+  for (std::size_t i = 1; i < files.size(); ++i) {
+    parts.push_back(read_dataset(files[i], others, loss, inputs));
+  }
+  return join_datasets(parts);
+}
+
+void ignore_class(Dataset& data, std::int64_t class_number) {
+  if (class_number == kIgnoredClass || !data.target || data.target->is_floating_point()) return;
+  data.target = data.target->masked_fill(at::eq(*data.target, class_number), kIgnoredClass);
+}
+
 bool is_csv_file(const std::filesystem::path& file) {
   return std::filesystem::is_regular_file(file) && !is_tensor_file(file);
 }
@@ -178,7 +221,7 @@ std::vector<at::Tensor> read_inputs(const std::filesystem::path& file, const Dat
     return read_csv_dataset(file, columns, "output", inputs).inputs;
   }
   std::vector<std::string> problems;
-  std::vector<at::Tensor> taken = take_inputs(TensorTable(file), {}, inputs, problems);
+  std::vector<at::Tensor> taken = take_inputs(TensorTable(file, inputs), {}, inputs, problems);
   throw_data_problems(problems, file.string(),
                       "the file needs one tensor for each input of the model");
   return taken;

@@ -21,6 +21,7 @@ struct Dataset {
   std::vector<std::string> input_names;
   std::vector<at::Tensor> inputs;
   std::shared_ptr<const ImageReader> images;  // in place of `inputs`: read batch by batch
+  std::optional<at::Tensor> weights;          // of the rows, float64; absent: all weigh 1
   std::optional<at::Tensor> target;  // absent only where the loss needs none (causal_lm, output)
   std::string target_name = {};
   std::int64_t rows = 0;
@@ -31,12 +32,19 @@ struct Dataset {
   std::vector<std::string> notes = {};  // what was found, for the user
 };
 
-// Reads one file of [data] (safetensors or CSV, told apart by content), or a folder of images, for
-// a model with `inputs` and the given loss: picks and checks the columns or tensors, applies
-// `scale` to float inputs, casts integer inputs to the model's dtype where that is exact. Throws
-// Error{Stage::kData}; all that is missing or misfit is listed at once.
+// Reads one file of [data] (safetensors, .npy, .npz or CSV, told apart by content), or a folder of
+// images, for a model with `inputs` and the given loss: picks and checks the columns or tensors,
+// applies `scale` to float inputs, casts integer inputs to the model's dtype where that is exact.
+// Throws Error{Stage::kData}; all that is missing or misfit is listed at once.
 Dataset read_dataset(const std::filesystem::path& file, const DataConfig& config,
                      const std::string& loss, const std::vector<InputSpec>& inputs);
+
+// Several files, their rows one after the other; a file of its own is taken as above.
+Dataset read_dataset(const std::vector<std::filesystem::path>& files, const DataConfig& config,
+                     const std::string& loss, const std::vector<InputSpec>& inputs);
+
+// Makes the targets of `class_number` those that no loss judges, -100.
+void ignore_class(Dataset& data, std::int64_t class_number);
 
 // Whether read_dataset takes the file as CSV.
 bool is_csv_file(const std::filesystem::path& file);

@@ -42,9 +42,10 @@ std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
   const at::NoGradGuard no_grad;
 
+  const LossSettings settings(config);
   std::optional<MetricSet> metrics = metrics_of(config);
   double loss_sum = 0;
-  std::int64_t weight_sum = 0;
+  double weight_sum = 0;
   std::optional<Accuracy> all;
   bool is_first = true;
   for (const auto& rows : epoch_batches(data, config, false, 0, drops_last)) {
@@ -53,16 +54,20 @@ std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data
     const std::vector<at::Tensor> outputs = task.forward(batch.inputs, false);
     if (is_first) {
       is_first = false;
-      const auto classes = count_classes(config.loss, outputs, batch.target);
+      const auto classes = count_classes(settings, outputs, batch.target);
       if (classes) check_classes(data, *classes);
     }
-    const double loss = compute_loss(config.loss, outputs, batch.target).item<double>();
-    const auto accuracy = count_correct(config.loss, outputs, batch.target);
+    const double loss = compute_loss(settings, outputs, batch.target, batch.weights).item<double>();
+    const auto accuracy = count_correct(settings, outputs, batch.target);
     // A batch's loss is a mean over what it judged; one that judged nothing has none.
-    const auto weight = accuracy ? accuracy->total : static_cast<std::int64_t>(rows.size());
+    const auto rows_here = static_cast<std::int64_t>(rows.size());
+    const bool is_weighted = settings.class_weight.defined() || batch.weights.defined();
+    const double weight = is_weighted
+                              ? count_judged(settings, batch.target, rows_here, batch.weights)
+                              : static_cast<double>(accuracy ? accuracy->total : rows_here);
     if (weight == 0) continue;
-    if (metrics) metrics->add(*predictions_of(config.loss, outputs, batch.target));
-    loss_sum += loss * static_cast<double>(weight);
+    if (metrics) metrics->add(*predictions_of(settings, outputs, batch.target));
+    loss_sum += loss * weight;
     weight_sum += weight;
     if (!accuracy) continue;
     if (!all) all = Accuracy{};
@@ -72,7 +77,7 @@ std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data
   if (weight_sum == 0) fail_evaluation(data);
 
   Evaluation evaluation;
-  evaluation.loss = loss_sum / static_cast<double>(weight_sum);
+  evaluation.loss = loss_sum / weight_sum;
   evaluation.rows_left_out = rows_left_out(data, drops_last, config.batch_size);
   if (metrics) {
     evaluation.metrics = metrics->values();

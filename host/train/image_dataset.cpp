@@ -17,7 +17,7 @@ namespace {
 
 constexpr const char* kImageKeys[] = {"image_size",    "resize", "channels",
                                       "interpolation", "mean",   "std"};
-constexpr const char* kTableKeys[] = {"inputs", "target", "scale"};
+constexpr const char* kTableKeys[] = {"inputs", "target", "scale", "sample_weight"};
 
 // A size that the export fixed; 0 where it did not, or the model does not tell.
 std::int64_t fixed_size(const InputSpec& input, std::size_t dimension) {
@@ -111,8 +111,9 @@ ImageSettings settle_for(const std::filesystem::path& folder, const DataConfig& 
 
 std::vector<std::string> shared_classes(const std::filesystem::path& folder,
                                         const DataConfig& config) {
-  if (folder == config.train || !std::filesystem::is_directory(config.train)) return {};
-  return image_classes(config.train);
+  if (config.train.size() != 1 || folder == config.train.front()) return {};
+  if (!std::filesystem::is_directory(config.train.front())) return {};
+  return image_classes(config.train.front());
 }
 
 }  // namespace

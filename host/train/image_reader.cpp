@@ -62,6 +62,13 @@ ImageReader::ImageReader(std::vector<std::filesystem::path> files, ImageSettings
       mean_(channel_values(settings_.mean)),
       std_(channel_values(settings_.std)) {}
 
+ImageReader ImageReader::part(const std::vector<std::int64_t>& rows) const {
+  std::vector<std::filesystem::path> files;
+  files.reserve(rows.size());
+  for (const std::int64_t row : rows) files.push_back(files_[static_cast<std::size_t>(row)]);
+  return {std::move(files), settings_};
+}
+
 at::Tensor ImageReader::read(const std::vector<std::int64_t>& rows) const {
   std::vector<at::Tensor> images(rows.size());
   at::parallel_for(0, static_cast<std::int64_t>(rows.size()), 1, [&](auto begin, auto end) {

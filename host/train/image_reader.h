@@ -25,6 +25,7 @@ class ImageReader {
   ImageReader(std::vector<std::filesystem::path> files, ImageSettings settings);
 
   std::size_t size() const { return files_.size(); }
+  ImageReader part(const std::vector<std::int64_t>& rows) const;
 
   // (rows, channels, image_size, image_size). What torchvision computes with Pillow: Resize of the
   // shorter side, CenterCrop, ToTensor, Normalize; resized pixels may be rounded otherwise, by 1 of

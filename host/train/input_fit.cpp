@@ -6,6 +6,7 @@
 #include <ATen/ops/logical_not.h>
 #include <ATen/ops/nonzero.h>
 
+#include <set>
 #include <sstream>
 
 #include "base/error.h"
@@ -107,7 +108,9 @@ at::Tensor fit_input(const at::Tensor& tensor, const InputSpec& input, const std
 TargetKind target_kind(const std::string& loss) {
   if (loss == "output") return TargetKind::kNone;
   if (loss == "causal_lm") return TargetKind::kTokens;
-  if (loss == "mse" || loss == "bce_with_logits") return TargetKind::kNumbers;
+  static const std::set<std::string> of_numbers = {
+      "mse", "l1", "smooth_l1", "huber", "kl_div", "bce", "bce_with_logits", "cosine_embedding"};
+  if (of_numbers.contains(loss)) return TargetKind::kNumbers;
   return TargetKind::kClasses;
 }
 
@@ -131,7 +134,7 @@ at::Tensor fit_target(const at::Tensor& target, const std::string& loss, const s
 
 void check_target(const at::Tensor& target, const std::string& loss, const std::string& label,
                   std::vector<std::string>& problems) {
-  if (loss != "bce_with_logits") return;
+  if (loss != "bce_with_logits" && loss != "bce") return;
   const at::Tensor flat = target.contiguous().flatten();
   const at::Tensor wrong =
       at::nonzero(at::logical_not(at::logical_and(at::ge(flat, 0), at::le(flat, 1))));
@@ -140,7 +143,31 @@ void check_target(const at::Tensor& target, const std::string& loss, const std::
   std::ostringstream text;
   text << label << " is " << flat[first].item<double>() << " in " << place_text(target, first);
   if (wrong.numel() > 1) text << ", and " << wrong.numel() - 1 << " more are out of range";
-  problems.push_back(text.str() + "; the loss bce_with_logits takes targets from 0 to 1");
+  problems.push_back(text.str() + "; the loss " + loss + " takes targets from 0 to 1");
+}
+
+at::Tensor fit_weights(const at::Tensor& weights, const std::string& label,
+                       std::vector<std::string>& problems) {
+  if (weights.dim() != 1 || c10::isComplexType(weights.scalar_type())) {
+    problems.push_back(label + " is of shape " + shape_text(weights.sizes()) +
+                       "; a weight is one number for each row");
+    return weights;
+  }
+  const at::Tensor numbers = weights.to(at::kDouble);
+  const bool is_usable = numbers.numel() == 0 ||
+                         (numbers.isfinite().all().item<bool>() &&
+                          numbers.min().item<double>() >= 0 && numbers.max().item<double>() > 0);
+  if (!is_usable) {
+    problems.push_back(label + " must hold finite weights of at least 0, and not only zeros");
+  }
+  return numbers;
+}
+
+void check_weights(const at::Tensor& weights, std::int64_t rows,
+                   std::vector<std::string>& problems) {
+  if (weights.size(0) == rows) return;
+  problems.push_back("there are " + std::to_string(weights.size(0)) + " weights of " +
+                     std::to_string(rows) + " rows");
 }
 
 void throw_data_problems(const std::vector<std::string>& problems, const std::string& source,

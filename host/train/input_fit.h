@@ -32,6 +32,12 @@ at::Tensor fit_target(const at::Tensor& target, const std::string& loss, const s
 void check_target(const at::Tensor& target, const std::string& loss, const std::string& label,
                   std::vector<std::string>& problems);
 
+// Weights of the rows as float64: one number each, at least 0 and finite, and not all 0.
+at::Tensor fit_weights(const at::Tensor& weights, const std::string& label,
+                       std::vector<std::string>& problems);
+void check_weights(const at::Tensor& weights, std::int64_t rows,
+                   std::vector<std::string>& problems);
+
 // One Error{Stage::kData} that lists all `problems`; nothing where there are none.
 void throw_data_problems(const std::vector<std::string>& problems, const std::string& source,
                          const std::string& hint);

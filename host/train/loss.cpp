@@ -1,17 +1,26 @@
 #include "train/loss.h"
 
 #include <ATen/ops/argmax.h>
+#include <ATen/ops/binary_cross_entropy.h>
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
+#include <ATen/ops/bincount.h>
 #include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/cosine_embedding_loss.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/eq.h>
+#include <ATen/ops/huber_loss.h>
+#include <ATen/ops/kl_div.h>
+#include <ATen/ops/l1_loss.h>
 #include <ATen/ops/mse_loss.h>
+#include <ATen/ops/multi_margin_loss.h>
 #include <ATen/ops/ne.h>
-#include <ATen/ops/nll_loss.h>
 #include <ATen/ops/nll_loss_nd.h>
+#include <ATen/ops/smooth_l1_loss.h>
+#include <ATen/ops/tensor.h>
 #include <c10/util/Exception.h>
 
 #include "base/error.h"
+#include "train/arranged_target.h"
 #include "train/cross_entropy.h"
 #include "train/input_fit.h"
 #include "train/tensor_text.h"
@@ -20,67 +29,8 @@ namespace tenon {
 
 namespace {
 
-[[noreturn]] void fail_loss(const std::string& message, const std::string& hint = "") {
-  throw Error{{.stage = Stage::kTraining, .message = message, .hint = hint, .location = ""}};
-}
-
-[[noreturn]] void fail_shapes(const std::string& loss, const at::Tensor& output,
-                              const at::Tensor& target, const std::string& hint) {
-  fail_loss("the loss " + loss + " cannot compare the first output, of shape " +
-                shape_text(output.sizes()) + ", with the target, of shape " +
-                shape_text(target.sizes()),
-            hint);
-}
-
-const at::Tensor& first_output(const std::string& loss, const std::vector<at::Tensor>& outputs) {
-  if (outputs.empty()) fail_loss("the loss " + loss + " needs an output; the model gives none");
-  if (!outputs[0].is_floating_point()) {
-    fail_loss("the first output is " + dtype_text(outputs[0].scalar_type()) + "; the loss " + loss +
-              " needs floating-point numbers");
-  }
-  return outputs[0];
-}
-
-const at::Tensor& required_target(const std::string& loss,
-                                  const std::optional<at::Tensor>& target) {
-  if (!target) fail_loss("the loss " + loss + " needs a target", "name it with [data] target");
-  return *target;
-}
-
-// Scores and targets of the same leading sizes, classes in dimension 1.
-struct Classified {
-  at::Tensor scores;
-  at::Tensor target;
-};
-
-Classified arrange_classes(const std::string& loss, const at::Tensor& output,
-                           const at::Tensor& target) {
-  if (output.dim() == 2 && target.dim() == 1 && target.size(0) == output.size(0)) {
-    return {output, target};
-  }
-  if (output.dim() == 3 && target.sizes() == output.sizes().slice(0, 2)) {
-    return {output.flatten(0, 1), target.flatten()};
-  }
-  if (output.dim() >= 3 && target.dim() == output.dim() - 1 && target.size(0) == output.size(0) &&
-      target.sizes().slice(1) == output.sizes().slice(2)) {
-    return {output, target};
-  }
-  fail_shapes(loss, output, target,
-              "class scores are (n, c) with a target of (n,), or (n, t, c) "
-              "with (n, t)");
-}
-
-// Each position is judged by the token after it; the last has none. Padding the labels instead of
-// cutting the scores keeps the scores contiguous, so that they need no copy.
-Classified arrange_tokens(const std::string& loss, const at::Tensor& output,
-                          const at::Tensor& target) {
-  if (output.dim() != 3 || target.sizes() != output.sizes().slice(0, 2) || target.size(1) < 2) {
-    fail_shapes(loss, output, target,
-                "token scores are (n, t, vocabulary) with labels of (n, t), t at least 2");
-  }
-  const at::Tensor shifted = at::constant_pad_nd(target.slice(1, 1), {0, 1}, kIgnoredClass);
-  return {output.flatten(0, 1), shifted.flatten()};
-}
+constexpr std::int64_t kMean = at::Reduction::Mean;
+constexpr std::int64_t kNone = at::Reduction::None;
 
 // LibTorch's message tells the class that is out of range, but not of how many.
 [[noreturn]] void explain(const std::string& loss, const Classified& classified,
@@ -101,122 +51,242 @@ Classified arrange_tokens(const std::string& loss, const at::Tensor& output,
   fail_loss("the loss " + loss + ": " + error.what_without_backtrace());
 }
 
-at::Tensor class_loss(const std::string& loss, const Classified& classified) {
+// Weights as the operators take them: of the scores' type.
+std::optional<at::Tensor> weights_like(const at::Tensor& weights, const at::Tensor& scores) {
+  if (!weights.defined()) return std::nullopt;
+  return weights.to(scores.options());
+}
+
+// Balanced weights know the classes that occur, of which the last may be missing.
+at::Tensor class_weight_for(const LossSettings& loss, std::int64_t classes) {
+  const at::Tensor& weight = loss.class_weight;
+  if (!weight.defined() || weight.size(0) == classes) return weight;
+  if (loss.is_balanced && weight.size(0) < classes) {
+    return at::constant_pad_nd(weight, {0, classes - weight.size(0)});
+  }
+  fail_loss("[train] class_weight has " + std::to_string(loss.class_weight.size(0)) +
+                " numbers; the model's output has " + std::to_string(classes) + " classes",
+            "give one number for each class");
+}
+
+at::Tensor margin_loss(const Classified& classified, const std::optional<at::Tensor>& weight,
+                       std::int64_t reduction) {
+  const JudgedRows judged = judged_rows(classified, 0);
+  return at::multi_margin_loss(judged.scores, judged.target, 1, 1, weight, reduction);
+}
+
+// Of classes or tokens; without reduction one number for each position, 0 where it is ignored.
+at::Tensor class_loss(const LossSettings& loss, const Classified& classified,
+                      std::int64_t reduction) {
+  const auto weight =
+      weights_like(class_weight_for(loss, classified.scores.size(1)), classified.scores);
   try {
-    if (loss == "nll") {
-      return at::nll_loss_nd(classified.scores, classified.target, {}, at::Reduction::Mean,
+    if (loss.name == "multi_margin") return margin_loss(classified, weight, reduction);
+    if (loss.name == "nll") {
+      return at::nll_loss_nd(classified.scores, classified.target, weight, reduction,
                              kIgnoredClass);
     }
-    if (classified.scores.dim() == 2 && classified.target.scalar_type() == at::kLong) {
+    const bool is_plain = !weight && loss.label_smoothing == 0 && reduction == kMean;
+    if (is_plain && classified.scores.dim() == 2 && classified.target.scalar_type() == at::kLong) {
       return cross_entropy(classified.scores, classified.target);
     }
-    return at::cross_entropy_loss(classified.scores, classified.target, {}, at::Reduction::Mean,
-                                  kIgnoredClass);
+    return at::cross_entropy_loss(classified.scores, classified.target, weight, reduction,
+                                  kIgnoredClass, loss.label_smoothing);
   } catch (const c10::Error& error) {
-    explain(loss, classified, error);
+    explain(loss.name, classified, error);
   }
 }
 
-Classified arrange(const std::string& loss, const at::Tensor& output, const at::Tensor& target) {
-  return loss == "causal_lm" ? arrange_tokens(loss, output, target)
-                             : arrange_classes(loss, output, target);
+at::Tensor number_loss(const LossSettings& loss, const std::vector<at::Tensor>& outputs,
+                       const at::Tensor& wanted, std::int64_t reduction) {
+  const at::Tensor& output = output_of(loss.name, loss.output, outputs);
+  if (loss.name == "cosine_embedding") {
+    const at::Tensor& other = output_of(loss.name, loss.output + 1, outputs);
+    return at::cosine_embedding_loss(output, other, wanted.reshape({output.size(0)}), 0, reduction);
+  }
+  const at::Tensor target = arrange_numbers(loss.name, output, wanted);
+  if (loss.name == "mse") return at::mse_loss(output, target, reduction);
+  if (loss.name == "bce_with_logits") {
+    return at::binary_cross_entropy_with_logits(output, target, {},
+                                                weights_like(loss.pos_weight, target), reduction);
+  }
+  const at::Tensor said = output.to(target.scalar_type());
+  if (loss.name == "l1") return at::l1_loss(said, target, reduction);
+  if (loss.name == "smooth_l1") return at::smooth_l1_loss(said, target, reduction);
+  if (loss.name == "huber") return at::huber_loss(said, target, reduction);
+  if (loss.name == "kl_div") return at::kl_div(said, target, reduction);
+  return at::binary_cross_entropy(said, target, {}, reduction);
 }
 
-// The target in the output's shape, in a dtype that loses nothing of either.
-at::Tensor arrange_numbers(const std::string& loss, const at::Tensor& output,
-                           const at::Tensor& target) {
-  const bool column =
-      output.numel() == target.numel() && output.size(0) == target.size(0) &&
-      ((output.dim() == 2 && target.dim() == 1) || (output.dim() == 1 && target.dim() == 2));
-  if (output.sizes() != target.sizes() && !column) {
-    fail_shapes(loss, output, target, "give the target the output's shape");
+at::Tensor number_loss_or_error(const LossSettings& loss, const std::vector<at::Tensor>& outputs,
+                                const at::Tensor& wanted, std::int64_t reduction) {
+  try {
+    return number_loss(loss, outputs, wanted, reduction);
+  } catch (const c10::Error& error) {
+    fail_loss("the loss " + loss.name + ": " + error.what_without_backtrace());
   }
-  return target.reshape(output.sizes())
-      .to(c10::promoteTypes(output.scalar_type(), target.scalar_type()));
+}
+
+bool judges_classes(const std::string& loss) {
+  const TargetKind kind = target_kind(loss);
+  return kind == TargetKind::kClasses || kind == TargetKind::kTokens;
+}
+
+// The mean of each row's losses, as the rows weigh.
+at::Tensor weighted_loss(const LossSettings& loss, const std::vector<at::Tensor>& outputs,
+                         const at::Tensor& wanted, const at::Tensor& weights) {
+  const std::int64_t rows = weights.size(0);
+  if (!judges_classes(loss.name)) {
+    const at::Tensor each = number_loss_or_error(loss, outputs, wanted, kNone).reshape({rows, -1});
+    return (each.mean(1) * weights.to(each.options())).sum() / weights.sum().to(each.options());
+  }
+  const Classified classified =
+      arrange_classes(loss.name, output_of(loss.name, loss.output, outputs), wanted);
+  const JudgedRows judged = judged_rows(classified, rows);
+  const at::Tensor each = class_loss(loss, {judged.scores, judged.target}, kNone);
+  const at::Tensor own = weights.index_select(0, judged.rows).to(each.options());
+  at::Tensor count = own;
+  if (loss.class_weight.defined() && loss.name != "multi_margin") {
+    count = own * loss.class_weight.to(each.options()).index_select(0, judged.target);
+  }
+  return (each * own).sum() / count.sum();
+}
+
+// "output_1" of [train] output.
+std::size_t output_number(const TrainConfig& config) {
+  constexpr std::string_view kPrefix = "output_";
+  if (!config.output) return 0;
+  const std::string digits =
+      config.output->starts_with(kPrefix) ? config.output->substr(kPrefix.size()) : "";
+  if (!digits.empty() && digits.size() < 6 &&
+      digits.find_first_not_of("0123456789") == std::string::npos) {
+    return std::stoul(digits);
+  }
+  throw Error{{.stage = Stage::kConfig,
+               .message = "[train] output is `" + *config.output +
+                          "`, which is no output: they are output_0, output_1, ...",
+               .hint = "`tenon predict` writes them by these names",
+               .location = config.location}};
 }
 
 }  // namespace
 
-at::Tensor compute_loss(const std::string& loss, const std::vector<at::Tensor>& outputs,
-                        const std::optional<at::Tensor>& target) {
-  const at::Tensor& output = first_output(loss, outputs);
-  if (loss == "output") {
+LossSettings::LossSettings(const TrainConfig& config)
+    : name(config.loss),
+      output(output_number(config)),
+      label_smoothing(config.label_smoothing_factor),
+      is_balanced(config.balanced_classes) {
+  if (!config.class_weight.empty()) {
+    class_weight = at::tensor(config.class_weight, at::TensorOptions(at::kDouble));
+  }
+  if (!config.pos_weight.empty()) {
+    pos_weight = at::tensor(config.pos_weight, at::TensorOptions(at::kDouble));
+  }
+}
+
+at::Tensor compute_loss(const LossSettings& loss, const std::vector<at::Tensor>& outputs,
+                        const std::optional<at::Tensor>& target, const at::Tensor& weights) {
+  const at::Tensor& output = output_of(loss.name, loss.output, outputs);
+  if (loss.name == "output") {
     if (output.numel() == 1) return output.mean();
     fail_loss(
         "the loss output takes the model's first output as the loss, one number; its shape is " +
             shape_text(output.sizes()),
         "let the model's forward return the mean, or choose another [train] loss");
   }
-  const at::Tensor& wanted = required_target(loss, target);
-  if (loss == "mse") return at::mse_loss(output, arrange_numbers(loss, output, wanted));
-  if (loss == "bce_with_logits") {
-    return at::binary_cross_entropy_with_logits(output, arrange_numbers(loss, output, wanted));
-  }
-  return class_loss(loss, arrange(loss, output, wanted));
+  const at::Tensor& wanted = required_target(loss.name, target);
+  if (weights.defined()) return weighted_loss(loss, outputs, wanted, weights);
+  if (!judges_classes(loss.name)) return number_loss_or_error(loss, outputs, wanted, kMean);
+  return class_loss(loss, arrange_classes(loss.name, output, wanted), kMean);
 }
 
-std::optional<std::int64_t> count_classes(const std::string& loss,
+std::optional<std::int64_t> count_classes(const LossSettings& loss,
                                           const std::vector<at::Tensor>& outputs,
                                           const std::optional<at::Tensor>& target) {
-  if (target_kind(loss) != TargetKind::kClasses && target_kind(loss) != TargetKind::kTokens) {
-    return std::nullopt;
-  }
-  return arrange(loss, first_output(loss, outputs), required_target(loss, target)).scores.size(1);
+  if (!judges_classes(loss.name)) return std::nullopt;
+  return arrange_classes(loss.name, output_of(loss.name, loss.output, outputs),
+                         required_target(loss.name, target))
+      .scores.size(1);
 }
 
 std::optional<Predictions::Kind> predictions_kind(const std::string& loss) {
-  if (loss == "output") return std::nullopt;
-  if (loss == "bce_with_logits") return Predictions::Kind::kLabels;
-  return target_kind(loss) == TargetKind::kNumbers ? Predictions::Kind::kNumbers
-                                                   : Predictions::Kind::kClasses;
+  if (loss == "output" || loss == "cosine_embedding") return std::nullopt;
+  if (loss == "bce_with_logits" || loss == "bce") return Predictions::Kind::kLabels;
+  return judges_classes(loss) ? Predictions::Kind::kClasses : Predictions::Kind::kNumbers;
 }
 
-std::optional<Predictions> predictions_of(const std::string& loss,
+std::optional<Predictions> predictions_of(const LossSettings& loss,
                                           const std::vector<at::Tensor>& outputs,
                                           const std::optional<at::Tensor>& target) {
-  const auto kind = predictions_kind(loss);
+  const auto kind = predictions_kind(loss.name);
   if (!kind) return std::nullopt;
-  const at::Tensor& output = first_output(loss, outputs);
-  const at::Tensor& wanted = required_target(loss, target);
-  if (*kind != Predictions::Kind::kClasses) {
-    const std::int64_t rows = output.dim() == 0 ? 1 : output.size(0);
-    const at::Tensor truth = arrange_numbers(loss, output, wanted).reshape({rows, -1});
-    const bool is_label = *kind == Predictions::Kind::kLabels;
-    return Predictions{*kind, output.reshape({rows, -1}), is_label ? truth > 0.5 : truth};
+  const at::Tensor& output = output_of(loss.name, loss.output, outputs);
+  const at::Tensor& wanted = required_target(loss.name, target);
+  const std::int64_t rows = output.dim() == 0 ? 1 : output.size(0);
+  if (*kind == Predictions::Kind::kClasses) {
+    const JudgedRows judged = judged_rows(arrange_classes(loss.name, output, wanted), rows);
+    return Predictions{*kind, judged.scores, judged.target};
   }
-  const Classified classified = arrange(loss, output, wanted);
-  const at::Tensor scores =
-      classified.scores.dim() == 2
-          ? classified.scores
-          : classified.scores.movedim(1, -1).reshape({-1, classified.scores.size(1)});
-  const at::Tensor truth = classified.target.flatten();
-  const at::Tensor judged = at::ne(truth, kIgnoredClass).nonzero().squeeze(1);
-  return Predictions{*kind, scores.index_select(0, judged), truth.index_select(0, judged)};
+  const at::Tensor truth = arrange_numbers(loss.name, output, wanted).reshape({rows, -1});
+  if (*kind == Predictions::Kind::kNumbers) {
+    return Predictions{*kind, output.reshape({rows, -1}), truth};
+  }
+  const at::Tensor said = output.reshape({rows, -1});
+  return Predictions{*kind, loss.name == "bce" ? said.to(at::kDouble).logit() : said, truth > 0.5};
 }
 
-std::int64_t count_judged(const std::string& loss, const std::optional<at::Tensor>& target,
-                          std::int64_t rows) {
-  const bool classifies = loss == "nll" || loss == "cross_entropy" || loss == "causal_lm";
-  if (!classifies || !target) return rows;
-  const at::Tensor judged =
-      loss == "causal_lm" && target->dim() == 2 ? target->slice(1, 1) : *target;
-  return at::ne(judged, kIgnoredClass).sum().item<std::int64_t>();
+double count_judged(const LossSettings& loss, const std::optional<at::Tensor>& target,
+                    std::int64_t rows, const at::Tensor& weights) {
+  if (!judges_classes(loss.name) || !target) {
+    return weights.defined() ? weights.sum().item<double>() : static_cast<double>(rows);
+  }
+  const bool shifts = loss.name == "causal_lm" && target->dim() == 2;
+  const at::Tensor classes = shifts ? target->slice(1, 1) : *target;
+  const at::Tensor judged = at::ne(classes, kIgnoredClass);
+  const bool weighs = loss.class_weight.defined() && loss.name != "multi_margin";
+  if (!weighs && !weights.defined()) {
+    return static_cast<double>(judged.sum().item<std::int64_t>());
+  }
+  at::Tensor each = judged.to(at::kDouble);
+  if (weighs) {
+    // A class that the weights do not have is told by the loss.
+    const at::Tensor known = classes.clamp(0, loss.class_weight.size(0) - 1);
+    each = each * loss.class_weight.index_select(0, known.flatten()).reshape(known.sizes());
+  }
+  if (weights.defined()) {
+    each = each.reshape({rows, -1}) * weights.to(at::kDouble).unsqueeze(1);
+  }
+  return each.sum().item<double>();
 }
 
-std::optional<Accuracy> count_correct(const std::string& loss,
+std::optional<Accuracy> count_correct(const LossSettings& loss,
                                       const std::vector<at::Tensor>& outputs,
                                       const std::optional<at::Tensor>& target) {
-  if (loss == "output" || loss == "mse") return std::nullopt;
-  const at::Tensor& output = first_output(loss, outputs);
-  const at::Tensor& wanted = required_target(loss, target);
-  if (loss == "bce_with_logits") {
-    const at::Tensor truth = arrange_numbers(loss, output, wanted) > 0.5;
-    return Accuracy{at::eq(output > 0, truth).sum().item<std::int64_t>(), truth.numel()};
+  const bool is_binary = loss.name == "bce_with_logits" || loss.name == "bce";
+  if (!is_binary && !judges_classes(loss.name)) return std::nullopt;
+  const at::Tensor& output = output_of(loss.name, loss.output, outputs);
+  const at::Tensor& wanted = required_target(loss.name, target);
+  if (is_binary) {
+    const at::Tensor truth = arrange_numbers(loss.name, output, wanted) > 0.5;
+    const at::Tensor said = output > (loss.name == "bce" ? 0.5 : 0.0);
+    return Accuracy{at::eq(said, truth).sum().item<std::int64_t>(), truth.numel()};
   }
-  const Classified classified = arrange(loss, output, wanted);
+  const Classified classified = arrange_classes(loss.name, output, wanted);
   const at::Tensor correct = at::eq(at::argmax(classified.scores, 1), classified.target);
   const at::Tensor judged = at::ne(classified.target, kIgnoredClass);
   return Accuracy{correct.sum().item<std::int64_t>(), judged.sum().item<std::int64_t>()};
+}
+
+void balance_classes(TrainConfig& config, const at::Tensor& target) {
+  if (!config.balanced_classes || !config.class_weight.empty()) return;
+  const at::Tensor judged = target.masked_select(target >= 0);
+  const at::Tensor counts = at::bincount(judged).to(at::kDouble);
+  const double present = (counts > 0).sum().item<double>();
+  const auto rows = static_cast<double>(judged.numel());
+  for (std::int64_t label = 0; label < counts.size(0); ++label) {
+    const double count = counts[label].item<double>();
+    config.class_weight.push_back(count > 0 ? rows / (present * count) : 0);
+  }
 }
 
 }  // namespace tenon

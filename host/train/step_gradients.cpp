@@ -55,9 +55,9 @@ std::vector<at::Tensor> run_forward(const TrainingTask& task, const Batch& batch
 }
 
 at::Tensor loss_of(const std::vector<at::Tensor>& outputs, const Batch& batch,
-                   const std::string& loss_name) {
+                   const LossSettings& loss) {
   const NamedScope scope(kLossScope);
-  return compute_loss(loss_name, outputs, batch.target);
+  return compute_loss(loss, outputs, batch.target, batch.weights);
 }
 
 // The first of a failed batch's rows that fails alone in the same way; all of them where none does.
@@ -88,11 +88,11 @@ struct Judged {
   std::int64_t empty = 0;
 };
 
-Judged count_labels(const std::vector<Batch>& batches, const std::string& loss_name) {
+Judged count_labels(const std::vector<Batch>& batches, const LossSettings& loss) {
   Judged judged;
   for (const Batch& batch : batches) {
-    judged.counts.push_back(static_cast<double>(
-        count_judged(loss_name, batch.target, static_cast<std::int64_t>(batch.rows.size()))));
+    judged.counts.push_back(count_judged(
+        loss, batch.target, static_cast<std::int64_t>(batch.rows.size()), batch.weights));
     if (judged.counts.back() == 0) ++judged.empty;
   }
   judged.all = std::accumulate(judged.counts.begin(), judged.counts.end(), 0.0);
@@ -112,10 +112,10 @@ std::int64_t count_tokens(const Batch& batch) {
 
 StepGradients::StepGradients(const TrainingTask& task, const Dataset& data,
                              const TrainConfig& config)
-    : task_(task), data_(data), config_(config) {}
+    : task_(task), data_(data), loss_(config) {}
 
 std::optional<double> StepGradients::compute(const std::vector<Batch>& batches) {
-  const Judged judged = count_labels(batches, config_.loss);
+  const Judged judged = count_labels(batches, loss_);
   skipped_ += judged.empty;
   if (judged.all == 0) return std::nullopt;
   double sum = 0;
@@ -125,7 +125,7 @@ std::optional<double> StepGradients::compute(const std::vector<Batch>& batches) 
     step_rows_ += static_cast<std::int64_t>(batches[i].rows.size());
     step_tokens_ += count_tokens(batches[i]);
     if (judged.counts[i] == 0) continue;
-    at::Tensor loss = loss_of(forward(batches[i]), batches[i], config_.loss);
+    at::Tensor loss = loss_of(forward(batches[i]), batches[i], loss_);
     if (batches.size() > 1) loss = loss * (judged.counts[i] / judged.all);
     const double value = loss.item<double>();
     if (!std::isfinite(value)) return value;
@@ -147,7 +147,7 @@ std::vector<at::Tensor> StepGradients::forward(const Batch& batch) {
     throw Error(std::move(failure));
   }
   if (!classes_checked_) {
-    const auto classes = count_classes(config_.loss, outputs, batch.target);
+    const auto classes = count_classes(loss_, outputs, batch.target);
     if (classes) check_classes(data_, *classes);
     classes_checked_ = true;
   }
@@ -166,12 +166,12 @@ void StepGradients::check() const {
 double StepGradients::last_loss() const {
   const at::NoGradGuard no_grad;
   const Batch batch = take_batch(data_, last_rows_);
-  return compute_loss(config_.loss, task_.forward(batch.inputs, false), batch.target)
+  return compute_loss(loss_, task_.forward(batch.inputs, false), batch.target, batch.weights)
       .item<double>();
 }
 
 void check_labels(const Dataset& data, const TrainConfig& config) {
-  if (count_judged(config.loss, data.target, data.rows) > 0) return;
+  if (count_judged(LossSettings(config.loss), data.target, data.rows) > 0) return;
   throw Error{{.stage = Stage::kData,
                .message = "no label of the data is judged: every one is the ignored class, -100",
                .hint = "give labels to some rows",

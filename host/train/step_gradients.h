@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "train/batches.h"
+#include "train/loss.h"
 #include "train/trainer.h"
 
 namespace tenon {
@@ -33,7 +34,7 @@ class StepGradients {
 
   const TrainingTask& task_;
   const Dataset& data_;
-  const TrainConfig& config_;
+  LossSettings loss_;
   std::vector<std::int64_t> last_rows_;  // of the last batch that had a loss
   std::int64_t skipped_ = 0;
   std::int64_t step_rows_ = 0;

@@ -117,7 +117,8 @@ std::unique_ptr<PlacedAdapter> placed(const AdaptedModel& model, const AdapterFi
 
 // The first batch of a config's training data.
 std::vector<at::Tensor> first_batch(const RunConfig& config, const ModelData& model) {
-  std::vector<at::Tensor> inputs = read_inputs(config.data->train, *config.data, model.inputs);
+  std::vector<at::Tensor> inputs =
+      read_inputs(config.data->train.front(), *config.data, model.inputs);
   for (at::Tensor& input : inputs) input = input.narrow(0, 0, config.train->batch_size);
   return inputs;
 }

@@ -277,7 +277,8 @@ INSTANTIATE_TEST_SUITE_P(
                   ":10:27: `train.early_stopping_patience` needs `train.eval_steps`: evaluations "
                   "while it trains"},
         BadConfig{"NothingToEvaluateOn", kTrain + "eval_steps = 5\n",
-                  ":10:14: `train.eval_steps` needs `data.eval`, the file to evaluate on"},
+                  ":10:14: `train.eval_steps` needs `data.eval`, the file to evaluate on, or "
+                  "`data.eval_fraction`"},
         BadConfig{"NoGradient", kTrain + "max_grad_norm = 0\n",
                   ":10:17: `train.max_grad_norm` must be greater than 0, not 0"},
         BadConfig{"NesterovWithoutMomentum", kTrain + "optimizer = \"sgd\"\nnesterov = true\n",
@@ -313,7 +314,7 @@ TEST(BadConfigs, ListAllProblemsInTheOrderOfTheFile) {
             "c.toml:2:13: `output.directory` must be a string, not an integer\n"
             "c.toml:7:1: unknown key `rr` in [adapter]; did you mean `r`?\n"
             "c.toml:8:5: `adapter.r` must be at least 1, not 0\n"
-            "c.toml:9:1: `data.train` is missing: the safetensors or CSV file, or the folder of "
+            "c.toml:9:1: `data.train` is missing: the file, or the folder of "
             "images, to train on\n"
             "c.toml:12:13: `train.optimizer` must be adamw, adam, sgd or lorafa, not `adamv`; did "
             "you mean "

@@ -124,16 +124,16 @@ class VerbsTest(unittest.TestCase):
         wanted = contents(fresh / output)
         self.assertIsNotNone(wanted)
         self.assertNotEqual(wanted, before)
-        calls = int((fresh / "count").read_text())
-        codes = (errno.EIO, errno.ENOSPC, KILL)
-        if POINTS is None:
-            trials = [(at, code) for code in codes for at in range(1, calls + 1)]
-        else:  # other ones for each test
-            first = zlib.crc32(self.id().encode())
-            trials = [(1 + (first + i * 7) % calls, codes[(first + i) % 3]) for i in range(POINTS)]
-        for at, code in trials:
+        for at, code in self.trials(int((fresh / "count").read_text())):
             with self.subTest(call=at, code=code):
                 self.check(forced, output, old, before, wanted, at, code, flags)
+
+    def trials(self, calls):
+        codes = (errno.EIO, errno.ENOSPC, KILL)
+        if POINTS is None:
+            return [(at, code) for code in codes for at in range(1, calls + 1)]
+        first = zlib.crc32(self.id().encode())  # other ones for each test
+        return [(1 + (first + i * 7) % calls, codes[(first + i) % 3]) for i in range(POINTS)]
 
     def check(self, arguments, output, old, before, wanted, at, code, flags):
         folder = self.trial_folder(old)
@@ -201,6 +201,46 @@ class VerbsTest(unittest.TestCase):
 
     def test_run_of_the_whole_model(self):
         self.sweep(["run", "full.toml"], "out/model.safetensors", self.old_file("model.safetensors"))
+
+    def test_run_with_checkpoints_that_goes_on(self):
+        """Whatever fails, each checkpoint that is there is whole, and the next run ends as one."""
+        arguments = ["run", "run.toml", "--resume", "--set", "train.steps=3"]
+        arguments += ["--set", "output.save_steps=1", "--set", "output.save_total_limit=1"]
+        arguments += ["--set", "output.log_steps=1"]
+        files = ("adapter_config.json", "adapter_model.safetensors", "tenon.json")
+        fresh = self.trial_folder(None)
+        done = run(fresh, arguments, at=0, code=0)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        wanted = {name: (fresh / "out/adapter" / name).read_bytes() for name in files}
+        for at, code in self.trials(int((fresh / "count").read_text())):
+            with self.subTest(call=at, code=code):
+                folder = self.trial_folder(None)
+                adapter = folder / "out/adapter"
+                done = run(folder, arguments, at=at, code=code)
+                said = done.stdout + done.stderr
+                if code == KILL:
+                    self.assertIn(done.returncode, (0, -9), said)
+                elif done.returncode != 0:
+                    self.assertEqual(done.returncode, 1, said)
+                for checkpoint in adapter.glob("checkpoint-*"):
+                    state = json.loads((checkpoint / "trainer_state.json").read_text())
+                    self.assertEqual(checkpoint.name, f"checkpoint-{state['step']}")
+                    for name in ("adapter_model.safetensors", "trainer_state.safetensors"):
+                        data = (checkpoint / name).read_bytes()
+                        length = struct.unpack("<Q", data[:8])[0]
+                        tensors = json.loads(data[8 : 8 + length])
+                        tensors.pop("__metadata__", None)
+                        last = max(tensor["data_offsets"][1] for tensor in tensors.values())
+                        self.assertEqual(len(data), 8 + length + last)
+                if not list(adapter.glob("checkpoint-*")) and (adapter / files[1]).exists():
+                    shutil.rmtree(adapter)  # saved at its end, and no checkpoint to go on from
+                again = run(folder, arguments)
+                self.assertEqual(again.returncode, 0, again.stderr)
+                self.assertEqual({name: (adapter / name).read_bytes() for name in files}, wanted)
+                steps = [json.loads(x)["step"] for x in (adapter / "log.jsonl").open()]
+                self.assertEqual(steps, [1, 2, 3])
+                self.assertEqual([str(path) for path in folder.rglob(".tenon-*")], [])
+                shutil.rmtree(folder)
 
     def test_merge_to_a_program(self):
         arguments = ["merge", "run.toml", "--adapter", "one", "--output", "out/merged.pt2"]

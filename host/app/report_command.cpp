@@ -1,0 +1,27 @@
+#include <iostream>
+
+#include "app/commands.h"
+#include "app/report_page.h"
+#include "base/file.h"
+#include "base/output_place.h"
+
+namespace tenon {
+
+void report_command(const CommandLine& line) {
+  std::vector<InputPath> inputs;
+  std::vector<ReportedRun> runs;
+  for (const std::filesystem::path& folder : line.reported) {
+    for (const char* name : {"log.jsonl", "run.json"}) inputs.push_back({"the run", folder / name});
+    runs.push_back(read_reported_run(folder));
+  }
+  check_output_file({"--output", line.outputs, Stage::kCommandLine, line.force}, inputs);
+  write_file(line.outputs, report_page(runs),
+             line.force ? Existing::kReplaced : Existing::kRefused);
+  if (line.json) {
+    std::cout << "{\"runs\": " << runs.size() << "}\n";
+  } else if (!line.quiet) {
+    std::cout << "written to " << line.outputs.string() << "\n";
+  }
+}
+
+}  // namespace tenon

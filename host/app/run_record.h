@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include "app/run_report.h"
+#include "config/run_config.h"
+#include "inject/adapted_model.h"
+
+namespace tenon {
+
+// run.json, beside a run's logs: what `tenon run --json` answers, the config, the versions, and how
+// far each adapted layer's weight was moved, ||change|| / ||weight||. Merges the adapters for that,
+// and takes them out again.
+std::string run_record(const RunConfig& config, AdaptedModel& model, const RunOutcome& outcome,
+                       const std::string& output);
+
+}  // namespace tenon
