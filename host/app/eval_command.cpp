@@ -8,7 +8,6 @@
 #include "app/run_report.h"
 #include "app/stages.h"
 #include "app/thread_check.h"
-#include "app/training_task.h"
 #include "base/error.h"
 #include "base/file_watch.h"
 #include "base/log.h"
@@ -19,6 +18,7 @@
 #include "plugin/plugin_registry.h"
 #include "train/data_source.h"
 #include "train/trainer.h"
+#include "train/training_task.h"
 
 namespace tenon {
 namespace {

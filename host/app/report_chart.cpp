@@ -104,6 +104,12 @@ std::string html_text(const std::string& text) {
 
 std::string short_number(double value) {
   char text[32];
+  constexpr double kThousands = 1e4;
+  constexpr double kMillions = 1e7;
+  if (std::abs(value) >= kThousands && std::abs(value) < kMillions) {
+    std::snprintf(text, sizeof text, "%.4gk", value / 1e3);
+    return text;
+  }
   std::snprintf(text, sizeof text, "%.4g", value);
   return text;
 }

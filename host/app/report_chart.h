@@ -27,7 +27,7 @@ std::string chart_html(const Chart& chart);
 // Text between tags.
 std::string html_text(const std::string& text);
 
-// "0.00123", "1.2e-09", "12345": as many digits as one reads.
+// "0.00123", "1.2e-09", "12.35k": as many digits as one reads.
 std::string short_number(double value);
 
 }  // namespace tenon

@@ -21,7 +21,6 @@
 #include "app/signals.h"
 #include "app/stages.h"
 #include "app/thread_check.h"
-#include "app/training_task.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/file_watch.h"
@@ -36,6 +35,7 @@
 #include "train/parameter_role.h"
 #include "train/trainer.h"
 #include "train/training_state.h"
+#include "train/training_task.h"
 
 namespace tenon {
 namespace {

@@ -27,12 +27,28 @@ bool hold_the_same(const fs::path& one, const fs::path& other) {
   return std::ranges::equal(first.bytes(), second.bytes());
 }
 
+// The rows with the target of one loss.
+Dataset read_term(const std::vector<fs::path>& files, const DataConfig& data,
+                  const TrainConfig& train, const LossTerm& term, const ModelData& model) {
+  DataConfig own = data;
+  if (term.target) {
+    own.target = *term.target;
+    own.given.insert("target");
+  }
+  Dataset rows = read_dataset(files, own, term.loss, model.inputs);
+  ignore_class(rows, train.ignore_index);
+  return rows;
+}
+
 }  // namespace
 
 Dataset read_rows(const std::vector<fs::path>& files, const DataConfig& data,
                   const TrainConfig& train, const ModelData& model) {
-  Dataset rows = read_dataset(files, data, train.loss, model.inputs);
-  ignore_class(rows, train.ignore_index);
+  Dataset rows = read_term(files, data, train, train, model);
+  for (const LossTerm& term : train.other_losses) {
+    const Dataset other = read_term(files, data, train, term, model);
+    rows.other_targets.push_back(other.target.value_or(at::Tensor()));
+  }
   check_ids(rows, id_tables(model));
   for (const std::string& note : rows.notes) log::info(note);
   return rows;
@@ -46,6 +62,10 @@ TrainingData training_data(RunConfig& config, const ModelData& model) {
     all = {std::move(kept), std::move(held)};
   }
   if (all.train.target) balance_classes(*config.train, *all.train.target);
+  for (std::size_t i = 0; i < config.train->other_losses.size(); ++i) {
+    const at::Tensor& target = all.train.other_targets[i];
+    if (target.defined()) balance_classes(config.train->other_losses[i], target);
+  }
   return all;
 }
 

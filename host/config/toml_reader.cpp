@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/suggest.h"
+#include "config/loss_keys.h"
 #include "config/sections.h"
 
 namespace tenon {
@@ -210,6 +211,10 @@ std::vector<ConfigKey> config_keys() {
   SectionReader layer_reader(context, "model.layers", nothing);
   read_layer(layer_reader, layer);
   list_keys(layer_reader, keys);
+  LossTerm term;
+  SectionReader loss_reader(context, "train.losses", nothing);
+  read_term_of_several(loss_reader, term);
+  list_keys(loss_reader, keys);
   return keys;
 }
 

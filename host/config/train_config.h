@@ -41,14 +41,22 @@ struct StepInterval {
   bool per_epoch = false;
 };
 
-// Names and defaults of the optimisers are torch.optim's; an unset optional takes that default.
-struct TrainConfig {
+// A loss of one of the outputs, and what changes it.
+struct LossTerm {
   std::string loss = "cross_entropy";
   std::optional<std::string> output;  // that the loss sees, "output_1"; unset: the first
   double label_smoothing_factor = 0;  // cross_entropy causal_lm
   std::vector<double> class_weight;   // one for each class; empty: 1
   bool balanced_classes = false;   // class_weight = "balanced": worked out from the training rows
   std::vector<double> pos_weight;  // bce_with_logits: of the positive, one or one for each label
+  std::optional<std::string> target;  // a tensor or column; unset: [data] target
+  double weight = 1;                  // in the sum of several
+};
+
+// Names and defaults of the optimisers are torch.optim's; an unset optional takes that default. The
+// first loss is its own, and mostly the only one.
+struct TrainConfig : LossTerm {
+  std::vector<LossTerm> other_losses;
   std::int64_t ignore_index = -100;
   std::string optimizer = "adamw";  // adamw adam sgd lorafa
   double learning_rate = 1e-3;

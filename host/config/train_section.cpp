@@ -1,52 +1,12 @@
 #include <algorithm>
 #include <thread>
 
-#include "base/suggest.h"
+#include "config/loss_keys.h"
 #include "config/schedule_keys.h"
 #include "config/sections.h"
 
 namespace tenon {
 namespace {
-
-void read_class_weight(SectionReader& section, TrainConfig& train) {
-  const auto value = section.take("class_weight", "list of numbers or string", "");
-  if (!value) return;
-  if (value->is_list()) {
-    for (const ConfigValue& item : value->items()) {
-      if (const auto weight = item.as_number(at_least(0))) train.class_weight.push_back(*weight);
-    }
-  } else if (value->is_string()) {
-    train.balanced_classes = value->as_choice({"balanced"}).has_value();
-  } else {
-    value->fail_type("a list of numbers or \"balanced\"");
-  }
-}
-
-// Names and meaning are torch.nn's.
-void read_loss(SectionReader& section, TrainConfig& train) {
-  section.choice("loss", train.loss,
-                 {"nll", "cross_entropy", "multi_margin", "causal_lm", "mse", "l1", "smooth_l1",
-                  "huber", "kl_div", "bce", "bce_with_logits", "cosine_embedding", "output"});
-  section.string("output", train.output);
-  section.number("label_smoothing_factor", train.label_smoothing_factor, closed(0, 1));
-  read_class_weight(section, train);
-  section.numbers("pos_weight", train.pos_weight, at_least(0));
-  section.integer("ignore_index", train.ignore_index, {});
-  struct LossKey {
-    const char* key;
-    std::vector<std::string> losses;
-  };
-  const std::vector<LossKey> keys = {
-      {"label_smoothing_factor", {"cross_entropy", "causal_lm"}},
-      {"class_weight", {"nll", "cross_entropy", "multi_margin", "causal_lm"}},
-      {"ignore_index", {"nll", "cross_entropy", "multi_margin", "causal_lm"}},
-      {"pos_weight", {"bce_with_logits"}}};
-  for (const LossKey& key : keys) {
-    if (!section.has(key.key) || std::ranges::count(key.losses, train.loss) > 0) continue;
-    section.fail_at(key.key,
-                    "is a setting of " + join(key.losses) + ", but the loss is " + train.loss);
-  }
-}
 
 void read_betas(SectionReader& section, std::array<double, 2>& betas) {
   const auto value = section.take("betas", "list of two numbers", default_text(betas));
@@ -170,7 +130,7 @@ double most_threads() { return std::max(64.0, 4.0 * std::thread::hardware_concur
 void read_train_section(SectionReader& section, RunConfig& config) {
   TrainConfig& train = config.train.emplace();
   train.location = section.location();
-  read_loss(section, train);
+  read_losses(section, train);
   read_optimizer(section, train);
   read_schedule_keys(section, train);
   section.number("max_grad_norm", train.max_grad_norm, above(0));

@@ -2,6 +2,7 @@
 #include <tenon/adapt.h>
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 
 #include "adapter/adapter_stages.h"
@@ -17,6 +18,9 @@
 #include "model/export_notes.h"
 #include "model/model_loader.h"
 #include "plugin/plugin_registry.h"
+#include "train/loss.h"
+#include "train/trainer.h"
+#include "train/training_task.h"
 
 namespace tenon {
 
@@ -229,5 +233,31 @@ std::string AdaptedModule::trainable_parameters() const {
 }
 
 const std::vector<std::string>& AdaptedModule::notes() const { return state_->notes; }
+
+TrainReport train(AdaptedModule& model, const TrainRows& rows, const TrainConfig& config) {
+  Dataset data;
+  data.inputs = rows.inputs;
+  data.source = "TrainRows";
+  data.target_name = "target";
+  if (rows.target.defined()) data.target = rows.target;
+  if (rows.weights.defined()) data.weights = rows.weights.to(at::kDouble);
+  data.rows = rows.inputs.empty() || rows.inputs[0].dim() == 0 ? 0 : rows.inputs[0].size(0);
+  for (const InputSpec& input : model.state_->model.model().inputs) {
+    data.input_names.push_back(input.name);
+  }
+  TrainConfig settings = config;
+  if (data.target) balance_classes(settings, *data.target);
+  const std::atomic<bool> never{false};
+  const TrainingResult result =
+      train(training_task(model.state_->model, settings), data, settings, {}, never);
+  if (result.failure) throw *result.failure;
+  if (result.not_finite_step) {
+    throw Error(
+        {.stage = Stage::kTraining,
+         .message = "the loss was not finite at step " + std::to_string(*result.not_finite_step),
+         .hint = "lower learning_rate, or look for what is not finite in the rows"});
+  }
+  return {result.losses, result.learning_rates, result.grad_norms};
+}
 
 }  // namespace tenon

@@ -125,6 +125,10 @@ Batch take_batch(const Dataset& data, const std::vector<std::int64_t>& rows) {
   for (std::size_t i = 0; i < data.inputs.size(); ++i) {
     batch.inputs.push_back(is_shared(data, i) ? data.inputs[i].clone() : take(data.inputs[i]));
   }
+  for (const at::Tensor& target : data.other_targets) {
+    const bool is_taken = target.defined() && !data.is_one_batch;
+    batch.other_targets.push_back(is_taken ? take(target) : target);
+  }
   if (data.weights) batch.weights = data.is_one_batch ? *data.weights : take(*data.weights);
   if (data.target) batch.target = data.is_one_batch ? data.target->clone() : take(*data.target);
   return batch;

@@ -18,7 +18,8 @@ struct Batch {
   std::vector<at::Tensor> inputs;
   std::optional<at::Tensor> target;
   std::vector<std::int64_t> rows = {};  // of the dataset
-  at::Tensor weights = {};              // of the rows; undefined: all weigh 1
+  std::vector<at::Tensor> other_targets = {};
+  at::Tensor weights = {};  // of the rows; undefined: all weigh 1
 };
 
 Batch take_batch(const Dataset& data, const std::vector<std::int64_t>& rows);

@@ -24,6 +24,7 @@ struct Dataset {
   std::optional<at::Tensor> weights;          // of the rows, float64; absent: all weigh 1
   std::optional<at::Tensor> target;  // absent only where the loss needs none (causal_lm, output)
   std::string target_name = {};
+  std::vector<at::Tensor> other_targets = {};  // of the losses behind the first; undefined: none
   std::int64_t rows = 0;
   std::string source;
   std::vector<std::string> columns = {};  // of a CSV file: what is joined to its one input

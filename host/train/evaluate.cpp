@@ -20,6 +20,22 @@ namespace {
                .location = data.source}};
 }
 
+// The mean of a loss over what it judges of all batches.
+struct MeanLoss {
+  double sum = 0;
+  double weight = 0;
+
+  void add(const LossSettings& loss, const std::vector<at::Tensor>& outputs, const Batch& batch,
+           const at::Tensor& target) {
+    const auto wanted = target.defined() ? std::optional(target) : std::nullopt;
+    const auto rows = static_cast<std::int64_t>(batch.rows.size());
+    const double judged = count_judged(loss, wanted, rows, batch.weights);
+    if (judged == 0) return;
+    sum += judged * compute_loss(loss, outputs, wanted, batch.weights).item<double>();
+    weight += judged;
+  }
+};
+
 std::optional<MetricSet> metrics_of(const TrainConfig& config) {
   if (config.metrics.empty()) return std::nullopt;
   const auto kind = predictions_kind(config.loss);
@@ -42,7 +58,9 @@ std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
   const at::NoGradGuard no_grad;
 
-  const LossSettings settings(config);
+  const std::vector<LossSettings> losses = loss_settings(config);
+  const LossSettings& settings = losses.front();  // what is measured beside the losses
+  std::vector<MeanLoss> others(losses.size() - 1);
   std::optional<MetricSet> metrics = metrics_of(config);
   double loss_sum = 0;
   double weight_sum = 0;
@@ -65,6 +83,9 @@ std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data
     const double weight = is_weighted
                               ? count_judged(settings, batch.target, rows_here, batch.weights)
                               : static_cast<double>(accuracy ? accuracy->total : rows_here);
+    for (std::size_t i = 0; i < others.size(); ++i) {
+      others[i].add(losses[i + 1], outputs, batch, batch.other_targets[i]);
+    }
     if (weight == 0) continue;
     if (metrics) metrics->add(*predictions_of(settings, outputs, batch.target));
     loss_sum += loss * weight;
@@ -75,13 +96,22 @@ std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data
     all->total += accuracy->total;
   }
   if (weight_sum == 0) fail_evaluation(data);
+  std::vector<double> means = {loss_sum / weight_sum};
+  for (const MeanLoss& other : others) {
+    if (other.weight == 0) fail_evaluation(data);
+    means.push_back(other.sum / other.weight);
+  }
 
   Evaluation evaluation;
-  evaluation.loss = loss_sum / weight_sum;
+  evaluation.loss = losses.size() == 1 ? means.front() : 0;
   evaluation.rows_left_out = rows_left_out(data, drops_last, config.batch_size);
   if (metrics) {
     evaluation.metrics = metrics->values();
     evaluation.confusion = metrics->confusion();
+  }
+  for (std::size_t i = 0; losses.size() > 1 && i < losses.size(); ++i) {
+    evaluation.loss += losses[i].weight * means[i];
+    evaluation.metrics["loss_" + std::to_string(i)] = means[i];
   }
   if (all)
     evaluation.accuracy = static_cast<double>(all->correct) / static_cast<double>(all->total);

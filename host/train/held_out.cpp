@@ -76,6 +76,9 @@ Dataset part_of(const Dataset& data, Rows rows) {
   }
   if (part.images) part.images = std::make_shared<const ImageReader>(part.images->part(rows));
   if (part.target) part.target = part.target->index_select(0, index);
+  for (at::Tensor& target : part.other_targets) {
+    if (target.defined()) target = target.index_select(0, index);
+  }
   if (part.weights) part.weights = part.weights->index_select(0, index);
   part.rows = static_cast<std::int64_t>(rows.size());
   return part;

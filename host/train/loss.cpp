@@ -153,7 +153,7 @@ at::Tensor weighted_loss(const LossSettings& loss, const std::vector<at::Tensor>
 }
 
 // "output_1" of [train] output.
-std::size_t output_number(const TrainConfig& config) {
+std::size_t output_number(const LossTerm& config) {
   constexpr std::string_view kPrefix = "output_";
   if (!config.output) return 0;
   const std::string digits =
@@ -165,23 +165,30 @@ std::size_t output_number(const TrainConfig& config) {
   throw Error{{.stage = Stage::kConfig,
                .message = "[train] output is `" + *config.output +
                           "`, which is no output: they are output_0, output_1, ...",
-               .hint = "`tenon predict` writes them by these names",
-               .location = config.location}};
+               .hint = "`tenon predict` writes them by these names"}};
 }
 
 }  // namespace
 
-LossSettings::LossSettings(const TrainConfig& config)
+LossSettings::LossSettings(const LossTerm& config)
     : name(config.loss),
       output(output_number(config)),
       label_smoothing(config.label_smoothing_factor),
-      is_balanced(config.balanced_classes) {
+      is_balanced(config.balanced_classes),
+      weight(config.weight) {
   if (!config.class_weight.empty()) {
     class_weight = at::tensor(config.class_weight, at::TensorOptions(at::kDouble));
   }
   if (!config.pos_weight.empty()) {
     pos_weight = at::tensor(config.pos_weight, at::TensorOptions(at::kDouble));
   }
+}
+
+std::vector<LossSettings> loss_settings(const TrainConfig& config) {
+  std::vector<LossSettings> settings;
+  settings.emplace_back(config);
+  for (const LossTerm& term : config.other_losses) settings.emplace_back(term);
+  return settings;
 }
 
 at::Tensor compute_loss(const LossSettings& loss, const std::vector<at::Tensor>& outputs,
@@ -277,7 +284,7 @@ std::optional<Accuracy> count_correct(const LossSettings& loss,
   return Accuracy{correct.sum().item<std::int64_t>(), judged.sum().item<std::int64_t>()};
 }
 
-void balance_classes(TrainConfig& config, const at::Tensor& target) {
+void balance_classes(LossTerm& config, const at::Tensor& target) {
   if (!config.balanced_classes || !config.class_weight.empty()) return;
   const at::Tensor judged = target.masked_select(target >= 0);
   const at::Tensor counts = at::bincount(judged).to(at::kDouble);

@@ -16,7 +16,8 @@ namespace tenon {
 struct LossSettings {
   LossSettings(std::string loss) : name(std::move(loss)) {}  // NOLINT
   LossSettings(const char* loss) : name(loss) {}             // NOLINT
-  explicit LossSettings(const TrainConfig& config);
+  // Throws Error{kConfig} for an output that is none.
+  explicit LossSettings(const LossTerm& term);
 
   std::string name;
   std::size_t output = 0;      // which of the model's outputs it sees
@@ -24,7 +25,11 @@ struct LossSettings {
   at::Tensor class_weight;     // float64; undefined: all weigh 1
   bool is_balanced = false;    // it has no class behind the last that occurs
   at::Tensor pos_weight;       // of bce_with_logits, float64
+  double weight = 1;           // in the sum of several
 };
+
+// Those of [train], in their order.
+std::vector<LossSettings> loss_settings(const TrainConfig& config);
 
 // As torch.nn.functional's functions with mean reduction. Class scores are in the last dimension
 // for sequences, (n, t, c) with targets (n, t), else in dimension 1; targets of -100 are ignored.
@@ -65,6 +70,6 @@ std::optional<Accuracy> count_correct(const LossSettings& loss,
 
 // [train] class_weight = "balanced" as the weights of each class, from the rows that are trained
 // on: rows / (classes * rows of the class) (scikit-learn).
-void balance_classes(TrainConfig& config, const at::Tensor& target);
+void balance_classes(LossTerm& term, const at::Tensor& target);
 
 }  // namespace tenon

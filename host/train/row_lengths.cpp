@@ -57,6 +57,7 @@ RowLengths::RowLengths(const Dataset& data, const std::vector<InputSpec>& inputs
   const std::size_t mask_input = find_mask(inputs);
   const DimensionSpec& width = width_of(inputs[mask_input]);
   const at::Tensor& mask = data.inputs[mask_input];
+  width_ = mask.size(1);
   shortest_ = std::max<std::int64_t>(1, width.minimum);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     for (std::size_t d = 1; d < inputs[i].dimensions.size(); ++d) {
@@ -93,6 +94,9 @@ void RowLengths::cut_padding(Batch& batch, const std::vector<std::int64_t>& rows
   };
   for (const Width& width : widths_) cut(batch.inputs[width.input], width.dimension);
   if (target_has_width_) cut(*batch.target, 1);
+  for (at::Tensor& target : batch.other_targets) {
+    if (target.defined() && target.dim() >= 2 && target.size(1) == width_) cut(target, 1);
+  }
 }
 
 }  // namespace tenon

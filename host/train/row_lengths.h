@@ -30,6 +30,7 @@ class RowLengths {
   std::vector<std::int64_t> lengths_;
   std::vector<Width> widths_;  // where inputs have the mask's width
   bool target_has_width_ = false;
+  std::int64_t width_ = 0;
   std::int64_t shortest_ = 1;  // that the export allows
 };
 

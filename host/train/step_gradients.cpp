@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -54,10 +53,10 @@ std::vector<at::Tensor> run_forward(const TrainingTask& task, const Batch& batch
   return task.forward(batch.inputs, true);
 }
 
-at::Tensor loss_of(const std::vector<at::Tensor>& outputs, const Batch& batch,
-                   const LossSettings& loss) {
-  const NamedScope scope(kLossScope);
-  return compute_loss(loss, outputs, batch.target, batch.weights);
+std::optional<at::Tensor> target_of(const Batch& batch, std::size_t term) {
+  if (term == 0) return batch.target;
+  const at::Tensor& target = batch.other_targets.at(term - 1);
+  return target.defined() ? std::optional(target) : std::nullopt;
 }
 
 // The first of a failed batch's rows that fails alone in the same way; all of them where none does.
@@ -81,22 +80,46 @@ std::string failing_rows(const TrainingTask& task, const Dataset& data, const Ba
   return rows_text(batch.rows);
 }
 
-// What a step's batches are worth, and what of them has no judged label.
+// What the batches of a step are worth to each of its losses, and in how many nothing is judged.
 struct Judged {
-  std::vector<double> counts;  // of each batch
-  double all = 0;
+  std::vector<std::vector<double>> counts;  // by batch and loss
+  std::vector<double> all;                  // by loss
   std::int64_t empty = 0;
+
+  bool is_nothing() const {
+    return std::ranges::all_of(all, [](double count) { return count == 0; });
+  }
 };
 
-Judged count_labels(const std::vector<Batch>& batches, const LossSettings& loss) {
+Judged count_labels(const std::vector<Batch>& batches, const std::vector<LossSettings>& losses) {
   Judged judged;
+  judged.all.resize(losses.size());
   for (const Batch& batch : batches) {
-    judged.counts.push_back(count_judged(
-        loss, batch.target, static_cast<std::int64_t>(batch.rows.size()), batch.weights));
-    if (judged.counts.back() == 0) ++judged.empty;
+    const auto rows = static_cast<std::int64_t>(batch.rows.size());
+    std::vector<double>& counts = judged.counts.emplace_back();
+    for (std::size_t i = 0; i < losses.size(); ++i) {
+      counts.push_back(count_judged(losses[i], target_of(batch, i), rows, batch.weights));
+      judged.all[i] += counts.back();
+    }
+    if (std::ranges::all_of(counts, [](double count) { return count == 0; })) ++judged.empty;
   }
-  judged.all = std::accumulate(judged.counts.begin(), judged.counts.end(), 0.0);
   return judged;
+}
+
+// The sum of a batch's losses, each with its share of what is judged in the step.
+at::Tensor sum_of_losses(const std::vector<LossSettings>& losses,
+                         const std::vector<at::Tensor>& outputs, const Batch& batch,
+                         const std::vector<double>& shares) {
+  const NamedScope scope(kLossScope);
+  at::Tensor sum;
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    if (shares[i] == 0) continue;
+    at::Tensor loss = compute_loss(losses[i], outputs, target_of(batch, i), batch.weights);
+    const double factor = shares[i] * losses[i].weight;
+    if (factor != 1) loss = loss * factor;
+    sum = sum.defined() ? sum + loss : loss;
+  }
+  return sum;
 }
 
 // Ids in the first input that holds rows of them.
@@ -112,21 +135,25 @@ std::int64_t count_tokens(const Batch& batch) {
 
 StepGradients::StepGradients(const TrainingTask& task, const Dataset& data,
                              const TrainConfig& config)
-    : task_(task), data_(data), loss_(config) {}
+    : task_(task), data_(data), losses_(loss_settings(config)) {}
 
 std::optional<double> StepGradients::compute(const std::vector<Batch>& batches) {
-  const Judged judged = count_labels(batches, loss_);
+  const Judged judged = count_labels(batches, losses_);
   skipped_ += judged.empty;
-  if (judged.all == 0) return std::nullopt;
+  if (judged.is_nothing()) return std::nullopt;
   double sum = 0;
   step_rows_ = 0;
   step_tokens_ = 0;
   for (std::size_t i = 0; i < batches.size(); ++i) {
     step_rows_ += static_cast<std::int64_t>(batches[i].rows.size());
     step_tokens_ += count_tokens(batches[i]);
-    if (judged.counts[i] == 0) continue;
-    at::Tensor loss = loss_of(forward(batches[i]), batches[i], loss_);
-    if (batches.size() > 1) loss = loss * (judged.counts[i] / judged.all);
+    std::vector<double> shares;
+    for (std::size_t term = 0; term < losses_.size(); ++term) {
+      const double count = judged.counts[i][term];
+      shares.push_back(count == 0 ? 0 : count / judged.all[term]);
+    }
+    if (std::ranges::all_of(shares, [](double share) { return share == 0; })) continue;
+    const at::Tensor loss = sum_of_losses(losses_, forward(batches[i]), batches[i], shares);
     const double value = loss.item<double>();
     if (!std::isfinite(value)) return value;
     backward(loss, task_, batches[i]);
@@ -147,7 +174,7 @@ std::vector<at::Tensor> StepGradients::forward(const Batch& batch) {
     throw Error(std::move(failure));
   }
   if (!classes_checked_) {
-    const auto classes = count_classes(loss_, outputs, batch.target);
+    const auto classes = count_classes(losses_.front(), outputs, batch.target);
     if (classes) check_classes(data_, *classes);
     classes_checked_ = true;
   }
@@ -166,8 +193,8 @@ void StepGradients::check() const {
 double StepGradients::last_loss() const {
   const at::NoGradGuard no_grad;
   const Batch batch = take_batch(data_, last_rows_);
-  return compute_loss(loss_, task_.forward(batch.inputs, false), batch.target, batch.weights)
-      .item<double>();
+  const std::vector<double> shares(losses_.size(), 1);
+  return sum_of_losses(losses_, task_.forward(batch.inputs, false), batch, shares).item<double>();
 }
 
 void check_labels(const Dataset& data, const TrainConfig& config) {

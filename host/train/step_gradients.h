@@ -34,7 +34,7 @@ class StepGradients {
 
   const TrainingTask& task_;
   const Dataset& data_;
-  LossSettings loss_;
+  std::vector<LossSettings> losses_;     // summed as they weigh
   std::vector<std::int64_t> last_rows_;  // of the last batch that had a loss
   std::int64_t skipped_ = 0;
   std::int64_t step_rows_ = 0;

@@ -153,9 +153,11 @@ class Bench:
             "shuffle = false",
             f"threads = {self.threads}",
             *([f'autocast = "{case["autocast"]}"'] if "autocast" in case else []),
+            *(['lr_scheduler_type = "cosine"', "max_grad_norm = 1.0"] if "watched" in case else []),
             "[output]",
             'directory = "tenon-adapter"',
             "force = true",
+            *(["log_steps = 10", "save_steps = 100"] if "watched" in case else []),
         ])
 
     def run_python(self, side, case, steps):

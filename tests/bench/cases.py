@@ -3,6 +3,9 @@
 # Rows per batch and tokens per row; steps are many enough that the first few do not matter.
 CASES = {
     "MLP, batch 64": {"model": "mlp", "batch": 64, "length": 0, "steps": 60},
+    "MLP, batch 64, with logs, a schedule and checkpoints": {
+        "model": "mlp", "batch": 64, "length": 0, "steps": 300, "watched": True
+    },
     "MiniLM 4x16": {"model": "minilm", "batch": 4, "length": 16, "steps": 40},
     "MiniLM 16x128": {"model": "minilm", "batch": 16, "length": 128, "steps": 8},
     "MiniLM 16x128, lora_dropout 0.1": {

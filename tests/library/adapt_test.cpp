@@ -38,6 +38,31 @@ Tensor train(Module& adapted, const Tensor& x, const Tensor& labels, int steps =
   return adapted.forward({x});
 }
 
+TEST(Adapt, TrainsByTheKeysOfAConfigAsAnOptimizerOfTheUsersWould) {
+  Mlp model(64);
+  const Tensor x = at::randn({8, 20});
+  const Tensor labels = at::randint(2, {8}, at::kLong);
+  auto one = adapt(model, {x}, guide_config({"first", "second"}, {"last"}));
+  auto other = adapt(model, {x}, guide_config({"first", "second"}, {"last"}));
+  one.train();
+  const Tensor wanted = train(one, x, labels);
+  TrainConfig config;
+  config.loss = "nll";
+  config.learning_rate = 2e-2;
+  config.steps = 5;
+  config.batch_size = 8;
+  config.shuffle = false;
+  const TrainReport report = tenon::train(other, {.inputs = {x}, .target = labels}, config);
+  EXPECT_EQ(report.losses.size(), 5U);
+  EXPECT_LT(report.losses.back(), report.losses.front());
+  EXPECT_TRUE(at::allclose(other.forward({x}), wanted, 1e-4, 1e-5));
+  config.steps.reset();
+  config.epochs = 1;
+  config.batch_size = 3;
+  config.max_grad_norm = 0.1;
+  EXPECT_EQ(tenon::train(other, {.inputs = {x}, .target = labels}, config).grad_norms.size(), 3U);
+}
+
 TEST(Adapt, TrainsTheGuidesMlpAndMergesItIntoTheUsersModel) {
   Mlp model(2000);
   const Tensor x = at::randn({8, 20});

@@ -56,6 +56,16 @@ class ConfigsTest(ParityTest):
             mean = tensors[f"base_model.model.{layer}.running_mean"]
             self.assertGreater(mean.abs().max().item(), 0, layer)
 
+    def test_watched_trains_goes_on_and_tells_what_it_did(self):
+        adapter = self.run_as_its_head_says("watched")
+        report = self.workspace.new_path(".html")
+        self.workspace.tenon_ok("report", adapter, "--output", report)
+        for curve in ("f1_macro", "learning_rate", "grad_norm"):
+            self.assertIn(curve, report.read_text())
+        self.assertLessEqual(len(list(adapter.glob("checkpoint-*"))), 2)
+        again = self.run_config("watched.toml", "--set", f"output.directory={adapter}", "--resume")
+        self.assertIn("going on after step", again.stdout)
+
     def test_mlp_trains_the_guides_example(self):
         output = self.workspace.new_path()
         done = self.run_config("mlp.toml", "--set", f"output.directory={output}")

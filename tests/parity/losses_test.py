@@ -9,6 +9,20 @@ from support import ParityTest, main
 SAME = {"dtype": "float64", "layers": [{"name": "same", "type": "Identity"}]}
 
 
+class TwoHeads(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.first, self.second = (
+            torch.nn.Linear(4, 8),
+            torch.nn.Linear(8, 3),
+            torch.nn.Linear(8, 2),
+        )
+
+    def forward(self, x):
+        hidden = self.body(x).relu()
+        return self.first(hidden), self.second(hidden)
+
+
 class LossesTest(ParityTest):
     def loss_of(self, loss, inputs, labels, data=None, **train):
         rows = {"input": inputs, "labels": labels, **(data or {})}
@@ -137,6 +151,60 @@ class LossesTest(ParityTest):
                 ((each * rows).sum() / (rows * weight[truth]).sum()).backward()
                 optimizer.step()
             self.assert_within(load_file(output)["head.weight"], model.weight.detach(), 1e-5)
+
+    def test_several_losses_are_summed_as_they_weigh(self):
+        """On the two outputs of a program, each with its own target, one of them weighed."""
+        torch.manual_seed(7)
+        model = TwoHeads()
+        batch = torch.export.Dim("batch")
+        program = torch.export.export(
+            model, (torch.randn(2, 4),), dynamic_shapes=({0: batch},)
+        )
+        path = self.workspace.new_path(".pt2")
+        torch.export.save(program, path)
+        x, kinds, numbers = torch.randn(12, 4), torch.randint(3, (12,)), torch.randn(12, 2)
+        data = self.workspace.write_tensors({"x": x, "kind": kinds, "number": numbers})
+        for batch_size, together in ((12, 1), (5, 3)):
+            output = self.workspace.new_path(".safetensors")
+            config = {
+                "model": {"path": path},
+                "data": {"train": data, "eval": data},
+                "train": {
+                    "full": True,
+                    "optimizer": "sgd",
+                    "learning_rate": 0.1,
+                    "epochs": 4,
+                    "batch_size": batch_size,
+                    "gradient_accumulation_steps": together,
+                    "threads": 1,
+                    "losses": [
+                        {"loss": "cross_entropy", "target": "kind"},
+                        {"loss": "l1", "target": "number", "output": "output_1", "weight": 0.3},
+                    ],
+                },
+                "output": {"model": output},
+            }
+            report = self.workspace.tenon_json("run", self.workspace.write_config(config))
+            twin = TwoHeads()
+            twin.load_state_dict(model.state_dict())
+            optimizer = torch.optim.SGD(twin.parameters(), lr=0.1)
+            for step in range(5):
+                first, second = twin(x)
+                parts = F.cross_entropy(first, kinds), F.l1_loss(second, numbers)
+                loss = parts[0] + 0.3 * parts[1]
+                if step == 0:
+                    found = report["eval"]["before"]
+                    self.assertAlmostEqual(found["loss"], loss.item(), 5)
+                    self.assertAlmostEqual(found["loss_1"], parts[1].item(), 5)
+                if step == 4:
+                    break
+                self.assertAlmostEqual(report["losses"][step], loss.item(), 4)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            trained = load_file(output)
+            for name, tensor in twin.state_dict().items():
+                self.assert_within(trained[name], tensor, 1e-5)
 
     def test_every_form_of_a_file_gives_the_same(self):
         torch.manual_seed(5)

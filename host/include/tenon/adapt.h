@@ -22,6 +22,7 @@
 
 #include "base/error.h"
 #include "config/adapter_config.h"
+#include "config/train_config.h"
 #include "inject/adapter_status.h"
 
 namespace tenon {
@@ -50,6 +51,8 @@ struct AdaptOptions {
 };
 
 struct AdaptedState;
+struct TrainReport;
+struct TrainRows;
 
 // A model with an adapter on it. The base is frozen and shared with the user's model, whose own
 // forward stays as it was until merge_into_model. Copies are the same object.
@@ -87,6 +90,8 @@ class AdaptedModule {
   const std::vector<std::string>& notes() const;
 
  private:
+  friend TrainReport train(AdaptedModule& model, const TrainRows& rows, const TrainConfig& config);
+
   std::shared_ptr<AdaptedState> state_;
 };
 
@@ -117,6 +122,24 @@ class Adapted : public AdaptedModule {
   Output shape_;  // without its tensors
   std::vector<bool> is_defined_;
 };
+
+// Rows to train on: one tensor for each of the model's inputs, and the target, rows in dimension 0.
+struct TrainRows {
+  std::vector<at::Tensor> inputs;
+  at::Tensor target = {};   // not for the loss output
+  at::Tensor weights = {};  // of the rows in the loss, if they differ
+};
+
+struct TrainReport {
+  std::vector<double> losses;  // of each step
+  std::vector<double> learning_rates;
+  std::vector<double> grad_norms;  // where max_grad_norm is set
+};
+
+// Trains the adapter as `tenon run` does by the keys of [train]: losses, optimizers, schedules,
+// clipping. What it says of evaluations is left alone. A loss that is not finite is an error; the
+// adapter is then as it was when the loss was last finite.
+TrainReport train(AdaptedModule& model, const TrainRows& rows, const TrainConfig& config);
 
 namespace detail {
 std::shared_ptr<AdaptedState> adapt_module(const CallableModel& model, const Config& config,

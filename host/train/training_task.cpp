@@ -1,4 +1,4 @@
-#include "app/training_task.h"
+#include "train/training_task.h"
 
 #include <algorithm>
 
