@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "app/completion.h"
 #include "base/error.h"
 #include "base/suggest.h"
 
@@ -266,6 +267,13 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
   add_adapter_verbs(app, line);
   add_plugin_verbs(app, line);
 
+  std::string shell;
+  app.add_subcommand("completion", "Print what completes verbs and options in a shell")
+      ->add_option("shell", shell, join(completed_shells()))
+      ->option_text(" ")
+      ->required()
+      ->check(CLI::IsMember(completed_shells()));
+
   check_verbs(app, argc, argv);
   try {
     app.parse(argc, argv);
@@ -277,6 +285,10 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
     throw Error({.stage = Stage::kCommandLine,
                  .message = stop.what(),
                  .hint = "`tenon --help` lists the verbs, `tenon VERB --help` their options"});
+  }
+  if (!shell.empty()) {
+    std::cout << completion_script(app, shell);
+    return std::nullopt;
   }
   if (resume->count() > 0) line.resume = resumed;
   const CLI::App* verb = app.get_subcommands().front();

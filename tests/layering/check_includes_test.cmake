@@ -30,6 +30,7 @@ endfunction()
 accepted(host/train/trainer.cpp "#include \"model/graph.h\"\n#include <ATen/ATen.h>\n#include <vector>")
 accepted(host/main.cpp "#include \"app/command_line.h\"")
 accepted(host/base/safetensors.cpp "#include <nlohmann/json.hpp>")
+accepted(plugins/hra/hra.cpp "#include \"common/matrix.hpp\"")
 accepted(plugins/lora_conv/lora_conv.cpp "#include \"lora_common/lora_math.hpp\"\n#include <tenon/sdk.hpp>")
 
 rejected(host/model/graph.h "#include \"train/loss.h\""
@@ -57,9 +58,9 @@ rejected(host/adapter/peft_names.h "#include <ATen/ATen.h>"
 rejected(host/inject/target_matcher.cpp "#include <ATen/ATen.h>"
   "includes ATen/ATen.h: this part works without LibTorch")
 rejected(plugins/lora_conv/lora_conv.cpp "#include \"lora_linear/lora_linear.h\""
-  "includes \"lora_linear/lora_linear.h\": a plugin shares only plugins/lora_common")
+  "includes \"lora_linear/lora_linear.h\": a plugin shares only plugins/common")
 rejected(plugins/lora_conv/lora_conv.cpp "#include \"../../host/base/error.h\""
-  "includes \"../../host/base/error.h\": a plugin shares only plugins/lora_common")
+  "includes \"../../host/base/error.h\": a plugin shares only plugins/common")
 rejected(plugins/lora_conv/lora_conv.cpp "#include <boost/any.hpp>"
   "includes <boost/any.hpp>: a plugin is built with the SDK alone")
 accepted(sdk/include/tenon/torch/libtorch.hpp "#include <ATen/ATen.h>\n#include \"tenon/cpp/tensor.hpp\"")

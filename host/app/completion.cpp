@@ -1,0 +1,178 @@
+#include "app/completion.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <sstream>
+
+namespace tenon {
+namespace {
+
+struct CompletedOption {
+  std::string name;  // "--force", "-q"
+  std::string help;
+  bool takes_value = false;
+};
+
+// A verb and what may follow it: verbs of its own, or options.
+struct CompletedVerb {
+  std::string path;  // "adapter combine"; "" for the program
+  std::string name;
+  std::string help;
+  std::vector<std::string> verbs;  // by path
+  std::vector<CompletedOption> options;
+};
+
+std::vector<CompletedOption> options_of(const CLI::App& app) {
+  std::vector<CompletedOption> options;
+  for (const CLI::Option* option : app.get_options()) {
+    const bool takes_value = option->get_expected_min() > 0 && option->get_items_expected_max() > 0;
+    for (const std::string& name : option->get_lnames()) {
+      options.push_back({"--" + name, option->get_description(), takes_value});
+    }
+    for (const std::string& name : option->get_snames()) {
+      options.push_back({"-" + name, option->get_description(), takes_value});
+    }
+  }
+  return options;
+}
+
+void collect_verbs(const CLI::App& app, const std::string& path,
+                   std::vector<CompletedVerb>& verbs) {
+  CompletedVerb verb{path, app.get_name(), app.get_description(), {}, options_of(app)};
+  const std::string before = path.empty() ? "" : path + " ";
+  const auto below = app.get_subcommands([](const CLI::App*) { return true; });
+  for (const CLI::App* each : below) verb.verbs.push_back(before + each->get_name());
+  verbs.push_back(std::move(verb));
+  for (const CLI::App* each : below) collect_verbs(*each, before + each->get_name(), verbs);
+}
+
+std::string last_word(const std::string& path) { return path.substr(path.rfind(' ') + 1); }
+
+// In single quotes, for each of the shells.
+std::string in_quotes(const std::string& text) {
+  std::string out = "'";
+  for (const char each : text) out += each == '\'' ? std::string("'\\''") : std::string(1, each);
+  return out + "'";
+}
+
+// All that can stand behind a verb, but for files.
+std::string words_after(const CompletedVerb& verb) {
+  std::string words;
+  for (const std::string& path : verb.verbs) words += (words.empty() ? "" : " ") + last_word(path);
+  for (const CompletedOption& option : verb.options) {
+    words += (words.empty() ? "" : " ") + option.name;
+  }
+  return words;
+}
+
+std::string bash_script(const std::vector<CompletedVerb>& verbs) {
+  std::ostringstream out;
+  out << "# Completes tenon in bash: source <(tenon completion bash)\n"
+         "_tenon() {\n"
+         "  local current=${COMP_WORDS[COMP_CWORD]} verb= words= i\n"
+         "  for ((i = 1; i < COMP_CWORD; ++i)); do\n"
+         "    case \"${verb:+$verb }${COMP_WORDS[i]}\" in\n"
+         "      ";
+  for (std::size_t i = 1; i < verbs.size(); ++i) {
+    out << (i == 1 ? "" : " | ") << in_quotes(verbs[i].path);
+  }
+  out << ") verb=${verb:+$verb }${COMP_WORDS[i]} ;;\n"
+         "    esac\n"
+         "  done\n"
+         "  case $verb in\n";
+  for (const CompletedVerb& verb : verbs) {
+    out << "    " << in_quotes(verb.path) << ") words=" << in_quotes(words_after(verb)) << " ;;\n";
+  }
+  out << "  esac\n"
+         "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+         "  [[ $current == -* || -z $verb ]] || COMPREPLY+=($(compgen -f -- \"$current\"))\n"
+         "}\n"
+         "complete -o filenames -F _tenon tenon\n";
+  return out.str();
+}
+
+std::string fish_script(const std::vector<CompletedVerb>& verbs) {
+  std::ostringstream out;
+  out << "# Completes tenon in fish: tenon completion fish | source\n";
+  for (const CompletedVerb& verb : verbs) {
+    std::string where = "__fish_use_subcommand";
+    if (!verb.path.empty()) {
+      where = "__fish_seen_subcommand_from " + last_word(verb.path);
+      const std::size_t space = verb.path.find(' ');
+      if (space != std::string::npos) {
+        where = "__fish_seen_subcommand_from " + verb.path.substr(0, space) + "; and " + where;
+      }
+    }
+    for (const std::string& path : verb.verbs) {
+      const auto named = std::ranges::find(verbs, path, &CompletedVerb::path);
+      out << "complete -c tenon -f -n " << in_quotes(where) << " -a " << last_word(path) << " -d "
+          << in_quotes(named->help) << "\n";
+    }
+    for (const CompletedOption& option : verb.options) {
+      const bool is_long = option.name.starts_with("--");
+      out << "complete -c tenon -n " << in_quotes(where) << (is_long ? " -l " : " -s ")
+          << option.name.substr(is_long ? 2 : 1) << (option.takes_value ? " -r" : "") << " -d "
+          << in_quotes(option.help) << "\n";
+    }
+  }
+  return out.str();
+}
+
+// A word and its help as zsh's _describe takes them: a colon parts the two.
+std::string described(const std::string& word, const std::string& help) {
+  std::string out;
+  for (const char each : word) out += each == ':' ? std::string("\\:") : std::string(1, each);
+  return in_quotes(out + ":" + help);
+}
+
+std::string zsh_script(const std::vector<CompletedVerb>& verbs) {
+  std::ostringstream out;
+  out << "#compdef tenon\n"
+         "# Completes tenon in zsh: source <(tenon completion zsh), or a file _tenon in $fpath\n"
+         "_tenon() {\n"
+         "  local verb= i\n"
+         "  local -a words_here\n"
+         "  for ((i = 2; i < CURRENT; ++i)); do\n"
+         "    case \"${verb:+$verb }${words[i]}\" in\n"
+         "      (";
+  for (std::size_t i = 1; i < verbs.size(); ++i) {
+    out << (i == 1 ? "" : "|") << in_quotes(verbs[i].path);
+  }
+  out << ") verb=\"${verb:+$verb }${words[i]}\" ;;\n"
+         "    esac\n"
+         "  done\n"
+         "  case $verb in\n";
+  for (const CompletedVerb& verb : verbs) {
+    out << "    (" << in_quotes(verb.path) << ") words_here=(\n";
+    for (const std::string& path : verb.verbs) {
+      const auto named = std::ranges::find(verbs, path, &CompletedVerb::path);
+      out << "      " << described(last_word(path), named->help) << "\n";
+    }
+    for (const CompletedOption& option : verb.options) {
+      out << "      " << described(option.name, option.help) << "\n";
+    }
+    out << "    ) ;;\n";
+  }
+  out << "  esac\n"
+         "  _describe tenon words_here\n"
+         "  [[ -z $verb ]] || _files\n"
+         "}\n"
+         "compdef _tenon tenon\n";
+  return out.str();
+}
+
+}  // namespace
+
+const std::vector<std::string>& completed_shells() {
+  static const std::vector<std::string> shells = {"bash", "zsh", "fish"};
+  return shells;
+}
+
+std::string completion_script(const CLI::App& app, const std::string& shell) {
+  std::vector<CompletedVerb> verbs;
+  collect_verbs(app, "", verbs);
+  if (shell == "bash") return bash_script(verbs);
+  return shell == "zsh" ? zsh_script(verbs) : fish_script(verbs);
+}
+
+}  // namespace tenon
