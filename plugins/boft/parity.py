@@ -12,6 +12,7 @@ ADAPTERS = {
     "butterfly": {"boft_block_size": 2, "boft_n_butterfly_factor": 3},
     "butterfly of larger blocks": {"boft_block_size": 4, "boft_n_butterfly_factor": 2},
 }
+DROPOUTS = [{"boft_block_size": 4, "boft_dropout": 0.5}]
 ROWS = [
     ("mlp", {"target_modules": "lin1"}),
     ("mlp", {"target_modules": ["lin0"], "boft_block_size": 2}),

@@ -39,9 +39,12 @@ inline UpdateDropout update_dropout(const tenon::Setup& setup, bool rescales) {
   return {setup.option<double>("rank_dropout"), setup.option<double>("module_dropout"), rescales};
 }
 
-// Draws whether a training step goes without the update.
-inline bool leaves_out(const UpdateDropout& dropout, bool training) {
-  return training && dropout.module > 0 && draw_kept(1, dropout.module)[0] == 0;
+// The update, or in some training steps none. Its gradient is then zero: without any, a step that
+// leaves out all layers would have nothing to train.
+inline Tensor with_update_dropped(const Tensor& update, const UpdateDropout& dropout,
+                                  bool training) {
+  if (!training || dropout.module == 0) return update;
+  return update * (draw_kept(1, dropout.module)[0] == 0 ? 0.0 : 1.0);
 }
 
 inline Tensor with_rows_dropped(const Tensor& update, const UpdateDropout& dropout, bool training) {
@@ -56,6 +59,11 @@ inline Tensor with_rows_dropped(const Tensor& update, const UpdateDropout& dropo
   // At least one of the rows, or PyTorch would divide nothing by nothing.
   if (dropout.rescales) kept = kept / clamp_min(mean(kept), 1.0 / static_cast<double>(rows));
   return update * kept;
+}
+
+// What a training step sees of an update.
+inline Tensor after_dropout(const Tensor& update, const UpdateDropout& dropout, bool training) {
+  return with_update_dropped(with_rows_dropped(update, dropout, training), dropout, training);
 }
 
 }  // namespace methods

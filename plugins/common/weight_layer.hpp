@@ -2,7 +2,7 @@
 // such a method says, and forward and merged_weight follow from it.
 #pragma once
 
-#include <concepts>
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -110,9 +110,9 @@ struct WeightLayer : tenon::Layer<T> {
   }
 };
 
-// T gives `static Tensor delta(const Change&)`: what one adapter adds to the weight "weight", or {}
-// for nothing this time. A T with dropout on what enters the update gives
-// `static double input_dropout(const tenon::Adapter&)`.
+// T gives `static Tensor delta(const Change&)`: what one adapter adds to the weight "weight". A T
+// with dropout on what enters the update gives `static double input_dropout(const
+// tenon::Adapter&)`.
 template <typename T>
 struct AdditiveLayer : tenon::Layer<T> {
   using Call = tenon::Call;
@@ -127,7 +127,6 @@ struct AdditiveLayer : tenon::Layer<T> {
     tenon::Outputs outputs = one_run ? tenon::Outputs(Tensor()) : call.base();
     for (const tenon::Adapter& adapter : call.adapters()) {
       const Tensor delta = T::delta({adapter, weight, base, sum, call.training()});
-      if (!delta) continue;
       if (one_run) {
         sum = sum + delta;
       } else {
@@ -144,7 +143,7 @@ struct AdditiveLayer : tenon::Layer<T> {
     Tensor sum = base;
     for (const tenon::Adapter& adapter : call.adapters()) {
       const Tensor delta = T::delta({adapter, weight, base, sum, call.training()});
-      if (delta) sum = sum + with_dtype(delta, sum.dtype());
+      sum = sum + with_dtype(delta, sum.dtype());
     }
     return sum;
   }

@@ -7,7 +7,6 @@
 namespace {
 
 using tenon::Shape;
-using tenon::Tensor;
 
 constexpr std::uint32_t kA = 0;
 constexpr std::uint32_t kB = 1;

@@ -7,6 +7,7 @@ ADAPTERS = {
     "plain": {"r": 3, "delora_lambda": 4},
     "random start": {"r": 2, "delora_lambda": 2, "init_weights": False},
 }
+DROPOUTS = [{"r": 3, "module_dropout": 0.5}]
 ROWS = [
     ("mlp", {"target_modules": "lin0"}),
     ("mlp", {"target_modules": ["lin0", "lin1"], "delora_lambda": 12}),

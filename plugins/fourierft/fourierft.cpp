@@ -11,7 +11,6 @@
 namespace {
 
 using tenon::Shape;
-using tenon::Tensor;
 
 struct FourierFt : tenon::Method<FourierFt> {
   static constexpr tenon::method_type kMethod{.name = "fourierft",

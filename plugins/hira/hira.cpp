@@ -8,7 +8,8 @@
 namespace {
 
 using tenon::Shape;
-using tenon::Tensor;
+
+constexpr const char* kStarts[] = {"gaussian"};
 
 struct Hira : tenon::Method<Hira> {
   static constexpr tenon::method_type kMethod{.name = "hira",
@@ -21,13 +22,29 @@ struct Hira : tenon::Method<Hira> {
                             "Dropout on what enters the update; embeddings have none."),
       tenon::option::boolean("fan_in_fan_out", false,
                              "PEFT's; has no effect: a layer's type says how its weight lies."),
-      tenon::option::boolean("init_weights", true, "Start as the base, else at random.")};
+      tenon::option::either(
+          tenon::option::boolean("init_weights", true, "Start as the base, else at random."),
+          tenon::option::choice("init_weights", "gaussian", kStarts, ""))};
 };
+
+// Whether a start is asked for, true or by its name.
+bool starts_as_base(const tenon::Setup& setup) {
+  return setup.option_tag("init_weights") == TENON_VALUE_STRING ||
+         setup.option<bool>("init_weights");
+}
 
 struct State {
   double dropout = 0;
   bool turns = false;  // B A is (out, in), the weight (in, out)
 };
+
+// "gaussian" is for fully connected layers; PEFT starts convolutions as it does with true.
+tenon::Init start_of_a(const tenon::Setup& setup, bool is_linear) {
+  if (!starts_as_base(setup)) return tenon::Init::normal(0, 1);
+  const bool gaussian = setup.option_tag("init_weights") == TENON_VALUE_STRING;
+  if (gaussian && is_linear) return tenon::Init::normal(0, 1 / setup.option<double>("r"));
+  return tenon::Init::kaiming_uniform();
+}
 
 struct HiraLayer : methods::AdditiveLayer<HiraLayer> {
   static constexpr tenon::layer_type kType{
@@ -54,10 +71,9 @@ struct HiraLayer : methods::AdditiveLayer<HiraLayer> {
     Shape b(weight.size(), 1);
     b[0] = weight[0];
     b[1] = r;
-    const bool starts_as_base = setup.option<bool>("init_weights");
-    setup.parameter("hira_A", a,
-                    starts_as_base ? tenon::Init::kaiming_uniform() : tenon::Init::normal(0, 1));
-    setup.parameter("hira_B", b, starts_as_base ? tenon::Init::zeros() : tenon::Init::normal(0, 1));
+    setup.parameter("hira_A", a, start_of_a(setup, weight.size() == 2));
+    setup.parameter("hira_B", b,
+                    starts_as_base(setup) ? tenon::Init::zeros() : tenon::Init::normal(0, 1));
   }
 
   static double input_dropout(const tenon::Adapter& adapter) {
@@ -82,9 +98,8 @@ struct HiraEmbedding : methods::AdditiveLayer<HiraEmbedding> {
   static void add_adapter(Setup& setup) {
     const auto r = setup.option<std::int64_t>("r");
     const Shape weight = setup.base().weight("weight").shape;
-    const bool starts_as_base = setup.option<bool>("init_weights");
     setup.parameter("hira_embedding_A", {r, weight[0]},
-                    starts_as_base ? tenon::Init::zeros() : tenon::Init::normal(0, 1));
+                    starts_as_base(setup) ? tenon::Init::zeros() : tenon::Init::normal(0, 1));
     setup.parameter("hira_embedding_B", {weight[1], r}, tenon::Init::normal(0, 1));
   }
 

@@ -79,13 +79,11 @@ struct LoHaLayer : methods::AdditiveLayer<LoHaLayer> {
 
   static Tensor delta(const methods::Change& change) {
     const auto& state = change.adapter.state<State>();
-    if (methods::leaves_out(state.dropout, change.training)) return {};
     const std::uint32_t second = state.has_core ? 3 : 2;
     const Tensor product =
         factor(change.adapter, 0, state.has_core) * factor(change.adapter, second, state.has_core);
-    return methods::with_rows_dropped(
-        reshape(product * change.adapter.scaling(), change.weight.shape), state.dropout,
-        change.training);
+    return methods::after_dropout(reshape(product * change.adapter.scaling(), change.weight.shape),
+                                  state.dropout, change.training);
   }
 };
 

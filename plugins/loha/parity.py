@@ -9,6 +9,7 @@ ADAPTERS = {
     "plain": {"r": 3, "alpha": 5},
     "with cores": {"r": 2, "alpha": 4, "use_effective_conv2d": True},
 }
+DROPOUTS = [{"r": 3, "rank_dropout": 0.5}, {"r": 3, "module_dropout": 0.5}]
 ROWS = [
     ("mlp", {"target_modules": "lin0"}),
     ("mlp", {"target_modules": ["lin0", "lin1"]}),

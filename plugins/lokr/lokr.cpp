@@ -17,6 +17,8 @@ namespace {
 using tenon::Shape;
 using tenon::Tensor;
 
+constexpr const char* kStarts[] = {"lycoris"};
+
 struct LoKr : tenon::Method<LoKr> {
   static constexpr tenon::method_type kMethod{.name = "lokr",
                                               .peft_type = "LOKR",
@@ -36,7 +38,9 @@ struct LoKr : tenon::Method<LoKr> {
                              "The size of the smaller factor; -1: near the square root."),
       tenon::option::boolean("rank_dropout_scale", false,
                              "The rows that rank_dropout leaves are scaled up."),
-      tenon::option::boolean("init_weights", true, "Start as the base, else at random.")};
+      tenon::option::either(
+          tenon::option::boolean("init_weights", true, "Start as the base, else at random."),
+          tenon::option::choice("init_weights", "lycoris", kStarts, ""))};
 
   static double scaling(const Setup& setup) {
     return setup.option<double>("alpha") / setup.option<double>("r");
@@ -131,12 +135,15 @@ struct LoKrLayer : methods::AdditiveLayer<LoKrLayer> {
 
   static Layout prepare(const Setup& setup) { return layout_of(setup); }
 
-  // As PEFT starts: the first factor at zero.
+  // One factor is zero at the start: the first, or as LyCORIS has it the second.
   static void add_adapter(Setup& setup) {
     const auto r = setup.option<std::int64_t>("r");
     const Layout layout = layout_of(setup);
     const auto drawn = tenon::Init::kaiming_uniform();
-    const auto first = setup.option<bool>("init_weights") ? tenon::Init::zeros() : drawn;
+    const bool lycoris = setup.option_tag("init_weights") == TENON_VALUE_STRING;
+    const bool starts_as_base = lycoris || setup.option<bool>("init_weights");
+    const auto first = starts_as_base && !lycoris ? tenon::Init::zeros() : drawn;
+    const auto second = lycoris ? tenon::Init::zeros() : drawn;
     if (layout.whole1) {
       setup.parameter("lokr_w1", {layout.out1, layout.in1}, first);
     } else {
@@ -144,25 +151,24 @@ struct LoKrLayer : methods::AdditiveLayer<LoKrLayer> {
       setup.parameter("lokr_w1_b", {r, layout.in1}, drawn);
     }
     if (layout.whole2) {
-      setup.parameter("lokr_w2", layout.w2_shape(), drawn);
+      setup.parameter("lokr_w2", layout.w2_shape(), second);
     } else if (layout.has_core) {
       setup.parameter("lokr_w2_a", {r, layout.out2}, drawn);
-      setup.parameter("lokr_w2_b", {r, layout.in2}, drawn);
+      setup.parameter("lokr_w2_b", {r, layout.in2}, second);
       setup.parameter("lokr_t2", methods::core_shape(r, setup.base().weight("weight").shape),
                       drawn);
     } else {
       setup.parameter("lokr_w2_a", {layout.out2, r}, drawn);
-      setup.parameter("lokr_w2_b", {r, methods::columns(layout.w2_shape())}, drawn);
+      setup.parameter("lokr_w2_b", {r, methods::columns(layout.w2_shape())}, second);
     }
   }
 
   static Tensor delta(const methods::Change& change) {
     const auto& layout = change.adapter.state<Layout>();
-    if (methods::leaves_out(layout.dropout, change.training)) return {};
     const auto [w1, w2] = factors(change.adapter, layout);
     const Tensor update = kronecker(w1, w2) * change.adapter.scaling();
-    return methods::with_rows_dropped(reshape(update, change.weight.shape), layout.dropout,
-                                      change.training);
+    return methods::after_dropout(reshape(update, change.weight.shape), layout.dropout,
+                                  change.training);
   }
 };
 

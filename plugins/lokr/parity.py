@@ -10,7 +10,13 @@ ADAPTERS = {
     "both decomposed": {"r": 1, "alpha": 3, "decompose_both": True, "decompose_factor": 3},
     "with cores": {"r": 1, "alpha": 2, "use_effective_conv2d": True, "decompose_factor": 2},
     "whole": {"r": 8, "alpha": 8, "rank_dropout_scale": True},
+    "as LyCORIS": {"r": 2, "init_weights": "lycoris"},
 }
+DROPOUTS = [
+    {"r": 2, "rank_dropout": 0.5},
+    {"r": 2, "rank_dropout": 0.5, "rank_dropout_scale": True},
+    {"r": 2, "module_dropout": 0.5},
+]
 ROWS = [
     ("mlp", {"target_modules": "lin0"}),
     ("mlp", {"target_modules": ["lin0", "lin1"]}),

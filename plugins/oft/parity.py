@@ -13,6 +13,7 @@ ADAPTERS = {
     "two terms": {"oft_block_size": 6, "num_cayley_neumann_terms": 2},
     "eight terms": {"oft_block_size": 5, "num_cayley_neumann_terms": 8},
 }
+DROPOUTS = [{"oft_block_size": 3, "module_dropout": 0.5}]
 ROWS = [
     ("mlp", {"target_modules": "lin0", "r": 2, "oft_block_size": 0}),
     ("mlp", {"target_modules": ["lin0", "lin1"], "r": 5, "oft_block_size": 0}),

@@ -12,7 +12,6 @@
 namespace {
 
 using tenon::Shape;
-using tenon::Tensor;
 
 constexpr std::uint32_t kValues = 0;
 constexpr std::uint32_t kIndices = 1;

@@ -8,6 +8,7 @@ ADAPTERS = {
     "plain": {"r": 5},
     "another key": {"r": 3, "projection_prng_key": 4000000000, "d_initial": 0.5},
 }
+DROPOUTS = [{"r": 5, "vera_dropout": 0.5}]
 ROWS = [
     ("mlp", {"target_modules": "lin0"}),
     ("mlp", {"target_modules": ["lin0", "lin1"], "r": 16}),

@@ -48,13 +48,12 @@ class Case:
     is_dynamic: bool = True
     rate: float = 0.02
 
-    def export_to(self, path, dtype=torch.float32):
+    def export_to(self, path):
         rows = {0: torch.export.Dim("batch")} if self.is_dynamic else None
         inputs = {
             name: tensor[:3] if self.is_dynamic else tensor for name, tensor in self.inputs.items()
         }
-        model = self.build().to(dtype)
-        models.export_to(path, models.Example(model, inputs, dict.fromkeys(inputs, rows)))
+        models.export_to(path, models.Example(self.build(), inputs, dict.fromkeys(inputs, rows)))
         return path
 
     def loss_of(self, outputs, labels):
