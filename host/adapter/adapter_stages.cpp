@@ -4,10 +4,8 @@
 
 #include "adapter/adapter_folder.h"
 #include "adapter/base_weights.h"
-#include "adapter/config_for_peft.h"
 #include "adapter/fingerprint.h"
 #include "adapter/idle_tensors.h"
-#include "adapter/plain_lora.h"
 #include "adapter/twin_modules.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -214,37 +212,10 @@ std::vector<std::string> add_adapters(AdaptedModel& model,
 
 std::vector<AdapterTensor> adapter_tensors(const PlacedAdapter& adapter) {
   std::vector<AdapterTensor> tensors;
-  for (const AddedTensor& added : adapter.tensors) tensors.push_back({added.key(), added.tensor});
-  return tensors;
-}
-
-AdapterFiles adapter_files(const AdaptedModel& model, const PlacedAdapter& adapter) {
-  AdapterFiles files;
-  files.config = config_for_peft(model.model(), adapter);
-  const std::string& root = model.model().tree.modules.front().type;
-  const std::size_t dot = root.rfind('.');
-  files.base_model_class = dot == std::string::npos ? root : root.substr(dot + 1);
-  files.parent_library = dot == std::string::npos ? "__main__" : root.substr(0, dot);
   for (const AddedTensor& added : adapter.tensors) {
-    const at::Tensor tensor = added.tensor.detach();
-    files.tensors.push_back(
-        {added.key(), added.file_dtype ? tensor.to(*added.file_dtype) : tensor});
+    if (added.is_saved) tensors.push_back({added.key(), added.tensor});
   }
-  for (AdapterTensor& tensor : twin_tensors(model.model(), twin_modules(model.model(), adapter))) {
-    files.tensors.push_back(std::move(tensor));
-  }
-  for (const auto& [key, tensor] : adapter.kept) files.tensors.push_back({key, tensor});
-  files.has_tenon_json = true;
-  files.base_fingerprint = base_fingerprint(model.base_tensors());
-  for (const PlannedLayer& layer : adapter.layers) {
-    const LayerFacts::Description& facts = layer.facts->description();
-    const PluginInfo& plugin = layer.layer_type->plugin();
-    files.layers.push_back({facts.module_path, facts.type, plugin.id, plugin.version, plugin.sha256,
-                            layer.own_options});
-  }
-  // What data changed of the base cannot be worked out again, so it goes into the file.
-  const auto starts = starts_beside_the_base(adapter.given);
-  return starts.empty() ? files : as_plain_lora(std::move(files), starts);
+  return tensors;
 }
 
 std::vector<NamedFolder> named_folders(const std::vector<std::string>& arguments) {

@@ -15,6 +15,7 @@ namespace {
 // "lora_A.weight of seq.0", "weight of seq.4": names of adapter parameters start with "lora_",
 // those of saved modules have one part.
 std::string readable(const std::string& key) {
+  if (key.starts_with('.')) return key.substr(1);  // of the adapter as a whole
   std::size_t dot = key.rfind(".lora_");
   if (dot == std::string::npos) dot = key.rfind('.');
   if (dot == std::string::npos) return key;

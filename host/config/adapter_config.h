@@ -61,6 +61,9 @@ class ModuleRule : public std::variant<std::monostate, Regex, std::vector<std::s
   ModuleRule(std::string pattern) : variant(Regex{std::move(pattern)}) {}  // NOLINT
 };
 
+// What a method adapts in a model of a type where target_modules does not say, by the type.
+using DefaultTargets = std::vector<std::pair<std::string, ModuleRule>>;
+
 // Rows of an embedding that are trained as they are (PEFT: trainable_token_indices).
 struct TokenRows {
   std::string module;  // its path or a suffix after a dot; "": the model's input embedding

@@ -134,13 +134,20 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
   for (const Module& module : model.tree.modules) {
     if (!module.path.empty()) paths.push_back(module.path);
   }
-  ResolvedTargets resolved = resolve_targets(wanted, model, plugins.supported_types(wanted.method));
-  MethodConfig method = with_method(resolved.config, plugins.methods());
+  const MethodTable& methods = plugins.methods();
+  const Method* known = wanted.method.empty() ? methods.find_peft_type(wanted.peft_type)
+                                              : methods.find(wanted.method);
+  ResolvedTargets resolved =
+      resolve_targets(wanted, model, plugins.supported_types(wanted.method),
+                      known == nullptr ? DefaultTargets() : known->default_targets());
+  MethodConfig method = with_method(resolved.config, methods, recorded);
   const TiedTargets tied = tie_targets(model, method.config, paths);
   method.config = tied.config;
   const AdapterConfig& config = method.config;
   const TargetMatch match = match_targets(config, paths, parameter_names(model));
-  LayerOptions options(method, match.targeted);
+  std::vector<std::string> named = match.targeted;
+  named.insert(named.end(), match.parameters.begin(), match.parameters.end());
+  LayerOptions options(method, named);
 
   InjectionPlan plan{config, method.method, {}, {}, {}, std::move(resolved.notes), {}};
   plan.notes.insert(plan.notes.end(), match.notes.begin(), match.notes.end());

@@ -48,10 +48,11 @@ OptionTable LayerOptions::method_keys(const std::string& path) const {
 OptionTable LayerOptions::parameter_keys(const std::string& module,
                                          const std::vector<std::string>& parameters) const {
   OptionTable keys = method_keys(module + "." + parameters.front());
-  if (config_.method != "lora") return keys;
+  std::vector<std::string> patterned = keys_.patterned();
+  if (config_.method == "lora") patterned.assign(kRankKeys.begin(), kRankKeys.end());
   for (const std::string& parameter : parameters) {
     const OptionTable own = method_keys(std::string(module).append(".").append(parameter));
-    for (const char* key : kRankKeys) keys[own_key(parameter, key)] = own.at(key);
+    for (const std::string& key : patterned) keys[own_key(parameter, key)] = own.at(key);
   }
   return keys;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <string_view>
 
 #include "base/error.h"
@@ -35,13 +36,25 @@ std::string way_out(const std::string& peft_type) {
   return "merge it into the model where PEFT can (merge_and_unload) and export that model; ";
 }
 
-const Method& find_method(const AdapterConfig& config, const MethodTable& methods) {
+// "It was made with plugin acme.vera 1.0.0 (SHA-256 ...), which is not here; "
+std::string makers(const std::vector<RecordedLayer>& recorded) {
+  std::set<std::string> plugins;
+  for (const RecordedLayer& layer : recorded) {
+    plugins.insert(layer.plugin + " " + layer.version + " (SHA-256 " + layer.sha256 + ")");
+  }
+  if (plugins.empty()) return "";
+  return "it was made with plugin " + join(std::vector<std::string>(plugins.begin(), plugins.end())) +
+         ": put that file where plugins are found (`tenon plugins`); ";
+}
+
+const Method& find_method(const AdapterConfig& config, const MethodTable& methods,
+                          const std::vector<RecordedLayer>& recorded) {
   const std::string here = "methods here: " + join(methods.names());
   if (config.method.empty()) {
     const Method* found = methods.find_peft_type(config.peft_type);
     if (found != nullptr) return *found;
     fail(config, "`peft_type` \"" + config.peft_type + "\" is no method of a plugin that is here",
-         way_out(config.peft_type) + here);
+         recorded.empty() ? way_out(config.peft_type) + here : makers(recorded) + here);
   }
   const Method* found = methods.find(config.method);
   if (found == nullptr) {
@@ -108,10 +121,19 @@ ModuleRule to_rule(const OptionValue& value) {
   return {};
 }
 
+NamePatterns<OptionValue> patterns_in(const std::string& key, const OptionValue& value) {
+  std::vector<std::pair<std::string, OptionValue>> patterns;
+  if (const auto* table = std::get_if<OptionEntries>(&value)) {
+    for (const OptionEntry& entry : table->items) patterns.emplace_back(entry.key, entry.value);
+  }
+  return {key, patterns};
+}
+
 }  // namespace
 
-MethodConfig with_method(AdapterConfig config, const MethodTable& methods) {
-  const Method& method = find_method(config, methods);
+MethodConfig with_method(AdapterConfig config, const MethodTable& methods,
+                         const std::vector<RecordedLayer>& recorded) {
+  const Method& method = find_method(config, methods, recorded);
   std::vector<OptionProblem> problems = unknown_keys(config, method);
   config.method_keys = complete_options(method.keys(), config.method_keys, problems);
   throw_problems(config, problems);
@@ -134,6 +156,17 @@ LayerKeys::LayerKeys(const MethodConfig& method, const std::vector<std::string>&
     }
     for (std::string& entry : rule.unmatched(targeted)) problems.push_back(std::move(entry));
   }
+  const AdapterConfig& config = method.config;
+  for (const DeclaredOption& key : method.method->keys()) {
+    if (key.pattern_key.empty()) continue;
+    const NamePatterns<OptionValue>& patterns =
+        patterns_.emplace(key.key, patterns_in(key.pattern_key, keys_.at(key.pattern_key)))
+            .first->second;
+    if (config.allow_unmatched || config.lenient_keys.contains(key.pattern_key)) continue;
+    for (const std::string& pattern : patterns.unused(targeted)) {
+      problems.push_back("`" + key.pattern_key + "` \"" + pattern + "\" matches no adapted layer");
+    }
+  }
   if (problems.empty()) return;
   throw Error({.stage = Stage::kInjection,
                .message = join(problems, "\n"),
@@ -141,8 +174,17 @@ LayerKeys::LayerKeys(const MethodConfig& method, const std::vector<std::string>&
                .location = method.config.location});
 }
 
+std::vector<std::string> LayerKeys::patterned() const {
+  std::vector<std::string> keys;
+  for (const auto& [key, patterns] : patterns_) keys.push_back(key);
+  return keys;
+}
+
 OptionTable LayerKeys::at(const std::string& path) const {
   OptionTable keys = keys_;
+  for (const auto& [key, patterns] : patterns_) {
+    if (auto value = patterns.value(path)) keys[key] = *std::move(value);
+  }
   for (const auto& [key, modules] : meant_) {
     keys[key] = std::find(modules.begin(), modules.end(), path) != modules.end();
   }

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "config/adapter_config.h"
+#include "inject/name_patterns.h"
+#include "inject/recorded_layer.h"
 #include "plugin/method.h"
 
 namespace tenon {
@@ -17,19 +19,25 @@ struct MethodConfig {
 
 // Finds the method by its name or by PEFT's peft_type, and checks and completes its keys. Throws
 // Error{kConfig} or, for an adapter's own file, Error{kAdapter}, with every problem at its place.
-MethodConfig with_method(AdapterConfig config, const MethodTable& methods);
+// `recorded`: the plugins that made a saved adapter, to be named where the method is missing.
+MethodConfig with_method(AdapterConfig config, const MethodTable& methods,
+                         const std::vector<RecordedLayer>& recorded = {});
 
-// The method's keys as the layer at `path` sees them: rules over modules become true or false.
+// The method's keys as the layer at `path` sees them: rules over modules become true or false, and
+// where a pattern beside a key fits the path, its value stands.
 class LayerKeys {
  public:
-  // `targeted`: the layers of the adapter. Throws Error{kInjection} for a rule's entry that means
-  // none of them.
+  // `targeted`: the layers, and the parameters by name, that are adapted. Throws Error{kInjection}
+  // for a rule's entry or a pattern that means none of them.
   LayerKeys(const MethodConfig& method, const std::vector<std::string>& targeted);
   OptionTable at(const std::string& path) const;
+  // The keys that patterns may set, "r".
+  std::vector<std::string> patterned() const;
 
  private:
   OptionTable keys_;
   std::map<std::string, std::vector<std::string>> meant_;  // by key: the layers that a rule means
+  std::map<std::string, NamePatterns<OptionValue>> patterns_;  // by the key that they set
 };
 
 }  // namespace tenon

@@ -66,6 +66,7 @@ void place_layer(const ModelData& model, const PlannedLayer& planned,
     adapter.tensors.push_back({spec.is_shared() ? "" : planned.facts->description().module_path,
                                spec.is_shared() ? spec.shared_key : spec.file_name,
                                start.parameters[i], spec.trainable()});
+    adapter.tensors.back().is_saved = spec.is_saved();
     if (planned.layer_type->method() == kTokenMethod) {
       adapter.tensors.back().file_module = rows_in_file(model, adapter.config, planned.module);
     }

@@ -116,10 +116,11 @@ void expand_all_linear(const ModelData& model, ResolvedTargets& resolved) {
   resolved.all_linear = true;
 }
 
-void take_default(const ModelData& model, ResolvedTargets& resolved) {
+void take_default(const ModelData& model, const DefaultTargets& customs,
+                  ResolvedTargets& resolved) {
   const std::string& root = model.tree.modules.front().type;
-  const std::string type = model_type_of(root);
-  const auto rule = default_targets(type);
+  const std::string type = model_type_of(root, customs);
+  const auto rule = default_targets(type, customs);
   if (!rule && !resolved.config.target_parameters.empty()) return;
   if (!rule) {
     throw Error({.stage = Stage::kInjection,
@@ -138,7 +139,8 @@ void take_default(const ModelData& model, ResolvedTargets& resolved) {
 }  // namespace
 
 ResolvedTargets resolve_targets(const AdapterConfig& config, const ModelData& model,
-                                const std::vector<std::string>& served) {
+                                const std::vector<std::string>& served,
+                                const DefaultTargets& customs) {
   ResolvedTargets resolved{config, false, {}};
   if (names_blocks(config.target_modules)) {
     const auto& names = std::get<std::vector<std::string>>(config.target_modules);
@@ -153,7 +155,7 @@ ResolvedTargets resolve_targets(const AdapterConfig& config, const ModelData& mo
   // Of a saved adapter the parameters that it names are all that it is on.
   const bool names_all =
       config.lenient_keys.contains("target_modules") && !config.target_parameters.empty();
-  if (is_missing && config.method == "lora" && !names_all) take_default(model, resolved);
+  if (is_missing && !customs.empty() && !names_all) take_default(model, customs, resolved);
   return resolved;
 }
 

@@ -67,6 +67,7 @@ struct ParameterSpec {
 
   bool is_shared() const { return !shared_key.empty(); }
   bool trainable() const { return (flags & TENON_PARAMETER_TRAINABLE) != 0; }
+  bool is_saved() const { return (flags & TENON_PARAMETER_NOT_SAVED) == 0; }
   bool keeps_float32() const { return (flags & TENON_PARAMETER_KEEP_FP32) != 0; }
   bool operator==(const ParameterSpec&) const = default;
 };

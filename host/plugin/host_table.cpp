@@ -17,7 +17,10 @@
 #include "plugin/host_fence.h"
 #include "plugin/operator_table.h"
 #include "plugin/plugin_function.h"
+#include "plugin/plugin_generators.h"
+#include "plugin/saved_file.h"
 #include "plugin/sized_struct.h"
+#include "plugin/training_store.h"
 
 namespace tenon {
 namespace {
@@ -29,7 +32,12 @@ OperatorTable& operators() {
 }
 
 const void* extension(const char* id) {
-  return std::string_view(id) == TENON_AUTOGRAD ? &plugin_autograd() : nullptr;
+  const std::string_view wanted(id);
+  if (wanted == TENON_AUTOGRAD) return &plugin_autograd();
+  if (wanted == TENON_GENERATORS) return &plugin_generators();
+  if (wanted == TENON_TRAINING) return &training_host();
+  if (wanted == TENON_FILES) return &files_host();
+  return nullptr;
 }
 
 // What a plugin says is shown as it is, but not without end.
@@ -84,7 +92,8 @@ tenon_status attribute(const tenon_base* base, const char* name, tenon_value* ou
 // By the words of tenon/parameter.h.
 std::string find_parameter_fault(const tenon_parameter& parameter) {
   constexpr tenon_parameter_flags kKinds = TENON_PARAMETER_TRAINABLE | TENON_PARAMETER_BUFFER;
-  constexpr tenon_parameter_flags kKnown = kKinds | TENON_PARAMETER_KEEP_FP32;
+  constexpr tenon_parameter_flags kKnown =
+      kKinds | TENON_PARAMETER_KEEP_FP32 | TENON_PARAMETER_NOT_SAVED;
   if (parameter.name == nullptr || parameter.init == nullptr) {
     return "a parameter needs a name and an init";
   }
@@ -99,6 +108,9 @@ std::string find_parameter_fault(const tenon_parameter& parameter) {
   const tenon_parameter_flags kind = parameter.flags & kKinds;
   if (kind != TENON_PARAMETER_TRAINABLE && kind != TENON_PARAMETER_BUFFER) {
     return name + " must be either TRAINABLE or a BUFFER";
+  }
+  if (kind == TENON_PARAMETER_TRAINABLE && (parameter.flags & TENON_PARAMETER_NOT_SAVED) != 0) {
+    return name + " is trained, so it must be saved";
   }
   if (parameter.ndim > 0 && parameter.shape == nullptr) return name + " has no shape";
   if (!std::isfinite(parameter.init_a) || !std::isfinite(parameter.init_b)) {

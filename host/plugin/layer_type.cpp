@@ -1,6 +1,7 @@
 #include "plugin/layer_type.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "plugin/host_table.h"
 #include "plugin/plugin_offer.h"
@@ -46,7 +47,8 @@ LayerType::LayerType(const tenon_layer_type& table, const PluginInfo& plugin)
       plugin_(&plugin),
       options_(read_declarations(table_.options, table_.n_options)),
       siblings_(find_extension<tenon_siblings>(table_, table, TENON_SIBLINGS)),
-      mergeable_(find_extension<tenon_mergeable>(table_, table, TENON_MERGEABLE)) {}
+      mergeable_(find_extension<tenon_mergeable>(table_, table, TENON_MERGEABLE)),
+      groups_(find_extension<tenon_groups>(table_, table, TENON_GROUPS)) {}
 
 std::vector<std::string> LayerType::base_types() const {
   return split_base_types(table_.base_types);
@@ -79,6 +81,30 @@ std::string LayerType::merge_obstacle(const LayerFacts& base, const tenon_setup&
     throw_failure(at(Stage::kInjection, base, "mergeable"), error);
   }
   return without_function(error.text, id());
+}
+
+LayerType::Grouped LayerType::group(const LayerFacts& base, const tenon_setup& setup,
+                                    std::uint32_t parameter) const {
+  Grouped grouped{.is_told = groups_ != nullptr, .group = {}};
+  grouped.group.struct_size = sizeof grouped.group;
+  grouped.group.learning_rate = 1;
+  grouped.group.weight_decay = 1;
+  grouped.group.down = -1;
+  if (groups_ == nullptr) return grouped;
+  const RunningPlugin running(table_.id, "group");
+  tenon_error error;
+  if (groups_->group(self_, &host_table(), &base, &setup, parameter, &grouped.group, &error) !=
+      TENON_OK) {
+    throw_failure(at(Stage::kInjection, base, "group"), error);
+  }
+  const tenon_group& told = grouped.group;
+  const bool is_down =
+      told.down >= -1 && told.down < static_cast<std::int32_t>(setup.parameters.size());
+  if (!is_down || !(told.learning_rate >= 0) || !(told.weight_decay >= 0) ||
+      !std::isfinite(told.learning_rate) || !std::isfinite(told.weight_decay)) {
+    throw_bug(at(Stage::kInjection, base, "group"), "group gave a factor or number that cannot be");
+  }
+  return grouped;
 }
 
 std::shared_ptr<void> LayerType::prepare(std::shared_ptr<const LayerFacts> base,

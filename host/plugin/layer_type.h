@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <tenon/draft/groups.h>
 #include <tenon/ext/mergeable.h>
 #include <tenon/ext/siblings.h>
 #include <tenon/layer_type.h>
@@ -47,6 +48,13 @@ class LayerType {
   std::vector<ParameterSpec> declare(const LayerFacts& base, tenon_setup& setup) const;
   // Why adapters of this layer cannot be merged; "" if they can. After declare, with its setup.
   std::string merge_obstacle(const LayerFacts& base, const tenon_setup& setup) const;
+  // How optimizers that treat parameters differently treat this one; an ordinary one where the
+  // plugin does not say. After declare, with its setup.
+  struct Grouped {
+    bool is_told = false;  // by the plugin
+    tenon_group group{};
+  };
+  Grouped group(const LayerFacts& base, const tenon_setup& setup, std::uint32_t parameter) const;
   // The plugin's own state for one adapter, released with the last copy; null if it has none.
   std::shared_ptr<void> prepare(std::shared_ptr<const LayerFacts> base,
                                 const tenon_setup& setup) const;
@@ -78,6 +86,7 @@ class LayerType {
   std::vector<DeclaredOption> options_;
   const tenon_siblings* siblings_ = nullptr;
   const tenon_mergeable* mergeable_ = nullptr;
+  const tenon_groups* groups_ = nullptr;
 };
 
 }  // namespace tenon

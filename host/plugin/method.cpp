@@ -1,5 +1,7 @@
 #include "plugin/method.h"
 
+#include <tenon/draft/targets.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -14,11 +16,34 @@
 
 namespace tenon {
 
+namespace {
+
+DefaultTargets read_targets(const void* extension) {
+  DefaultTargets targets;
+  const auto* table = static_cast<const tenon_targets*>(extension);
+  for (std::uint32_t i = 0; table != nullptr && i < table->n_targets; ++i) {
+    const tenon_target& target = table->targets[i];
+    const ModuleRule rule =
+        target.expression != nullptr
+            ? ModuleRule(Regex{target.expression})
+            : ModuleRule(std::vector<std::string>(target.names, target.names + target.n_names));
+    targets.emplace_back(target.model_type, rule);
+  }
+  return targets;
+}
+
+}  // namespace
+
 Method::Method(const tenon_method& table, const PluginInfo& plugin)
     : self_(&table),
       table_(read_sized(table)),
       plugin_(&plugin),
-      keys_(read_declarations(table_.keys, table_.n_keys)) {}
+      keys_(read_declarations(table_.keys, table_.n_keys)) {
+  if (table_.extension == nullptr) return;
+  const RunningPlugin running(table_.name, "extension");
+  training_ = static_cast<const tenon_training*>(table_.extension(self_, TENON_TRAINING));
+  targets_ = read_targets(table_.extension(self_, TENON_TARGETS));
+}
 
 std::string Method::peft_type() const { return peft_type_of(table_.name, table_.peft_type); }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <tenon/draft/training.h>
 #include <tenon/method.h>
 
 #include <cstdint>
@@ -31,6 +32,12 @@ class Method {
   const std::vector<DeclaredOption>& keys() const { return keys_; }
   const PluginInfo& plugin() const { return *plugin_; }
 
+  // What it adapts where target_modules is left out; empty: it must be given.
+  const DefaultTargets& default_targets() const { return targets_; }
+  // What it does in training beside the optimizer; nullptr: nothing.
+  const tenon_training* training() const { return training_; }
+  const tenon_method* self() const { return self_; }  // the plugin's own table
+
   bool scales() const { return table_.scaling != nullptr; }
   // 1 for a method that does not scale. Throws Error{kInjection}.
   double scaling(const LayerFacts& base, const tenon_setup& setup) const;
@@ -40,6 +47,8 @@ class Method {
   tenon_method table_;        // what this host knows of it
   const PluginInfo* plugin_;
   std::vector<DeclaredOption> keys_;
+  const tenon_training* training_ = nullptr;
+  DefaultTargets targets_;
 };
 
 // The methods that a run knows, by name. Of several of one name, the plugin of the higher place

@@ -71,6 +71,13 @@ OptionValue to_option(const tenon_value& value) {
       return TruthList{{value.u.bs, value.u.bs + value.n}};
     case TENON_VALUE_STRING_LIST:
       return std::vector<std::string>(value.u.ss, value.u.ss + value.n);
+    case TENON_VALUE_TABLE: {
+      OptionEntries table;
+      for (std::uint32_t i = 0; i < value.n; ++i) {
+        table.items.push_back({value.u.es[i].key, to_option(value.u.es[i].value)});
+      }
+      return table;
+    }
     default:
       return std::monostate();
   }

@@ -73,13 +73,15 @@ Optimizer::Optimizer(std::vector<at::Tensor> parameters, const TrainConfig& conf
 // LoRA+ (Hayou et al. 2024, arXiv:2402.12354; PEFT: create_loraplus_optimizer).
 Optimizer::Rates Optimizer::rates(const ParameterRole& role) const {
   if (!config_.loraplus_lr_ratio) {
-    return {config_.learning_rate,
-            config_.weight_decay.value_or(config_.optimizer == "adamw" ? 0.01 : 0.0)};
+    return {config_.learning_rate * role.learning_rate,
+            config_.weight_decay.value_or(config_.optimizer == "adamw" ? 0.01 : 0.0) *
+                role.weight_decay};
   }
-  if (role.is_embedding) return {config_.loraplus_lr_embedding, config_.loraplus_weight_decay};
-  if (!role.is_up) return {config_.learning_rate, config_.loraplus_weight_decay};
-  return {config_.learning_rate * *config_.loraplus_lr_ratio,
-          role.decays ? config_.loraplus_weight_decay : 0};
+  const double decay = config_.loraplus_weight_decay * role.weight_decay;
+  if (role.is_embedding) return {config_.loraplus_lr_embedding * role.learning_rate, decay};
+  if (!role.is_up) return {config_.learning_rate * role.learning_rate, decay};
+  return {config_.learning_rate * *config_.loraplus_lr_ratio * role.learning_rate,
+          role.decays ? decay : 0};
 }
 
 void Optimizer::zero_grad() {

@@ -14,42 +14,32 @@ bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-// "lora_A.weight" of "lora_B.weight", "" if the name is no lora_B's.
-std::string partner(std::string name) {
-  for (const auto* up : {"lora_B.weight", "lora_embedding_B"}) {
-    const std::size_t place = name.rfind(up);
-    if (place == std::string::npos) continue;
-    name[name.find('B', place)] = 'A';
-    return name;
-  }
-  return "";
-}
-
-// A parameter and its A, as the plugin of one layer declared them.
-struct MatrixPair {
-  at::Tensor down, up;
+// A parameter of one layer, and what its plugin says of it.
+struct GroupedParameter {
+  at::Tensor tensor;
+  at::Tensor down;  // of a second factor: the first
+  LayerType::Grouped grouped;
   double scaling;
   const PlannedLayer* layer;
-  bool is_embedding;
 };
 
-std::vector<MatrixPair> pairs_of(const PlacedAdapter& adapter) {
-  std::vector<MatrixPair> pairs;
+std::vector<GroupedParameter> grouped_parameters(const PlacedAdapter& adapter) {
+  std::vector<GroupedParameter> all;
   for (const PlannedLayer& layer : adapter.layers) {
     const auto slot = std::ranges::find_if(adapter.slots, [&](const PlacedSlot& placed) {
       return placed.slot->layer_type() != nullptr && &placed.slot->facts() == layer.facts.get();
     });
     if (slot == adapter.slots.end()) continue;
-    for (std::size_t b = 0; b < layer.parameters.size(); ++b) {
-      const std::string name = partner(layer.parameters[b].name);
-      const auto a = std::ranges::find(layer.parameters, name, &ParameterSpec::name);
-      if (name.empty() || a == layer.parameters.end()) continue;
-      const auto& tensors = slot->slot->parameters();
-      pairs.push_back({tensors[static_cast<std::size_t>(a - layer.parameters.begin())], tensors[b],
-                       slot->slot->table().scaling, &layer, contains(name, "lora_embedding")});
+    const tenon_setup setup{layer.options, layer.parameters, {}};
+    const auto& tensors = slot->slot->parameters();
+    for (std::uint32_t i = 0; i < layer.parameters.size(); ++i) {
+      const LayerType::Grouped grouped = layer.layer_type->group(*layer.facts, setup, i);
+      const std::int32_t down = grouped.group.down;
+      all.push_back({tensors[i], down < 0 ? at::Tensor() : tensors[static_cast<std::size_t>(down)],
+                     grouped, slot->slot->table().scaling, &layer});
     }
   }
-  return pairs;
+  return all;
 }
 
 bool is_layer_norm(const ModuleTree& tree, const AddedTensor& added) {
@@ -59,16 +49,26 @@ bool is_layer_norm(const ModuleTree& tree, const AddedTensor& added) {
          tree.modules[static_cast<std::size_t>(owner)].type == "torch.nn.LayerNorm";
 }
 
-// PEFT: create_loraplus_optimizer.
+// Where no plugin says more (PEFT: create_loraplus_optimizer).
 void fill_role(const ModuleTree& tree, const AddedTensor& added, ParameterRole& role) {
-  const std::string key = added.key();
-  role.is_embedding = contains(key, "lora_embedding_");
-  role.is_up = contains(key, "lora_B") || added.tensor.dim() == 1;
-  role.decays = !contains(key, "bias") && !is_layer_norm(tree, added);
+  role.is_up = added.tensor.dim() == 1;
+  role.decays = !contains(added.key(), "bias") && !is_layer_norm(tree, added);
+}
+
+void fill_told_role(const GroupedParameter& parameter, ParameterRole& role) {
+  role.down = parameter.down;
+  role.scaling = parameter.scaling;
+  if (!parameter.grouped.is_told) return;
+  const tenon_group& group = parameter.grouped.group;
+  role.is_embedding = (group.flags & TENON_GROUP_EMBEDDING) != 0;
+  role.is_up = (group.flags & TENON_GROUP_FAST) != 0;
+  role.decays = role.decays && (group.flags & TENON_GROUP_NO_DECAY) == 0;
+  role.learning_rate = group.learning_rate;
+  role.weight_decay = group.weight_decay;
 }
 
 // Why LoRA-FA cannot train the pair; "" where it can.
-std::string obstacle(const MatrixPair& pair) {
+std::string obstacle(const GroupedParameter& pair) {
   const OptionTable& options = pair.layer->options;
   const std::string other = own_rank(*pair.layer->facts, options);
   if (!other.empty()) {
@@ -81,7 +81,7 @@ std::string obstacle(const MatrixPair& pair) {
   const auto r = options.find("r");
   const bool is_matrix = r != options.end() &&
                          std::get<std::int64_t>(r->second) == pair.down.size(0) &&
-                         pair.up.size(1) == pair.down.size(0);
+                         pair.tensor.size(1) == pair.down.size(0);
   return is_matrix ? "" : "its lora_A and lora_B are not those of one matrix";
 }
 
@@ -102,11 +102,9 @@ std::vector<ParameterRole> parameter_roles(const AdaptedModel& model,
       ParameterRole* role = added.trainable ? role_of(added.tensor) : nullptr;
       if (role != nullptr) fill_role(model.model().tree, added, *role);
     }
-    for (const MatrixPair& pair : pairs_of(adapter)) {
-      ParameterRole* role = role_of(pair.up);
-      if (role == nullptr) continue;
-      role->down = pair.down;
-      role->scaling = pair.scaling;
+    for (const GroupedParameter& parameter : grouped_parameters(adapter)) {
+      ParameterRole* role = role_of(parameter.tensor);
+      if (role != nullptr) fill_told_role(parameter, *role);
     }
   }
   return roles;
@@ -115,7 +113,8 @@ std::vector<ParameterRole> parameter_roles(const AdaptedModel& model,
 void freeze_lora_a(const AdaptedModel& model) {
   bool any = false;
   for (const std::string& name : model.adapter_names()) {
-    for (const MatrixPair& pair : pairs_of(model.adapter(name))) {
+    for (GroupedParameter& pair : grouped_parameters(model.adapter(name))) {
+      if (!pair.down.defined()) continue;
       const std::string why = obstacle(pair);
       if (!why.empty()) {
         throw Error({.stage = Stage::kConfig,

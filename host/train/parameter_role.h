@@ -13,6 +13,8 @@ struct ParameterRole {
   bool is_up = false;         // lora_B, or of one dimension (LoRA+'s faster group)
   bool is_embedding = false;  // a matrix of an embedding's pair
   bool decays = true;         // neither a bias nor a LayerNorm's
+  double learning_rate = 1;   // times that of its group
+  double weight_decay = 1;    // times that of its group
   at::Tensor down;            // of lora_B: its lora_A
   double scaling = 1;         // of lora_B: its layer's
 };

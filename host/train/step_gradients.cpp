@@ -137,11 +137,13 @@ StepGradients::StepGradients(const TrainingTask& task, const Dataset& data,
                              const TrainConfig& config)
     : task_(task), data_(data), losses_(loss_settings(config)) {}
 
-std::optional<double> StepGradients::compute(const std::vector<Batch>& batches) {
+std::optional<double> StepGradients::compute(const std::vector<Batch>& batches, std::int64_t step,
+                                             std::int64_t steps) {
   const Judged judged = count_labels(batches, losses_);
   skipped_ += judged.empty;
   if (judged.is_nothing()) return std::nullopt;
   double sum = 0;
+  bool regularised = false;
   step_rows_ = 0;
   step_tokens_ = 0;
   for (std::size_t i = 0; i < batches.size(); ++i) {
@@ -153,7 +155,12 @@ std::optional<double> StepGradients::compute(const std::vector<Batch>& batches) 
       shares.push_back(count == 0 ? 0 : count / judged.all[term]);
     }
     if (std::ranges::all_of(shares, [](double share) { return share == 0; })) continue;
-    const at::Tensor loss = sum_of_losses(losses_, forward(batches[i]), batches[i], shares);
+    at::Tensor loss = sum_of_losses(losses_, forward(batches[i]), batches[i], shares);
+    if (task_.methods != nullptr && !regularised) {  // once for the step's batches
+      const at::Tensor term = task_.methods->regulariser(step, steps);
+      if (term.defined()) loss = loss + term;
+      regularised = true;
+    }
     const double value = loss.item<double>();
     if (!std::isfinite(value)) return value;
     backward(loss, task_, batches[i]);

@@ -17,8 +17,10 @@ class StepGradients {
 
   // The loss of one step's batches as if they were one: each weighs what is judged in it. Adds its
   // gradient to the parameters'; nothing is added where it is not finite. Nothing where no label of
-  // all is judged. Throws Error with the rows that the model cannot take.
-  std::optional<double> compute(const std::vector<Batch>& batches);
+  // all is judged. Throws Error with the rows that the model cannot take. `step` of `steps`,
+  // from 1.
+  std::optional<double> compute(const std::vector<Batch>& batches, std::int64_t step,
+                                std::int64_t steps);
 
   // After the first step: whether something is trained. Throws Error{kTraining} where nothing is.
   void check() const;

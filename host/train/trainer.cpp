@@ -31,6 +31,9 @@ using Clock = std::chrono::steady_clock;
 std::vector<at::Tensor> changed_by_training(const TrainingTask& task) {
   std::vector<at::Tensor> tensors = task.parameters;
   tensors.insert(tensors.end(), task.buffers.begin(), task.buffers.end());
+  if (task.methods == nullptr) return tensors;
+  const std::vector<at::Tensor> others = task.methods->buffers();
+  tensors.insert(tensors.end(), others.begin(), others.end());
   return tensors;
 }
 
@@ -74,6 +77,9 @@ class TrainingRun {
     copy_list(tensors_under(state.tensors, "buffer."), "buffers", task_.buffers);
     copy_list(tensors_under(state.tensors, "untrained."), "untrained tensors", task_.untrained);
     optimizer_.restore(tensors_under(state.tensors, "optimizer."));
+    if (task_.methods != nullptr) {
+      task_.methods->restore(tensors_under(state.tensors, "method."));
+    }
     restore_generators(tensors_under(state.tensors, "generator."));
     order_.go_to(state.position);
     plateau_.restore(state.plateau);
@@ -113,7 +119,7 @@ class TrainingRun {
     optimizer_.zero_grad();
     std::optional<double> value;
     try {
-      value = gradients_.compute(next_batches(order_));
+      value = gradients_.compute(next_batches(order_), step_, planned_);
     } catch (const Error& error) {
       return keep_failure(error);
     } catch (const std::exception& error) {
@@ -165,6 +171,7 @@ class TrainingRun {
   std::optional<double> update() {
     const NamedScope scope(kOptimizerScope);
     std::optional<double> norm;
+    if (task_.methods != nullptr) task_.methods->before_step(step_, planned_);
     if (config_.max_grad_norm) {
       norm = clip_gradients(task_.parameters, *config_.max_grad_norm);
       result_.grad_norms.push_back(*norm);
@@ -175,6 +182,7 @@ class TrainingRun {
     const auto rate = [&](double initial) { return plateau_.rate(initial) * factor; };
     optimizer_.change_rates(rate);
     optimizer_.step();
+    if (task_.methods != nullptr) task_.methods->after_step(step_, planned_);
     result_.learning_rates.push_back(rate(config_.learning_rate));
     return norm;
   }
@@ -224,6 +232,7 @@ class TrainingRun {
     add_under(state.tensors, "buffer.", as_list(task_.buffers));
     add_under(state.tensors, "untrained.", as_list(task_.untrained));
     add_under(state.tensors, "optimizer.", optimizer_.state());
+    if (task_.methods != nullptr) add_under(state.tensors, "method.", task_.methods->state());
     add_under(state.tensors, "generator.", generator_states(task_.parameters));
     state.tensors.emplace_back("losses", numbers_tensor(result_.losses));
     state.tensors.emplace_back("learning_rates", numbers_tensor(result_.learning_rates));

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "model/size_expression.h"
 #include "train/best_value.h"
 #include "train/data_source.h"
+#include "train/method_training.h"
 #include "train/metrics.h"
 #include "train/parameter_role.h"
 
@@ -41,6 +43,8 @@ struct TrainingTask {
       {};
   // One for each parameter, where the optimizer treats LoRA's matrices differently.
   std::vector<ParameterRole> roles = {};
+  // What the adapters' methods do beside the optimizer; nullptr: nothing.
+  std::shared_ptr<MethodTraining> methods = nullptr;
 };
 
 struct Evaluation {

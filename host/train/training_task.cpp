@@ -40,6 +40,8 @@ TrainingTask training_task(const AdaptedModel& model, const TrainConfig& config)
   task.buffers = model.buffers();
   task.untrained = untrained_tensors(model, task);
   task.roles = parameter_roles(model, task.parameters);
+  auto methods = std::make_shared<MethodTraining>(model);
+  if (!methods->is_empty()) task.methods = std::move(methods);
   const auto dtype = autocast_dtype(config);
   const at::DeviceType device =
       task.parameters.empty() ? at::kCPU : task.parameters[0].device().type();

@@ -55,6 +55,10 @@ struct LoraAttention : tenon::Layer<LoraAttention> {
     }
   }
 
+  static void group(const Setup&, std::uint32_t parameter, tenon::Group& group) {
+    lora::group_pair(parameter, group);
+  }
+
   static Tensor merged_weight(Call& call, const Weight& weight) {
     std::uint32_t pair = 0;
     for (const Projection& projection : projections(call.base_info())) {

@@ -21,6 +21,9 @@ struct LoraBilinear : tenon::Layer<LoraBilinear> {
                    {shape[0], lora::layer_rank(setup)});
   }
 
+  static void group(const Setup&, std::uint32_t parameter, tenon::Group& group) {
+    lora::group_pair(parameter, group);
+  }
   static lora::Dropout prepare(const Setup& setup) { return {lora::dropout_of(setup)}; }
 
   static Outputs forward(Call& call) {

@@ -59,6 +59,13 @@ inline void add_pair(tenon::Setup& setup, const tenon::Shape& a, const tenon::Sh
   add_pair(setup, layer_rank(setup), a, b, "");
 }
 
+// For LoRA+ and LoRA-FA, of parameters that are pairs: B is the fast one, and A its partner.
+inline void group_pair(std::uint32_t parameter, tenon::Group& group) {
+  if (parameter % 2 == 0) return;
+  group.flags |= TENON_GROUP_FAST;
+  group.down = static_cast<std::int32_t>(parameter) - 1;
+}
+
 inline tenon::Tensor with_dtype(const tenon::Tensor& x, std::int32_t dtype) {
   return x.dtype() == dtype ? x : tenon::to_dtype(x, dtype);
 }

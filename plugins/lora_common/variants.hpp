@@ -58,6 +58,16 @@ inline void add_variant(tenon::Setup& setup, std::int64_t out, const tenon::Shap
                   random ? tenon::Init::uniform(-bound, bound) : tenon::Init::zeros());
 }
 
+// The pair and what stands behind it, as PEFT's create_loraplus_optimizer parts them by their names
+// and dimensions: `flat_magnitude` where the magnitude has one.
+inline void group_variant(const tenon::Setup& setup, std::uint32_t parameter, bool flat_magnitude,
+                          tenon::Group& group) {
+  if (parameter < kMagnitude) return group_pair(parameter, group);
+  const bool bias = variant_of(setup).bias;
+  if (bias || flat_magnitude) group.flags |= TENON_GROUP_FAST;
+  if (bias) group.flags |= TENON_GROUP_NO_DECAY;
+}
+
 inline tenon::Tensor detached(const tenon::Tensor& x) {
   static const tenon::Operator op("aten::detach");
   return op(x);

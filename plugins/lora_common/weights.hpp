@@ -141,6 +141,10 @@ struct WeightsLayer : tenon::Layer<Type> {
     }
   }
 
+  static void group(const tenon::Setup&, std::uint32_t parameter, tenon::Group& group) {
+    group_pair(parameter, group);
+  }
+
   static tenon::Tensor merged_weight(tenon::Call& call, const tenon::Weight& weight) {
     if (!Type::is_adapted(weight)) return {};
     std::uint32_t first = 0;

@@ -81,6 +81,9 @@ struct LoraConv : tenon::Layer<LoraConv> {
     lora::add_variant(setup, b[0], magnitude);
   }
 
+  static void group(const Setup& setup, std::uint32_t parameter, tenon::Group& group) {
+    lora::group_variant(setup, parameter, false, group);
+  }
   static lora::Variant prepare(const Setup& setup) { return lora::variant_of(setup); }
   static void initialise(const Setup& setup, Start& start) {
     if (!lora::variant_of(setup).dora) return;

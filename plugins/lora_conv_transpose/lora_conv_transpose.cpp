@@ -31,6 +31,9 @@ struct LoraConvTranspose : tenon::Layer<LoraConvTranspose> {
     lora::add_pair(setup, a, b);
   }
 
+  static void group(const Setup&, std::uint32_t parameter, tenon::Group& group) {
+    lora::group_pair(parameter, group);
+  }
   static lora::Dropout prepare(const Setup& setup) { return {lora::dropout_of(setup)}; }
 
   static Outputs forward(Call& call) {

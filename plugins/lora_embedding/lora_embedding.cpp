@@ -89,6 +89,10 @@ struct LoraEmbedding : tenon::Layer<LoraEmbedding> {
     const std::int64_t size = setup.base().weight("weight").shape[1];
     lora::add_variant(setup, size, {size});
   }
+  static void group(const Setup& setup, std::uint32_t parameter, tenon::Group& group) {
+    lora::group_variant(setup, parameter, true, group);
+    if (parameter <= lora::kB) group.flags |= TENON_GROUP_EMBEDDING;
+  }
   static lora::Variant prepare(const Setup& setup) { return lora::variant_of(setup); }
   static void initialise(const Setup& setup, Start& start) {
     if (!lora::variant_of(setup).dora) return;
@@ -137,6 +141,10 @@ struct LoraEmbeddingBag : tenon::Layer<LoraEmbeddingBag> {
   static void validate(const Setup& setup) { lora::tell_dropout_ignored(setup, kType.id); }
 
   static void add_adapter(Setup& setup) { add_pair(setup); }
+  static void group(const Setup&, std::uint32_t parameter, tenon::Group& group) {
+    lora::group_pair(parameter, group);
+    group.flags |= TENON_GROUP_EMBEDDING;
+  }
 
   static Outputs forward(Call& call) {
     constexpr std::int64_t kMax = 2;  // EmbeddingBag's mode as aten::embedding_bag counts it

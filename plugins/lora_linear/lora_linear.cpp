@@ -7,6 +7,7 @@
 #include <tenon/sdk.hpp>
 
 #include "lora_common/fully_connected.hpp"
+#include "lora_common/targets.hpp"
 
 namespace {
 
@@ -15,6 +16,8 @@ namespace {
 struct Lora : tenon::Method<Lora> {
   static constexpr tenon::method_type kMethod{
       .name = "lora", .peft_type = "LORA", .doc = "Low-rank adaptation."};
+
+  static constexpr auto& kTargets = lora::kDefaultTargets;
 
   // PEFT: lora/layer.py, update_layer.
   static double scaling(const Setup& setup) {
@@ -48,6 +51,9 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
     lora::add_variant(setup, shape[0], {shape[0]});
   }
 
+  static void group(const Setup& setup, std::uint32_t parameter, tenon::Group& group) {
+    lora::group_variant(setup, parameter, true, group);
+  }
   static lora::Variant prepare(const Setup& setup) { return lora::variant_of(setup); }
   static void check_mergeable(const Setup& setup) { lora::require_bias_to_merge(setup); }
   static void initialise(const Setup& setup, Start& start) {

@@ -21,6 +21,9 @@ struct LoraTransformersConv1d : tenon::Layer<LoraTransformersConv1d> {
     lora::add_variant(setup, shape[1], {shape[1]});
   }
 
+  static void group(const Setup& setup, std::uint32_t parameter, tenon::Group& group) {
+    lora::group_variant(setup, parameter, true, group);
+  }
   static lora::Variant prepare(const Setup& setup) { return lora::variant_of(setup); }
   static void check_mergeable(const Setup& setup) { lora::require_bias_to_merge(setup); }
   static void initialise(const Setup& setup, Start& start) {

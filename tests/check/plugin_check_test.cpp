@@ -106,6 +106,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"writes_to_input", "read-only", "forward wrote to input 0"},
         Fault{"throws", "no-exceptions", "forward let an exception out: boom"},
         Fault{"crashes", "no-crash", "it crashed (Segmentation fault) while forward ran"},
+        Fault{"exits", "no-crash", "it ended the process (exit status 1) while forward ran"},
         Fault{"hangs", "in-time", "it did not return while forward ran"}),
     fault_name);
 

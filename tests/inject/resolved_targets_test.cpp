@@ -107,9 +107,13 @@ TEST(ResolvedTargets, AllLinearFindingOnlyTheOutputLayerIsAnError) {
               HasSubstr("target_modules = \"all-linear\" finds no fully connected layer\n"));
 }
 
+// As a method's plugin has them.
+const DefaultTargets kCustoms = {{"llama", named_modules({"q_proj", "v_proj"})}};
+
 TEST(ResolvedTargets, MissingTargetsAreTheCustomForTheModelsType) {
   const ResolvedTargets resolved = resolve_targets(
-      AdapterConfig(), model_of("transformers.models.llama.modeling_llama.LlamaForCausalLM"));
+      AdapterConfig(), model_of("transformers.models.llama.modeling_llama.LlamaForCausalLM"), {},
+      kCustoms);
   EXPECT_FALSE(resolved.all_linear);
   EXPECT_EQ(resolved.config.target_modules, named_modules({"q_proj", "v_proj"}));
   EXPECT_THAT(resolved.notes, ElementsAre("target_modules is not given; taken for models of type "
@@ -118,7 +122,7 @@ TEST(ResolvedTargets, MissingTargetsAreTheCustomForTheModelsType) {
 
 TEST(ResolvedTargets, MissingTargetsWithoutACustomAreAnError) {
   const auto error_of = [](const std::string& root) {
-    return error_text([&] { resolve_targets(AdapterConfig(), model_of(root)); });
+    return error_text([&] { resolve_targets(AdapterConfig(), model_of(root), {}, kCustoms); });
   };
   EXPECT_THAT(error_of("acme.Net"), HasSubstr("target_modules is missing, and there is no custom "
                                               "for a model of class acme.Net"));
@@ -134,7 +138,8 @@ TEST(ResolvedTargets, GivenTargetsStayAsTheyAre) {
   AdapterConfig other_method;
   other_method.method = "ia3";
   for (const AdapterConfig& config : {parameters, given, other_method}) {
-    const ResolvedTargets resolved = resolve_targets(config, small_mlp());
+    const ResolvedTargets resolved = resolve_targets(
+        config, small_mlp(), {}, config.method == "lora" ? kCustoms : DefaultTargets());
     EXPECT_EQ(resolved.config.target_modules, config.target_modules);
     EXPECT_THAT(resolved.notes, IsEmpty());
   }

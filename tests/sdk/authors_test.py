@@ -13,7 +13,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import TESTS, SdkTest, build, run, write_project
+from support import TESTS, SdkTest, build, read_floats, run, write_project
 
 SOURCES = TESTS / "sdk" / "authors"
 README = TESTS.parent / "sdk" / "README.md"
@@ -89,6 +89,34 @@ class AuthorsTest(SdkTest):
 
     def test_custom_gradient(self):
         self.assert_serves(SOURCES / "gradient.cpp", "author.rank-one")
+
+    def test_a_plugin_that_ends_the_program_is_named_and_the_status_is_not_0(self):
+        build(TESTS / "bad_plugins" / "exits.c", self.plugins / "plugin.so", installed / "include")
+        config = write_project(self.folder)
+        done = self.tenon("run", config, "--plugin-dir", self.plugins, status=1)
+        self.assertIn("the plugin acme.additive-layer ended the program (exit) in forward", done.stderr)
+
+    def test_a_method_that_takes_part_in_training(self):
+        """Its gradients, what follows a step, the loss, what it keeps, and keys that differ by layer."""
+        self.install_plugin(SOURCES / "trained.cpp")
+        self.tenon("plugin", "check", self.plugins / "plugin.so")
+        options = 'limit = 0.05\nlimit_pattern = {first = 0.002}\nstill_modules = ["last"]'
+        config = write_project(self.folder, "held", options)
+        losses = self.train(config, "--plugin-dir", self.plugins)["losses"]
+        self.assertGreater(min(losses), 100)  # its own term
+        offsets = self.folder / "adapter" / "adapter_model.safetensors"
+        first = read_floats(offsets, "base_model.model.first.offset")
+        self.assertEqual(len(first), 4)  # what it writes is smaller than what was trained
+        self.assertAlmostEqual(max(abs(value) for value in first), 0.002, places=6)
+        last = read_floats(offsets, "base_model.model.last.offset")
+        self.assertLess(max(abs(value) for value in last), 1e-8)
+        saved = json.loads((self.folder / "adapter" / "adapter_config.json").read_text())
+        self.assertEqual((saved["limit"], saved["limit_pattern"]), (0.05, {"first": 0.002}))
+        self.assertEqual(saved["kept_pattern"], {"first": 4})
+        self.predict(config, "--adapter", "adapter", "--plugin-dir", self.plugins)
+        told = self.tenon("plan", config, "--plugin-dir", self.plugins, "--set",
+                          "adapter.limit_pattern={nowhere = 1}", status=2)
+        self.assertIn('`limit_pattern` "nowhere" matches no adapted layer', told.stderr)
 
     def test_a_second_adapter_on_a_gate_is_summed_or_refused_never_lost(self):
         """What `max_active` and `scaling` say of a method is kept to."""

@@ -8,6 +8,11 @@
 #include "tenon/ext/autograd.h"
 #include "tenon/ext/mergeable.h"
 #include "tenon/ext/siblings.h"
+#include "tenon/draft/files.h"
+#include "tenon/draft/generators.h"
+#include "tenon/draft/groups.h"
+#include "tenon/draft/targets.h"
+#include "tenon/draft/training.h"
 #include "tenon/tenon.h"
 
 #ifdef __cplusplus
@@ -139,6 +144,7 @@ FIELD(tenon_base, n_outputs, 44);
 VALUE(TENON_PARAMETER_TRAINABLE, 1);
 VALUE(TENON_PARAMETER_BUFFER, 2);
 VALUE(TENON_PARAMETER_KEEP_FP32, 4);
+VALUE(TENON_PARAMETER_NOT_SAVED, 8);
 
 SIZE(tenon_parameter, 64);
 FIELD(tenon_parameter, struct_size, 0);
@@ -320,3 +326,83 @@ SIZE(tenon_siblings, 16);
 FIELD(tenon_siblings, struct_size, 0);
 FIELD(tenon_siblings, reserved, 4);
 FIELD(tenon_siblings, forward, 8);
+
+SIZE(tenon_files, 16);
+FIELD(tenon_files, struct_size, 0);
+FIELD(tenon_files, reserved, 4);
+FIELD(tenon_files, save, 8);
+
+SIZE(tenon_files_host, 24);
+FIELD(tenon_files_host, struct_size, 0);
+FIELD(tenon_files_host, reserved, 4);
+FIELD(tenon_files_host, set_key, 8);
+FIELD(tenon_files_host, set_parameter, 16);
+
+SIZE(tenon_generators, 24);
+FIELD(tenon_generators, struct_size, 0);
+FIELD(tenon_generators, reserved, 4);
+FIELD(tenon_generators, make, 8);
+FIELD(tenon_generators, release, 16);
+
+VALUE(TENON_GROUP_FAST, 1);
+VALUE(TENON_GROUP_EMBEDDING, 2);
+VALUE(TENON_GROUP_NO_DECAY, 4);
+
+SIZE(tenon_group, 32);
+FIELD(tenon_group, struct_size, 0);
+FIELD(tenon_group, flags, 4);
+FIELD(tenon_group, learning_rate, 8);
+FIELD(tenon_group, weight_decay, 16);
+FIELD(tenon_group, down, 24);
+FIELD(tenon_group, reserved, 28);
+
+SIZE(tenon_groups, 16);
+FIELD(tenon_groups, struct_size, 0);
+FIELD(tenon_groups, reserved, 4);
+FIELD(tenon_groups, group, 8);
+
+SIZE(tenon_target, 32);
+FIELD(tenon_target, model_type, 0);
+FIELD(tenon_target, names, 8);
+FIELD(tenon_target, expression, 16);
+FIELD(tenon_target, n_names, 24);
+FIELD(tenon_target, reserved, 28);
+
+SIZE(tenon_targets, 16);
+FIELD(tenon_targets, struct_size, 0);
+FIELD(tenon_targets, n_targets, 4);
+FIELD(tenon_targets, targets, 8);
+
+SIZE(tenon_training_layer, 72);
+FIELD(tenon_training_layer, struct_size, 0);
+FIELD(tenon_training_layer, n_params, 4);
+FIELD(tenon_training_layer, base, 8);
+FIELD(tenon_training_layer, setup, 16);
+FIELD(tenon_training_layer, layer_type, 24);
+FIELD(tenon_training_layer, names, 32);
+FIELD(tenon_training_layer, params, 40);
+FIELD(tenon_training_layer, gradients, 48);
+FIELD(tenon_training_layer, scaling, 56);
+FIELD(tenon_training_layer, state, 64);
+
+SIZE(tenon_training_run, 48);
+FIELD(tenon_training_run, struct_size, 0);
+FIELD(tenon_training_run, n_layers, 4);
+FIELD(tenon_training_run, step, 8);
+FIELD(tenon_training_run, total_steps, 16);
+FIELD(tenon_training_run, adapter, 24);
+FIELD(tenon_training_run, layers, 32);
+FIELD(tenon_training_run, store, 40);
+
+SIZE(tenon_training, 32);
+FIELD(tenon_training, struct_size, 0);
+FIELD(tenon_training, reserved, 4);
+FIELD(tenon_training, before_step, 8);
+FIELD(tenon_training, after_step, 16);
+FIELD(tenon_training, regularise, 24);
+
+SIZE(tenon_training_host, 24);
+FIELD(tenon_training_host, struct_size, 0);
+FIELD(tenon_training_host, reserved, 4);
+FIELD(tenon_training_host, keep, 8);
+FIELD(tenon_training_host, kept, 16);

@@ -13,7 +13,10 @@ enum {
   TENON_PARAMETER_TRAINABLE = 1, /* trained and saved */
   TENON_PARAMETER_BUFFER = 2,    /* saved, never trained, and counted as no parameter */
   /* Of dtype -1: float32 at least, also where autocast_adapter_dtype is off. */
-  TENON_PARAMETER_KEEP_FP32 = 4
+  TENON_PARAMETER_KEEP_FP32 = 4,
+  /* Of a buffer: it is not in the adapter's file. It is made again on loading, by `init` and
+   * initialise, which must not draw it from the host's generator (but see draft/generators.h). */
+  TENON_PARAMETER_NOT_SAVED = 8
 };
 
 /* The host copies all of it. */

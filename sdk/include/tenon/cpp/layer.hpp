@@ -25,6 +25,7 @@
 
 #include "tenon/cpp/call.hpp"
 #include "tenon/cpp/fence.hpp"
+#include "tenon/cpp/groups.hpp"
 #include "tenon/cpp/mergeable.hpp"
 #include "tenon/cpp/names.hpp"
 #include "tenon/cpp/options.hpp"
@@ -159,7 +160,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
     }
 
     static const void* TENON_ABI extension(const tenon_layer_type*, const char* id) {
-      return find_extension<Siblings<T>, Mergeable<T>>(id);
+      return find_extension<Siblings<T>, Mergeable<T>, Groups<T>>(id);
     }
   };
 

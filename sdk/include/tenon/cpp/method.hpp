@@ -4,13 +4,22 @@
 //     static constexpr tenon::method_type kMethod{.name = "scale", .peft_type = "SCALE"};
 //     static constexpr tenon_option kKeys[] = {tenon::option::boolean(...)};  // optional
 //     static double scaling(const tenon::Setup& setup);                     // optional
+//     // Optional: what it adapts where target_modules is left out (tenon/draft/targets.h).
+//     static constexpr tenon_target kTargets[] = {tenon::target("bert", kNames)};
+//     // Optional: a part in training (tenon/draft/training.h).
+//     static void before_step(tenon::TrainingRun& run);
+//     static void after_step(tenon::TrainingRun& run);
+//     static tenon::Tensor regularise(tenon::TrainingRun& run);
 //   };
 #pragma once
 
 #include <cstdint>
 
+#include "tenon/cpp/files.hpp"
 #include "tenon/cpp/layer.hpp"
 #include "tenon/cpp/names.hpp"
+#include "tenon/cpp/targets.hpp"
+#include "tenon/cpp/training.hpp"
 #include "tenon/method.h"
 
 namespace tenon __attribute__((visibility("hidden"))) {
@@ -52,6 +61,11 @@ namespace tenon __attribute__((visibility("hidden"))) {
   }
 
   template <typename T>
+  const void* TENON_ABI extension_of(const tenon_method*, const char* id) {
+    return find_extension<Training<T>, Files<T>, Targets<T>>(id);
+  }
+
+  template <typename T>
   constexpr tenon_method make_method() {
     static_assert(names::is_method(T::kMethod.name),
                   "a .name is lower case letters, digits and _, a letter first");
@@ -67,6 +81,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
       table.n_keys = kOptionTable<T::kKeys>.size();
     }
     if constexpr (HasScaling<T>) table.scaling = scaling_of<T>;
+    table.extension = extension_of<T>;
     return table;
   }
 

@@ -49,6 +49,9 @@ namespace tenon __attribute__((visibility("hidden"))) {
         : tenon_value{TENON_VALUE_BOOL_LIST,
                       static_cast<std::uint32_t>(truths.size()),
                       {.bs = truths.data()}} {}
+    Value(const std::vector<tenon_entry>& table)
+        : tenon_value{
+              TENON_VALUE_TABLE, static_cast<std::uint32_t>(table.size()), {.es = table.data()}} {}
     Value(tenon_generator* generator) : tenon_value{TENON_VALUE_GENERATOR, 0, {.g = generator}} {}
     Value(Dtype dtype) : tenon_value{TENON_VALUE_DTYPE, 0, {.i = dtype.number}} {}
     Value(None) : tenon_value{TENON_VALUE_NONE, 0, {.i = 0}} {}

@@ -151,6 +151,16 @@ namespace tenon __attribute__((visibility("hidden"))) {
 
   namespace option {
 
+  // A table of module names or expressions, each with a value as the one option in `kValue` says:
+  // read it as Setup::table.
+  template <const auto& kValue>
+  constexpr tenon_option patterns(const char* key, const char* help) {
+    static_assert(std::size(kValue) == 1, "an array of one option, which says what a value is");
+    tenon_option out = declare(key, TENON_OPTION_PATTERNS, {TENON_VALUE_NONE, 0, {.i = 0}}, help);
+    out.fields = detail::kOptionTable<kValue>.data();
+    out.n_fields = 1;
+    return out;
+  }
   // Tables; `kFields` is a static constexpr array of options: table<kFields>(key, help).
   template <const auto& kFields>
   constexpr tenon_option table(const char* key, const char* help) {

@@ -77,6 +77,31 @@ namespace tenon __attribute__((visibility("hidden"))) {
 
   }  // namespace detail
 
+  // A table among the options: names or expressions with a value each, or keys. Borrowed like the
+  // setup that it comes from.
+  class Table {
+   public:
+    explicit Table(const tenon_value& value)
+        : entries_(value.u.es), n_(value.tag == TENON_VALUE_TABLE ? value.n : 0) {}
+    std::uint32_t size() const { return n_; }
+    std::string_view key(std::uint32_t i) const { return entries_[i].key; }
+    template <typename T>
+    T value(std::uint32_t i) const {
+      return detail::from_value<T>(entries_[i].value, entries_[i].key);
+    }
+    template <typename T>
+    std::optional<T> find(std::string_view wanted) const {
+      for (std::uint32_t i = 0; i < n_; ++i) {
+        if (key(i) == wanted) return value<T>(i);
+      }
+      return std::nullopt;
+    }
+
+   private:
+    const tenon_entry* entries_;
+    std::uint32_t n_;
+  };
+
   // The wrapped layer: facts only, no tensor is touched.
   class Base {
    public:
@@ -172,6 +197,12 @@ namespace tenon __attribute__((visibility("hidden"))) {
       return detail::from_value<T>(value, key);
     }
 
+    // A key that is a table; empty where it is absent.
+    Table table(const char* key) const {
+      tenon_value value{};
+      detail::check(detail::host->option(setup_, key, &value, detail::error_sink));
+      return Table(value);
+    }
     // What an option of several types is: TENON_VALUE_BOOL, TENON_VALUE_STRING, ...
     tenon_value_tag option_tag(const char* key) const {
       tenon_value value{};

@@ -1,0 +1,54 @@
+#include "plugin/saved_file.h"
+
+#include <algorithm>
+#include <string>
+
+#include "plugin/handles.h"
+#include "plugin/host_fence.h"
+#include "plugin/option_completion.h"
+#include "plugin/option_values.h"
+
+namespace tenon {
+namespace {
+
+tenon_status set_key(tenon_file* file, const char* key, const tenon_value* value,
+                     tenon_error* error) {
+  return fenced(error, [&] {
+    const auto declared =
+        std::ranges::find(*file->declared, std::string(key), &DeclaredOption::key);
+    if (declared == file->declared->end()) {
+      return set_failure(error, TENON_INVALID_ARGUMENT,
+                         "the method has no key `" + std::string(key) + "`");
+    }
+    std::vector<OptionProblem> problems;
+    const OptionTable fitting =
+        complete_options({&*declared, 1}, {{key, to_option(*value)}}, problems);
+    if (!problems.empty()) {
+      return set_failure(error, TENON_INVALID_ARGUMENT,
+                         "`" + problems.front().key + "` " + problems.front().text);
+    }
+    file->keys.insert_or_assign(key, fitting.at(key));
+    return static_cast<tenon_status>(TENON_OK);
+  });
+}
+
+tenon_status set_parameter(tenon_file* file, std::uint32_t layer, std::uint32_t parameter,
+                           tenon_tensor tensor, tenon_error* error) {
+  return fenced(error, [&] {
+    if (tensor == nullptr || layer >= file->n_parameters.size() ||
+        parameter >= file->n_parameters[layer]) {
+      return set_failure(error, TENON_INVALID_ARGUMENT, "there is no such layer or parameter");
+    }
+    file->parameters.insert_or_assign({layer, parameter}, from_handle(tensor).detach());
+    return static_cast<tenon_status>(TENON_OK);
+  });
+}
+
+}  // namespace
+
+const tenon_files_host& files_host() {
+  static const tenon_files_host table{sizeof(tenon_files_host), 0, set_key, set_parameter};
+  return table;
+}
+
+}  // namespace tenon
