@@ -22,7 +22,7 @@ StepProgress middle() {
 
 TEST(BarText, HasEverythingAtEightyColumns) {
   EXPECT_EQ(bar_text(middle(), 0.69315, "1204 rows/s", "0:12", 79),
-            "[===         ] 1234/5000  loss 0.6932  0:12 left  1204 rows/s  lr 0.0003");
+            "[====               ] 1234/5000  loss 0.6932  0:12 left  1204 rows/s  lr 0.0003");
 }
 
 TEST(BarText, LeavesOutWhatHasNoRoomAndIsNeverWider) {
