@@ -6,7 +6,6 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "adapter/option_json.h"
 #include "app/commands.h"
@@ -15,14 +14,11 @@
 #include "base/suggest.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
-#include "inject/adapted_model.h"
-#include "model/export_notes.h"
 #include "model/model_loader.h"
 #include "model/pt2_program.h"
 #include "plugin/plugin_registry.h"
-#include "train/tensor_text.h"
 
-// The verbs that look and change nothing: plan, tree, plugins, doctor.
+// The verbs that look and change nothing: tree, plugins, doctor.
 namespace tenon {
 namespace {
 
@@ -42,46 +38,6 @@ std::unordered_map<std::string, std::int64_t> own_parameters(const ModelData& mo
     counts[dot == std::string::npos ? "" : tensor.name.substr(0, dot)] += tensor.tensor.numel();
   }
   return counts;
-}
-
-Json plan_json(const AdaptedModel& model, const std::vector<std::string>& notes) {
-  const ParameterCount count = count_parameters(model);
-  Json out{{"targeted_module_names", Json::array()},
-           {"modules_to_save", Json::array()},
-           {"trainable_params", count.trainable},
-           {"all_params", count.all},
-           {"layers", Json::array()},
-           {"notes", notes}};
-  std::unordered_set<std::string> targeted;
-  std::unordered_set<std::string> saved;
-  for (const std::string& name : model.adapter_names()) {
-    const PlacedAdapter& adapter = model.adapter(name);
-    for (const std::string& path : adapter.saved) {
-      if (saved.insert(path).second) out["modules_to_save"].push_back(path);
-    }
-    TensorsByModule tensors = tensors_by_module(adapter);
-    for (const PlannedLayer& layer : adapter.layers) {
-      const LayerFacts::Description& facts = layer.facts->description();
-      // Rows of an embedding beside LoRA are no target of it.
-      if (layer.layer_type->method() == adapter.config.method &&
-          targeted.insert(facts.module_path).second) {
-        out["targeted_module_names"].push_back(facts.module_path);
-      }
-      Json parameters = Json::array();
-      for (const AddedTensor* added : tensors[facts.module_path]) {
-        parameters.push_back({{"name", added->name},
-                              {"shape", added->tensor.sizes().vec()},
-                              {"dtype", dtype_text(added->tensor.scalar_type())},
-                              {"trainable", added->tensor.requires_grad()}});
-      }
-      out["layers"].push_back({{"name", facts.module_path},
-                               {"type", facts.type},
-                               {"adapter", name},
-                               {"plugin", layer.layer_type->plugin().id},
-                               {"parameters", parameters}});
-    }
-  }
-  return out;
 }
 
 Json options_json(const std::vector<DeclaredOption>& options) {
@@ -217,36 +173,6 @@ ModelData model_of(const CommandLine& line) {
 }
 
 }  // namespace
-
-void plan_command(const CommandLine& line) {
-  const RunConfig config = read_run_config(line.target, line.overrides, {.adapter = true});
-  if (config.adapters.empty()) {
-    throw Error({.stage = Stage::kConfig,
-                 .message = "the config has no [adapter] to plan",
-                 .location = line.target.string()});
-  }
-  const PluginRegistry plugins(config.plugins, line.plugin_directories);
-  AdaptedModel model(load_model(config.model, plugins));
-  std::vector<std::string> notes = export_notes(model.model());
-  const std::vector<std::string> more =
-      add_adapters(model, config.adapters, plugins, {.seed = 0, .load_tensors = false});
-  notes.insert(notes.end(), more.begin(), more.end());
-  if (line.json) {
-    std::cout << plan_json(model, notes).dump(2) << "\n";
-    return;
-  }
-  std::cout << adapted_tree(model);
-  for (const std::string& note : notes) std::cout << "note: " << note << "\n";
-  std::vector<std::string> targeted;
-  for (const std::string& name : model.adapter_names()) {
-    for (const PlannedLayer& layer : model.adapter(name).layers) {
-      const std::string& path = layer.facts->description().module_path;
-      if (std::ranges::count(targeted, path) == 0) targeted.push_back(path);
-    }
-  }
-  std::cout << "targeted modules: " << join(targeted) << "\n"
-            << trainable_line(count_parameters(model)) << "\n";
-}
 
 void tree_command(const CommandLine& line) {
   const ModelData model = model_of(line);

@@ -237,7 +237,8 @@ class VerbsTest(unittest.TestCase):
                 again = run(folder, arguments)
                 self.assertEqual(again.returncode, 0, again.stderr)
                 self.assertEqual({name: (adapter / name).read_bytes() for name in files}, wanted)
-                steps = [json.loads(x)["step"] for x in (adapter / "log.jsonl").open()]
+                lines = (adapter / "log.jsonl").read_text().splitlines()
+                steps = [json.loads(line)["step"] for line in lines]
                 self.assertEqual(steps, [1, 2, 3])
                 self.assertEqual([str(path) for path in folder.rglob(".tenon-*")], [])
                 shutil.rmtree(folder)
