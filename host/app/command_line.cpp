@@ -198,6 +198,17 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
              "start where there is none")
           ->option_text("[DIR]")
           ->expected(0, 1);
+  CLI::App* init =
+      app.add_subcommand("init", "Write a config for a model, with comments, to start from");
+  init->add_option("model", line.target, "The exported program (.pt2)")
+      ->option_text(" ")
+      ->required();
+  init->add_option("--output", line.outputs, "The config; default: the model's name, .toml, here");
+  init->add_flag("--force", line.force, "Replace the file that is there");
+  init->add_option("--plugin-dir", line.plugin_directories,
+                   "A folder of plugins, before all other places; repeatable")
+      ->allow_extra_args(false);
+  add_output_flags(*init, line);
   add_verb(app, line, "plan", "Show what `run` would adapt, and change nothing",
            "The config (.toml)");
   add_verb(app, line, "tree", "List the named modules of a model with their types",
