@@ -44,7 +44,7 @@ inline UpdateDropout update_dropout(const tenon::Setup& setup, bool rescales) {
 inline Tensor with_update_dropped(const Tensor& update, const UpdateDropout& dropout,
                                   bool training) {
   if (!training || dropout.module == 0) return update;
-  return update * (draw_kept(1, dropout.module)[0] == 0 ? 0.0 : 1.0);
+  return update * (draws_kept(dropout.module) ? 1.0 : 0.0);
 }
 
 inline Tensor with_rows_dropped(const Tensor& update, const UpdateDropout& dropout, bool training) {

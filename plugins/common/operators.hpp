@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
+#include <string>
 #include <vector>
 
 #include <tenon/sdk.hpp>
@@ -61,30 +61,29 @@ inline Tensor clamp_min(const Tensor& x, double minimum) {
   return op(x, minimum);
 }
 
-// 0 or 1 for each, 1 with the probability 1 - p; drawn on the CPU, whose numbers PyTorch's seed
-// makes the same everywhere.
-inline std::vector<float> draw_kept(std::int64_t count, double p) {
+// 0 or 1, 1 with the probability 1 - p; drawn on the CPU, where the run's seed gives the same
+// numbers everywhere.
+inline bool draws_kept(double p) {
   static const tenon::Operator rand("aten::rand");
-  static const tenon::Operator greater("aten::gt", "Scalar");
-  const Tensor kept = to_dtype(greater(rand(Shape{count}), p), TENON_DTYPE_FLOAT32);
-  std::vector<float> numbers(static_cast<std::size_t>(count));
-  std::memcpy(numbers.data(), kept.info().data, numbers.size() * sizeof(float));
-  return numbers;
+  return tenon::number_of<double>(rand(Shape{1})) > p;
 }
 
 // A tensor of these numbers, on the device of `like`.
 inline Tensor tensor_of(const std::vector<std::int64_t>& numbers, const Tensor& like) {
-  static const tenon::Operator empty("aten::empty", "memory_format");
   static const tenon::Operator to_device("aten::to", "device");
-  const Tensor made =
-      empty(Shape{static_cast<std::int64_t>(numbers.size())}, tenon::Dtype{TENON_DTYPE_INT64});
-  // Nobody else has it yet.
-  std::memcpy(const_cast<void*>(made.info().data), numbers.data(),
-              numbers.size() * sizeof(std::int64_t));
+  const Tensor made = tenon::tensor_from(numbers, {static_cast<std::int64_t>(numbers.size())});
   const tenon_tensor_info facts = like.info();
   if (facts.device_type == 0) return made;
-  return to_device(made, "cuda:" + std::to_string(facts.device_index),
-                   tenon::Dtype{TENON_DTYPE_INT64});
+  const std::string device = "cuda:" + std::to_string(facts.device_index);
+  return to_device(made, device.c_str(), tenon::Dtype{TENON_DTYPE_INT64});
+}
+
+// torch.randperm(size, generator=torch.Generator().manual_seed(seed)): what PEFT draws again from a
+// seed in a config.
+inline Tensor seeded_permutation(std::int64_t size, std::int64_t seed) {
+  static const tenon::Operator randperm("aten::randperm", "generator");
+  const tenon::Generator generator(static_cast<std::uint64_t>(seed));
+  return randperm(size, generator.get());
 }
 
 }  // namespace methods

@@ -20,8 +20,12 @@ struct DeLora : tenon::Method<DeLora> {
       .doc = "Low-rank updates with strength and direction apart.",
       .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
   static constexpr tenon_option kKeys[] = {
-      tenon::option::integer("r", 8, {.minimum = 1}, "The rank of the update."),
-      tenon::option::number("delora_lambda", 15, {}, "The strength at the start."),
+      tenon::option::patterned(
+          tenon::option::integer("r", 8, {.minimum = 1}, "The rank of the update."),
+          "rank_pattern"),
+      tenon::option::patterned(
+          tenon::option::number("delora_lambda", 15, {}, "The strength at the start."),
+          "lambda_pattern"),
       tenon::option::number("module_dropout", 0, {.minimum = 0, .maximum = 1},
                             "Dropout on what enters the update."),
       tenon::option::choice("bias", "none", methods::kNoBias, "Which biases are trained."),

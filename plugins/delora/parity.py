@@ -5,6 +5,7 @@ from torch import nn
 
 ADAPTERS = {
     "plain": {"r": 3, "delora_lambda": 4},
+    "patterns": {"r": 3, "rank_pattern": {"lin": 2}, "delora_lambda": 4, "lambda_pattern": {"bare": 6}},
     "random start": {"r": 2, "delora_lambda": 2, "init_weights": False},
 }
 DROPOUTS = [{"r": 3, "module_dropout": 0.5}]

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "common/matrix.hpp"
-#include "common/torch_random.hpp"
 #include "common/weight_layer.hpp"
 
 namespace {
@@ -18,8 +17,9 @@ struct FourierFt : tenon::Method<FourierFt> {
                                               .doc = "Trained coefficients of updates' spectra.",
                                               .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
   static constexpr tenon_option kKeys[] = {
-      tenon::option::integer("n_frequency", 1000, {.minimum = 1},
-                             "How many coefficients each layer has."),
+      tenon::option::patterned(tenon::option::integer("n_frequency", 1000, {.minimum = 1},
+                                                      "How many coefficients each layer has."),
+                               "n_frequency_pattern"),
       tenon::option::number("scaling", 150, {}, "A factor on the update."),
       tenon::option::integer("random_loc_seed", 777, {.minimum = 0, .maximum = 4294967295},
                              "Draws where the coefficients lie."),
@@ -61,8 +61,9 @@ struct FourierFtLayer : methods::AdditiveLayer<FourierFtLayer> {
 
   static State prepare(const Setup& setup) {
     const Shape shape = spectrum_shape(setup.base());
-    methods::TorchRandom random(setup.option<std::int64_t>("random_loc_seed"));
-    std::vector<std::int64_t> places = random.permutation(shape[0] * shape[1]);
+    const auto seed = setup.option<std::int64_t>("random_loc_seed");
+    std::vector<std::int64_t> places =
+        tenon::numbers_of<std::int64_t>(methods::seeded_permutation(shape[0] * shape[1], seed));
     places.resize(static_cast<std::size_t>(setup.option<std::int64_t>("n_frequency")));
     return {std::move(places), shape, methods::is_stored_transposed(setup.base())};
   }

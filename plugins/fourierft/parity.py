@@ -12,6 +12,7 @@ ROWS = [
     ("mlp", {"n_frequency": 10, "target_modules": "lin0", "scaling": 20}),
     ("mlp", {"n_frequency": 10, "target_modules": ["lin0", "lin1"], "scaling": 20}),
     ("mlp", {"n_frequency": 10, "target_modules": ["lin0"], "modules_to_save": ["lin1"]}),
+    ("deep_mlp", {"n_frequency": 9, "n_frequency_pattern": {r"[0-5]\.lin0": 4}, "target_modules": ["lin0"], "scaling": 40}),
     ("emb_conv1d", {"n_frequency": 5, "target_modules": ["conv1d"], "scaling": 20}),
 ]
 

@@ -6,7 +6,10 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 RATE = 0.005
-ADAPTERS = {"plain": {"r": 3}, "gaussian": {"r": 4, "init_weights": "gaussian"}}
+ADAPTERS = {
+    "plain": {"r": 3},
+    "gaussian": {"r": 4, "init_weights": "gaussian"},
+}
 DROPOUTS = [{"r": 3, "hira_dropout": 0.5}]
 ROWS = [
     ("mlp", {"target_modules": "lin0"}),

@@ -20,8 +20,12 @@ struct LoHa : tenon::Method<LoHa> {
       .doc = "Updates that are products of two low-rank matrices, element by element.",
       .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
   static constexpr tenon_option kKeys[] = {
-      tenon::option::integer("r", 8, {.minimum = 1}, "The rank of each of the two factors."),
-      tenon::option::number("alpha", 8, {}, "The update is scaled by alpha / r."),
+      tenon::option::patterned(
+          tenon::option::integer("r", 8, {.minimum = 1}, "The rank of each of the two factors."),
+          "rank_pattern"),
+      tenon::option::patterned(
+          tenon::option::number("alpha", 8, {}, "The update is scaled by alpha / r."),
+          "alpha_pattern"),
       tenon::option::number("rank_dropout", 0, {.minimum = 0, .maximum = 1},
                             "How many rows of the update are left out of a training step."),
       tenon::option::number("module_dropout", 0, {.minimum = 0, .maximum = 1},

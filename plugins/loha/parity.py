@@ -7,6 +7,7 @@ from torch import nn
 
 ADAPTERS = {
     "plain": {"r": 3, "alpha": 5},
+    "patterns": {"r": 3, "alpha": 5, "rank_pattern": {"lin": 2, "conv.*": 4}, "alpha_pattern": {"^conv2": 7}},
     "with cores": {"r": 2, "alpha": 4, "use_effective_conv2d": True},
 }
 DROPOUTS = [{"r": 3, "rank_dropout": 0.5}, {"r": 3, "module_dropout": 0.5}]

@@ -25,8 +25,12 @@ struct LoKr : tenon::Method<LoKr> {
                                               .doc = "Updates that are Kronecker products.",
                                               .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
   static constexpr tenon_option kKeys[] = {
-      tenon::option::integer("r", 8, {.minimum = 1}, "The rank of factors that are decomposed."),
-      tenon::option::number("alpha", 8, {}, "The update is scaled by alpha / r."),
+      tenon::option::patterned(tenon::option::integer("r", 8, {.minimum = 1},
+                                                      "The rank of factors that are decomposed."),
+                               "rank_pattern"),
+      tenon::option::patterned(
+          tenon::option::number("alpha", 8, {}, "The update is scaled by alpha / r."),
+          "alpha_pattern"),
       tenon::option::number("rank_dropout", 0, {.minimum = 0, .maximum = 1},
                             "How many rows of the update are left out of a training step."),
       tenon::option::number("module_dropout", 0, {.minimum = 0, .maximum = 1},

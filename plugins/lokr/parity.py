@@ -7,6 +7,7 @@ from torch import nn
 
 ADAPTERS = {
     "plain": {"r": 2, "alpha": 5},
+    "patterns": {"r": 2, "alpha": 5, "rank_pattern": {"lin": 1}, "alpha_pattern": {"conv1": 7}},
     "both decomposed": {"r": 1, "alpha": 3, "decompose_both": True, "decompose_factor": 3},
     "with cores": {"r": 1, "alpha": 2, "use_effective_conv2d": True, "decompose_factor": 2},
     "whole": {"r": 8, "alpha": 8, "rank_dropout_scale": True},

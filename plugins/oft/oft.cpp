@@ -4,6 +4,7 @@
 // A block's rotation comes from a skew-symmetric Q by Cayley's formula, (I - Q) (I + Q)^-1, or by
 // the start of its Neumann series.
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "common/matrix.hpp"
@@ -36,6 +37,8 @@ struct Oft : tenon::Method<Oft> {
                              "Rotations by the first terms of a series, not by an inverse."),
       tenon::option::integer("num_cayley_neumann_terms", 5, {.minimum = 1},
                              "How many terms of the series.")};
+
+  static void after_step(tenon::TrainingRun& run);
 };
 
 // The number nearest to `wanted` that divides `size`, the smaller one where two are as near.
@@ -75,6 +78,7 @@ struct State {
   std::int64_t block_size = 1;
   double dropout = 0;
   std::int64_t terms = 0;  // of the series; 0: Cayley's formula
+  double limit = -1;       // of coft on the length of Q; below 0: none
 };
 
 // (blocks, n, n) from the upper triangles, row by row: (blocks, n (n - 1) / 2).
@@ -107,9 +111,28 @@ Tensor neumann(const Tensor& skew, std::int64_t terms) {
   return sum;
 }
 
+// How much each block (blocks, 1, 1) is shortened to be no longer than the limit. Its length is
+// that of Q, in which each element of the triangle stands twice.
+Tensor shortening(const Tensor& triangles, double limit) {
+  static const tenon::Operator clamp_max("aten::clamp_max");
+  static const tenon::Operator detach("aten::detach");
+  const Tensor length = methods::norm(detach(triangles), 1) * 1.4142135623730951;
+  static const tenon::Operator full_like("aten::full_like");
+  return clamp_max(full_like(length, limit) / methods::clamp_min(length, 1e-30), 1.0);
+}
+
+// coft keeps the parameter itself within the limit, as far as the gradient knows.
+Tensor within_limit(const Tensor& triangles, double limit) {
+  static const tenon::Operator detach("aten::detach");
+  if (limit < 0) return triangles;
+  const Tensor given = detach(triangles);
+  return triangles + (given * shortening(triangles, limit) - given);
+}
+
 Tensor rotations(const tenon::Adapter& adapter, bool training) {
   const auto& state = adapter.state<State>();
-  const Tensor skew = skew_symmetric(adapter.parameter(0), state.block_size);
+  const Tensor triangles = within_limit(adapter.parameter(0), state.limit);
+  const Tensor skew = skew_symmetric(triangles, state.block_size);
   const Tensor all = state.terms > 0 ? neumann(skew, state.terms) : methods::cayley(skew);
   const bool drops = training && state.dropout > 0 && all.size(0) > 1;
   return drops ? methods::with_blocks_dropped(all, state.dropout) : all;
@@ -117,8 +140,13 @@ Tensor rotations(const tenon::Adapter& adapter, bool training) {
 
 State state_of(const tenon::Setup& setup) {
   const bool series = setup.option<bool>("use_cayley_neumann");
-  return {blocks_of(setup).size, setup.option<double>("module_dropout"),
-          series ? setup.option<std::int64_t>("num_cayley_neumann_terms") : 0};
+  const Blocks blocks = blocks_of(setup);
+  const std::int64_t own = setup.option<bool>("block_share") ? 1 : blocks.count;
+  return {blocks.size, setup.option<double>("module_dropout"),
+          series ? setup.option<std::int64_t>("num_cayley_neumann_terms") : 0,
+          setup.option<bool>("coft")
+              ? setup.option<double>("eps") / std::sqrt(static_cast<double>(own))
+              : -1};
 }
 
 void declare(tenon::Setup& setup, const char* name) {
@@ -131,9 +159,6 @@ void declare(tenon::Setup& setup, const char* name) {
 
 void check(const tenon::Setup& setup) {
   methods::refuse_groups(setup.base());
-  if (setup.option<bool>("coft")) {
-    throw tenon::Failure(TENON_UNSUPPORTED, "coft is not supported: leave it out");
-  }
   if (blocks_of(setup).size == 1) {
     throw tenon::Failure(TENON_UNSUPPORTED, "blocks of one column have no rotation");
   }
@@ -178,6 +203,16 @@ struct OftEmbedding : methods::WeightLayer<OftEmbedding> {
                                    transpose(rotations(change.adapter, change.training), 1, 2));
   }
 };
+
+// coft's parameters go back within their limit.
+void Oft::after_step(tenon::TrainingRun& run) {
+  static const tenon::Operator shorten("aten::mul_", "Tensor");
+  for (std::uint32_t i = 0; i < run.n_layers(); ++i) {
+    const tenon::TrainingLayer layer = run.layer(i);
+    const double limit = layer.state<State>().limit;
+    if (limit >= 0) shorten(layer.parameter(0), shortening(layer.parameter(0), limit));
+  }
+}
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 """OFT on every layer type that it has, for tests/parity/method_test.py."""
 
+import torch
 import torch.nn.functional as F
 from peft import OFTConfig as CONFIG  # noqa: F401
 from peft.tuners.oft.layer import Conv2d
@@ -11,6 +12,8 @@ ADAPTERS = {
     "shared": {"r": 3, "oft_block_size": 0, "block_share": True},
     "three terms": {"oft_block_size": 6, "num_cayley_neumann_terms": 3},
     "two terms": {"oft_block_size": 6, "num_cayley_neumann_terms": 2},
+    "constrained": {"oft_block_size": 3, "coft": True, "eps": 0.5},
+    "constrained, shared": {"oft_block_size": 3, "coft": True, "eps": 0.3, "block_share": True},
     "eight terms": {"oft_block_size": 5, "num_cayley_neumann_terms": 8},
 }
 DROPOUTS = [{"oft_block_size": 3, "module_dropout": 0.5}]
@@ -50,6 +53,17 @@ def _convolve(module, x):
     base = module.get_base_layer()
     weight = base.weight.flatten(1)
     for name in reversed(module.active_adapters):
-        weight = (module.get_delta_weight(name) @ weight.T).T
+        weight = (_rotation(module.oft_R[name]) @ weight.T).T
     weight = weight.view_as(base.weight)
     return F.conv2d(x, weight, base.bias, base.stride, base.padding, base.dilation)
+
+
+def _rotation(part):
+    """As get_weight makes it, which loses the gradient with coft."""
+    if part.coft:
+        with torch.no_grad():
+            part.weight.copy_(part._project_batch(part.weight, eps=part.eps))
+    blocks = part._cayley_batch(
+        part.weight, part.block_size, part.use_cayley_neumann, part.num_cayley_neumann_terms
+    )
+    return part._block_diagonal(blocks, part.in_features // part.block_size)

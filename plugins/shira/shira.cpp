@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "common/torch_random.hpp"
 #include "common/weight_layer.hpp"
 
 namespace {
@@ -73,10 +72,8 @@ struct ShiraLinear : methods::AdditiveLayer<ShiraLinear> {
     const Shape weight = setup.base().weight("weight").shape;
     const auto seed = setup.option<std::optional<std::int64_t>>("random_seed");
     const std::int64_t elements = weight[0] * weight[1];
-    const Tensor order = seed
-                             ? methods::tensor_of(methods::TorchRandom(*seed).permutation(elements),
-                                                  start.parameter(kValues))
-                             : randperm(elements, start.generator());
+    const Tensor order =
+        seed ? methods::seeded_permutation(elements, *seed) : randperm(elements, start.generator());
     const Tensor places = sort.results(2, methods::narrow(order, 0, 0, count_of(setup)))[0];
     const Tensor rows = divide(places, weight[1], tenon::named("rounding_mode", "floor"));
     const Tensor both = methods::cat({rows, remainder(places, weight[1])}, 0);

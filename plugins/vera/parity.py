@@ -6,6 +6,7 @@ from transformers.pytorch_utils import Conv1D
 
 ADAPTERS = {
     "plain": {"r": 5},
+    "not saved": {"r": 4, "save_projection": False},
     "another key": {"r": 3, "projection_prng_key": 4000000000, "d_initial": 0.5},
 }
 DROPOUTS = [{"r": 5, "vera_dropout": 0.5}]

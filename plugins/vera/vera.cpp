@@ -4,10 +4,9 @@
 // A and B are as large as the largest layer, and each layer takes its part of them. They are drawn
 // from projection_prng_key with PyTorch's numbers, and saved.
 #include <cmath>
-#include <cstring>
+#include <vector>
 
 #include "common/matrix.hpp"
-#include "common/torch_random.hpp"
 #include "common/weight_layer.hpp"
 
 namespace {
@@ -49,15 +48,13 @@ Shape sizes_of(const tenon::Base& base) {
 }
 
 // kaiming_uniform_ of a projection.
-Tensor projection(methods::TorchRandom& random, const Tensor& like) {
-  static const tenon::Operator empty("aten::empty", "memory_format");
-  const Shape shape = like.shape();
-  const auto bound = static_cast<float>(std::sqrt(3.0) * std::sqrt(2.0) /
-                                        std::sqrt(static_cast<double>(shape[1])));
-  const std::vector<float> numbers = random.uniform(shape[0] * shape[1], -bound, bound);
-  const Tensor made = empty(shape, tenon::Dtype{TENON_DTYPE_FLOAT32});
-  std::memcpy(const_cast<void*>(made.info().data), numbers.data(), numbers.size() * sizeof(float));
-  return made;
+Tensor projection(const tenon::Generator& generator, const Tensor& like) {
+  static const tenon::Operator uniform("aten::uniform_");
+  const std::vector<float> nothing(static_cast<std::size_t>(like.info().elements));
+  const Tensor made = tenon::tensor_from(nothing, like.shape());
+  const double bound =
+      std::sqrt(3.0) * (std::sqrt(2.0) / std::sqrt(static_cast<double>(like.size(1))));
+  return uniform(made, -bound, bound, generator.get());
 }
 
 struct VeraLinear : methods::AdditiveLayer<VeraLinear> {
@@ -67,11 +64,6 @@ struct VeraLinear : methods::AdditiveLayer<VeraLinear> {
       .base = "torch.nn.Linear;transformers.pytorch_utils.Conv1D",
       .title = "vera.Linear",
       .doc = "Scales of shared random projections."};
-
-  static void validate(const Setup& setup) {
-    if (setup.option<bool>("save_projection")) return;
-    throw tenon::Failure(TENON_UNSUPPORTED, "save_projection = false is not supported");
-  }
 
   static State prepare(const Setup& setup) {
     return {setup.option<double>("vera_dropout"), methods::is_stored_transposed(setup.base())};
@@ -86,12 +78,15 @@ struct VeraLinear : methods::AdditiveLayer<VeraLinear> {
     setup.parameter("vera_lambda_d", {r},
                     starts_as_base ? tenon::Init::constant(setup.option<double>("d_initial"))
                                    : tenon::Init::normal(0, 1));
-    setup.shared_parameter("vera_A", {r, sizes[1]}, tenon::Init::zeros(), TENON_PARAMETER_BUFFER);
-    setup.shared_parameter("vera_B", {sizes[0], r}, tenon::Init::zeros(), TENON_PARAMETER_BUFFER);
+    tenon_parameter_flags flags = TENON_PARAMETER_BUFFER;
+    if (!setup.option<bool>("save_projection")) flags |= TENON_PARAMETER_NOT_SAVED;
+    setup.shared_parameter("vera_A", {r, sizes[1]}, tenon::Init::zeros(), flags);
+    setup.shared_parameter("vera_B", {sizes[0], r}, tenon::Init::zeros(), flags);
   }
 
   static void initialise(const Setup& setup, Start& start) {
-    methods::TorchRandom random(setup.option<std::int64_t>("projection_prng_key"));
+    const tenon::Generator random(
+        static_cast<std::uint64_t>(setup.option<std::int64_t>("projection_prng_key")));
     start.set_parameter(kA, projection(random, start.parameter(kA)));
     start.set_parameter(kB, projection(random, start.parameter(kB)));
   }
