@@ -43,3 +43,8 @@ def added_loss(model):
 
 def after_step(model, step):
     model.base_model.update_and_allocate(step)
+
+
+def uncounted(model):
+    """PEFT keeps the first rank of each layer as a parameter that it does not save."""
+    return sum("ranknum" in name for name, _ in model.named_parameters())
