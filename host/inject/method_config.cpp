@@ -43,7 +43,8 @@ std::string makers(const std::vector<RecordedLayer>& recorded) {
     plugins.insert(layer.plugin + " " + layer.version + " (SHA-256 " + layer.sha256 + ")");
   }
   if (plugins.empty()) return "";
-  return "it was made with plugin " + join(std::vector<std::string>(plugins.begin(), plugins.end())) +
+  return "it was made with plugin " +
+         join(std::vector<std::string>(plugins.begin(), plugins.end())) +
          ": put that file where plugins are found (`tenon plugins`); ";
 }
 

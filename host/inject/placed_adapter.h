@@ -25,7 +25,7 @@ struct AddedTensor {
   bool is_buffer = false;  // of a module to save: running statistics
   // Runs in the place of a parameter of the base, so it counts once with that one.
   bool replaces_base = false;
-  bool is_saved = true;  // else it is made again on loading
+  bool is_saved = true;                           // else it is made again on loading
   std::string file_module = {};                   // its module in a file, where that is another
   std::optional<at::ScalarType> file_dtype = {};  // in a file, where it is trained in a wider one
   std::string key() const {

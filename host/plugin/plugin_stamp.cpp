@@ -23,7 +23,8 @@ namespace {
 // What every stamp has, that of the drafts before 1.0 too.
 constexpr std::size_t kFirstStamp = offsetof(tenon_stamp, architecture);
 
-constexpr tenon_stamp_kind kStampKinds = TENON_STAMP_LAYERS | TENON_STAMP_METHODS | TENON_STAMP_MODELS;
+constexpr tenon_stamp_kind kStampKinds =
+    TENON_STAMP_LAYERS | TENON_STAMP_METHODS | TENON_STAMP_MODELS;
 
 // What the section, of kFirstStamp bytes at least, holds of a stamp; fields that the plugin's SDK
 // did not know yet are zero.

@@ -14,7 +14,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-tenon_value value(const at::Tensor& tensor) { return {TENON_VALUE_TENSOR, 0, {.t = to_handle(tensor)}}; }
+tenon_value value(const at::Tensor& tensor) {
+  return {TENON_VALUE_TENSOR, 0, {.t = to_handle(tensor)}};
+}
 tenon_value integer(std::int64_t number) { return {TENON_VALUE_INT, 0, {.i = number}}; }
 tenon_value real(double number) { return {TENON_VALUE_DOUBLE, 0, {.d = number}}; }
 tenon_value by_default() { return {TENON_VALUE_DEFAULT, 0, {.i = 0}}; }
@@ -142,11 +144,12 @@ TEST(OperatorTable, ArgumentsHaveNames) {
 TEST(OperatorTable, DevicesAreNames) {
   const at::Tensor x = at::ones({3});
   const char cpu[] = "cpu";
-  const at::Tensor y = call(op("aten::new_zeros"), {value(x),
-                                                    {TENON_VALUE_INT_LIST, 1, {.is = x.sizes().data()}},
-                                                    {TENON_VALUE_DTYPE, 0, {.i = TENON_DTYPE_FLOAT64}},
-                                                    by_default(),
-                                                    {TENON_VALUE_STRING, 3, {.s = cpu}}});
+  const at::Tensor y =
+      call(op("aten::new_zeros"), {value(x),
+                                   {TENON_VALUE_INT_LIST, 1, {.is = x.sizes().data()}},
+                                   {TENON_VALUE_DTYPE, 0, {.i = TENON_DTYPE_FLOAT64}},
+                                   by_default(),
+                                   {TENON_VALUE_STRING, 3, {.s = cpu}}});
   EXPECT_EQ(y.scalar_type(), at::kDouble);
   EXPECT_TRUE(y.device().is_cpu());
 }

@@ -5,14 +5,14 @@
  * Compiled as C11 and as C++20. */
 #include <stddef.h>
 
-#include "tenon/ext/autograd.h"
-#include "tenon/ext/mergeable.h"
-#include "tenon/ext/siblings.h"
 #include "tenon/draft/files.h"
 #include "tenon/draft/generators.h"
 #include "tenon/draft/groups.h"
 #include "tenon/draft/targets.h"
 #include "tenon/draft/training.h"
+#include "tenon/ext/autograd.h"
+#include "tenon/ext/mergeable.h"
+#include "tenon/ext/siblings.h"
 #include "tenon/tenon.h"
 
 #ifdef __cplusplus

@@ -172,8 +172,9 @@ TEST(Resume, AStateOfOtherParametersIsRefused) {
   train(toy.task, line_data(20), config, events, kNoStopHere);
   ToyTask other;
   other.task.parameters = {other.weight};
-  EXPECT_THAT(error_text([&] { train(other.task, line_data(20), config, {}, kNoStopHere, &state); }),
-              HasSubstr("the training's state has 2 parameters, the model 1"));
+  EXPECT_THAT(
+      error_text([&] { train(other.task, line_data(20), config, {}, kNoStopHere, &state); }),
+      HasSubstr("the training's state has 2 parameters, the model 1"));
 }
 
 TEST(Cadence, IsOfStepsOfAShareOrOfEpochs) {

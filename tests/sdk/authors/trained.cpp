@@ -1,6 +1,6 @@
 // A method that takes part in training: y = W x + b + offset, where one layer is held still, no
-// offset leaves [-limit, limit], and the loss has a term of its own. The file of one layer holds its
-// first offsets only, the rest being zero.
+// offset leaves [-limit, limit], and the loss has a term of its own. The file of one layer holds
+// its first offsets only, the rest being zero.
 #include <tenon/sdk.hpp>
 
 #include <string>
