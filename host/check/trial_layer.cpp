@@ -20,13 +20,20 @@ LoadedLibrary open(const std::filesystem::path& file) {
   return std::get<LoadedLibrary>(std::move(result));
 }
 
-// A method's lists that must not be empty, such as the tokens to train.
-void fill_lists(const PluginRegistry& registry, AdapterConfig& config) {
+// What a method must be told: lists that must not be empty, such as the tokens to train, and
+// required keys, where their declaration names a value that they may have.
+void fill_keys(const PluginRegistry& registry, AdapterConfig& config) {
   const Method* method = registry.methods().find(config.method);
   if (method == nullptr) return;
   for (const DeclaredOption& key : method->keys()) {
     if (key.types == TENON_OPTION_INT_LIST)
       config.method_keys[key.key] = std::vector<std::int64_t>{0, 2};
+    if (!key.required) continue;
+    if (!std::holds_alternative<std::monostate>(key.minimum)) {
+      config.method_keys[key.key] = key.minimum;
+    } else if (!key.choices.empty()) {
+      config.method_keys[key.key] = key.choices.front();
+    }
   }
 }
 
@@ -39,7 +46,7 @@ InjectionPlan plan_with(const PluginRegistry& registry, const LayerUnderCheck& l
   } else {
     config.target_modules = std::vector<std::string>{base.layer};
   }
-  fill_lists(registry, config);
+  fill_keys(registry, config);
   config.r = 2;
   config.lora_alpha = 4;
   config.lora_dropout = dropout;
