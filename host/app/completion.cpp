@@ -100,7 +100,7 @@ std::string fish_script(const std::vector<CompletedVerb>& verbs) {
       where = "__fish_seen_subcommand_from " + last_word(verb.path);
       const std::size_t space = verb.path.find(' ');
       if (space != std::string::npos) {
-        where = "__fish_seen_subcommand_from " + verb.path.substr(0, space) + "; and " + where;
+        where.insert(0, "__fish_seen_subcommand_from " + verb.path.substr(0, space) + "; and ");
       }
     }
     for (const std::string& path : verb.verbs) {
