@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <sstream>
 
+#include "app/shell_quotes.h"
+#include "base/suggest.h"
+
 namespace tenon {
 namespace {
 
@@ -48,21 +51,12 @@ void collect_verbs(const CLI::App& app, const std::string& path,
 
 std::string last_word(const std::string& path) { return path.substr(path.rfind(' ') + 1); }
 
-// In single quotes, for each of the shells.
-std::string in_quotes(const std::string& text) {
-  std::string out = "'";
-  for (const char each : text) out += each == '\'' ? std::string("'\\''") : std::string(1, each);
-  return out + "'";
-}
-
 // All that can stand behind a verb, but for files.
 std::string words_after(const CompletedVerb& verb) {
-  std::string words;
-  for (const std::string& path : verb.verbs) words += (words.empty() ? "" : " ") + last_word(path);
-  for (const CompletedOption& option : verb.options) {
-    words += (words.empty() ? "" : " ") + option.name;
-  }
-  return words;
+  std::vector<std::string> words;
+  for (const std::string& path : verb.verbs) words.push_back(last_word(path));
+  for (const CompletedOption& option : verb.options) words.push_back(option.name);
+  return join(words, " ");
 }
 
 std::string bash_script(const std::vector<CompletedVerb>& verbs) {
@@ -74,14 +68,15 @@ std::string bash_script(const std::vector<CompletedVerb>& verbs) {
          "    case \"${verb:+$verb }${COMP_WORDS[i]}\" in\n"
          "      ";
   for (std::size_t i = 1; i < verbs.size(); ++i) {
-    out << (i == 1 ? "" : " | ") << in_quotes(verbs[i].path);
+    out << (i == 1 ? "" : " | ") << in_shell_quotes(verbs[i].path);
   }
   out << ") verb=${verb:+$verb }${COMP_WORDS[i]} ;;\n"
          "    esac\n"
          "  done\n"
          "  case $verb in\n";
   for (const CompletedVerb& verb : verbs) {
-    out << "    " << in_quotes(verb.path) << ") words=" << in_quotes(words_after(verb)) << " ;;\n";
+    out << "    " << in_shell_quotes(verb.path) << ") words=" << in_shell_quotes(words_after(verb))
+        << " ;;\n";
   }
   out << "  esac\n"
          "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
@@ -105,14 +100,14 @@ std::string fish_script(const std::vector<CompletedVerb>& verbs) {
     }
     for (const std::string& path : verb.verbs) {
       const auto named = std::ranges::find(verbs, path, &CompletedVerb::path);
-      out << "complete -c tenon -f -n " << in_quotes(where) << " -a " << last_word(path) << " -d "
-          << in_quotes(named->help) << "\n";
+      out << "complete -c tenon -f -n " << in_shell_quotes(where) << " -a " << last_word(path)
+          << " -d " << in_shell_quotes(named->help) << "\n";
     }
     for (const CompletedOption& option : verb.options) {
       const bool is_long = option.name.starts_with("--");
-      out << "complete -c tenon -n " << in_quotes(where) << (is_long ? " -l " : " -s ")
+      out << "complete -c tenon -n " << in_shell_quotes(where) << (is_long ? " -l " : " -s ")
           << option.name.substr(is_long ? 2 : 1) << (option.takes_value ? " -r" : "") << " -d "
-          << in_quotes(option.help) << "\n";
+          << in_shell_quotes(option.help) << "\n";
     }
   }
   return out.str();
@@ -122,7 +117,7 @@ std::string fish_script(const std::vector<CompletedVerb>& verbs) {
 std::string described(const std::string& word, const std::string& help) {
   std::string out;
   for (const char each : word) out += each == ':' ? std::string("\\:") : std::string(1, each);
-  return in_quotes(out + ":" + help);
+  return in_shell_quotes(out + ":" + help);
 }
 
 std::string zsh_script(const std::vector<CompletedVerb>& verbs) {
@@ -136,14 +131,14 @@ std::string zsh_script(const std::vector<CompletedVerb>& verbs) {
          "    case \"${verb:+$verb }${words[i]}\" in\n"
          "      (";
   for (std::size_t i = 1; i < verbs.size(); ++i) {
-    out << (i == 1 ? "" : "|") << in_quotes(verbs[i].path);
+    out << (i == 1 ? "" : "|") << in_shell_quotes(verbs[i].path);
   }
   out << ") verb=\"${verb:+$verb }${words[i]}\" ;;\n"
          "    esac\n"
          "  done\n"
          "  case $verb in\n";
   for (const CompletedVerb& verb : verbs) {
-    out << "    (" << in_quotes(verb.path) << ") words_here=(\n";
+    out << "    (" << in_shell_quotes(verb.path) << ") words_here=(\n";
     for (const std::string& path : verb.verbs) {
       const auto named = std::ranges::find(verbs, path, &CompletedVerb::path);
       out << "      " << described(last_word(path), named->help) << "\n";

@@ -10,6 +10,7 @@
 
 #include "adapter/adapter_stages.h"
 #include "adapter/fingerprint.h"
+#include "app/shell_quotes.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -106,11 +107,7 @@ std::string quoted_argument(const std::string& text) {
   constexpr const char* kPlain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-=:,+@%";
   if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
-  std::string quoted = "'";
-  for (const char character : text) {
-    quoted += character == '\'' ? std::string("'\\''") : std::string(1, character);
-  }
-  return quoted + "'";
+  return in_shell_quotes(text);
 }
 
 }  // namespace
@@ -151,7 +148,8 @@ std::vector<std::string> compare_configs(const TrainingOrigin& then, const RunCo
     const std::string before = value_in(then.config, key);
     const std::string after = value_in(now.values, key);
     if (before == after) continue;
-    const std::string text = "`" + key + "` was " + before + " and is " + after;
+    std::string text = "`" + key + "` was ";
+    text.append(before).append(" and is ").append(after);
     if (!may_change(key)) {
       problems.push_back(text);
     } else if (key.starts_with("train.")) {
