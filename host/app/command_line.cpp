@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "app/completion.h"
+#include "app/manual.h"
 #include "base/error.h"
 #include "base/suggest.h"
 
@@ -285,6 +286,13 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
       ->required()
       ->check(CLI::IsMember(completed_shells()));
 
+  app.add_subcommand("schema", "Print the JSON Schema of a config, for editors")
+      ->add_option("--plugin-dir", line.plugin_directories,
+                   "A folder of plugins, before all other places; repeatable")
+      ->allow_extra_args(false);
+  const CLI::App* manual =
+      app.add_subcommand("manual", "Print this page of help as `man` reads it (roff)");
+
   check_verbs(app, argc, argv);
   try {
     app.parse(argc, argv);
@@ -299,6 +307,10 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
   }
   if (!shell.empty()) {
     std::cout << completion_script(app, shell);
+    return std::nullopt;
+  }
+  if (manual->parsed()) {
+    std::cout << manual_page(app, TENON_VERSION);
     return std::nullopt;
   }
   if (resume->count() > 0) line.resume = resumed;

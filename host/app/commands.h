@@ -9,6 +9,7 @@ namespace tenon {
 // Its exit status: 0, or that of a signal, which finishes the step at hand and saves.
 int run_command(const CommandLine& line);
 void init_command(const CommandLine& line);
+void schema_command(const CommandLine& line);
 void plan_command(const CommandLine& line);
 void tree_command(const CommandLine& line);
 void plugins_command(const CommandLine& line);

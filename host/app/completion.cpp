@@ -1,65 +1,26 @@
 #include "app/completion.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <sstream>
 
+#include "app/described_verbs.h"
 #include "app/shell_quotes.h"
 #include "base/suggest.h"
 
 namespace tenon {
 namespace {
 
-struct CompletedOption {
-  std::string name;  // "--force", "-q"
-  std::string help;
-  bool takes_value = false;
-};
-
-// A verb and what may follow it: verbs of its own, or options.
-struct CompletedVerb {
-  std::string path;  // "adapter combine"; "" for the program
-  std::string name;
-  std::string help;
-  std::vector<std::string> verbs;  // by path
-  std::vector<CompletedOption> options;
-};
-
-std::vector<CompletedOption> options_of(const CLI::App& app) {
-  std::vector<CompletedOption> options;
-  for (const CLI::Option* option : app.get_options()) {
-    const bool takes_value = option->get_expected_min() > 0 && option->get_items_expected_max() > 0;
-    for (const std::string& name : option->get_lnames()) {
-      options.push_back({"--" + name, option->get_description(), takes_value});
-    }
-    for (const std::string& name : option->get_snames()) {
-      options.push_back({"-" + name, option->get_description(), takes_value});
-    }
-  }
-  return options;
-}
-
-void collect_verbs(const CLI::App& app, const std::string& path,
-                   std::vector<CompletedVerb>& verbs) {
-  CompletedVerb verb{path, app.get_name(), app.get_description(), {}, options_of(app)};
-  const std::string before = path.empty() ? "" : path + " ";
-  const auto below = app.get_subcommands([](const CLI::App*) { return true; });
-  for (const CLI::App* each : below) verb.verbs.push_back(before + each->get_name());
-  verbs.push_back(std::move(verb));
-  for (const CLI::App* each : below) collect_verbs(*each, before + each->get_name(), verbs);
-}
-
 std::string last_word(const std::string& path) { return path.substr(path.rfind(' ') + 1); }
 
 // All that can stand behind a verb, but for files.
-std::string words_after(const CompletedVerb& verb) {
+std::string words_after(const DescribedVerb& verb) {
   std::vector<std::string> words;
   for (const std::string& path : verb.verbs) words.push_back(last_word(path));
-  for (const CompletedOption& option : verb.options) words.push_back(option.name);
+  for (const DescribedOption& option : verb.options) words.push_back(option.name);
   return join(words, " ");
 }
 
-std::string bash_script(const std::vector<CompletedVerb>& verbs) {
+std::string bash_script(const std::vector<DescribedVerb>& verbs) {
   std::ostringstream out;
   out << "# Completes tenon in bash: source <(tenon completion bash)\n"
          "_tenon() {\n"
@@ -74,7 +35,7 @@ std::string bash_script(const std::vector<CompletedVerb>& verbs) {
          "    esac\n"
          "  done\n"
          "  case $verb in\n";
-  for (const CompletedVerb& verb : verbs) {
+  for (const DescribedVerb& verb : verbs) {
     out << "    " << in_shell_quotes(verb.path) << ") words=" << in_shell_quotes(words_after(verb))
         << " ;;\n";
   }
@@ -86,10 +47,10 @@ std::string bash_script(const std::vector<CompletedVerb>& verbs) {
   return out.str();
 }
 
-std::string fish_script(const std::vector<CompletedVerb>& verbs) {
+std::string fish_script(const std::vector<DescribedVerb>& verbs) {
   std::ostringstream out;
   out << "# Completes tenon in fish: tenon completion fish | source\n";
-  for (const CompletedVerb& verb : verbs) {
+  for (const DescribedVerb& verb : verbs) {
     std::string where = "__fish_use_subcommand";
     if (!verb.path.empty()) {
       where = "__fish_seen_subcommand_from " + last_word(verb.path);
@@ -99,11 +60,11 @@ std::string fish_script(const std::vector<CompletedVerb>& verbs) {
       }
     }
     for (const std::string& path : verb.verbs) {
-      const auto named = std::ranges::find(verbs, path, &CompletedVerb::path);
+      const auto named = std::ranges::find(verbs, path, &DescribedVerb::path);
       out << "complete -c tenon -f -n " << in_shell_quotes(where) << " -a " << last_word(path)
           << " -d " << in_shell_quotes(named->help) << "\n";
     }
-    for (const CompletedOption& option : verb.options) {
+    for (const DescribedOption& option : verb.options) {
       const bool is_long = option.name.starts_with("--");
       out << "complete -c tenon -n " << in_shell_quotes(where) << (is_long ? " -l " : " -s ")
           << option.name.substr(is_long ? 2 : 1) << (option.takes_value ? " -r" : "") << " -d "
@@ -120,7 +81,7 @@ std::string described(const std::string& word, const std::string& help) {
   return in_shell_quotes(out + ":" + help);
 }
 
-std::string zsh_script(const std::vector<CompletedVerb>& verbs) {
+std::string zsh_script(const std::vector<DescribedVerb>& verbs) {
   std::ostringstream out;
   out << "#compdef tenon\n"
          "# Completes tenon in zsh: source <(tenon completion zsh), or a file _tenon in $fpath\n"
@@ -137,13 +98,13 @@ std::string zsh_script(const std::vector<CompletedVerb>& verbs) {
          "    esac\n"
          "  done\n"
          "  case $verb in\n";
-  for (const CompletedVerb& verb : verbs) {
+  for (const DescribedVerb& verb : verbs) {
     out << "    (" << in_shell_quotes(verb.path) << ") words_here=(\n";
     for (const std::string& path : verb.verbs) {
-      const auto named = std::ranges::find(verbs, path, &CompletedVerb::path);
+      const auto named = std::ranges::find(verbs, path, &DescribedVerb::path);
       out << "      " << described(last_word(path), named->help) << "\n";
     }
-    for (const CompletedOption& option : verb.options) {
+    for (const DescribedOption& option : verb.options) {
       out << "      " << described(option.name, option.help) << "\n";
     }
     out << "    ) ;;\n";
@@ -164,8 +125,7 @@ const std::vector<std::string>& completed_shells() {
 }
 
 std::string completion_script(const CLI::App& app, const std::string& shell) {
-  std::vector<CompletedVerb> verbs;
-  collect_verbs(app, "", verbs);
+  const std::vector<DescribedVerb> verbs = described_verbs(app);
   if (shell == "bash") return bash_script(verbs);
   return shell == "zsh" ? zsh_script(verbs) : fish_script(verbs);
 }

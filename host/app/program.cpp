@@ -25,6 +25,7 @@ int run_verb(const CommandLine& line) {
                                 : log::Level::kInfo);
   if (line.verb == "run") return run_command(line);
   if (line.verb == "init") init_command(line);
+  if (line.verb == "schema") schema_command(line);
   if (line.verb == "plan") plan_command(line);
   if (line.verb == "tree") tree_command(line);
   if (line.verb == "plugins") plugins_command(line);

@@ -8,7 +8,8 @@ namespace tenon {
 namespace {
 
 void read_layers_to_transform(SectionReader& section, std::vector<std::int64_t>& layers) {
-  const auto value = section.take("layers_to_transform", "integer or list of integers", "");
+  const auto value =
+      section.take("layers_to_transform", "integer or list of integers", "", at_least(0));
   if (!value) return;
   const std::vector<ConfigValue> items =
       value->is_list() ? value->items() : std::vector<ConfigValue>{*value};

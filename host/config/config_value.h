@@ -4,31 +4,15 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "config/adapter_config.h"
+#include "config/bounds.h"
 #include "config/toml_document.h"
 
 namespace tenon {
-
-// What a number may be; NaN and infinity never are.
-struct Bounds {
-  double low = -std::numeric_limits<double>::infinity();
-  double high = std::numeric_limits<double>::infinity();
-  bool low_included = true;
-  bool high_included = false;
-
-  bool hold(double value) const;
-  std::string text() const;  // "at least 0 and less than 1"
-};
-Bounds at_least(double low);
-Bounds above(double low);
-Bounds half_open(double low, double high);  // low <= value < high
-Bounds closed(double low, double high);     // low <= value <= high
-Bounds between(double low, double high);    // low < value < high
 
 // What reading a config needs everywhere; outlives the values and sections that refer to it.
 struct ReadContext {

@@ -10,7 +10,8 @@ namespace tenon {
 namespace {
 
 void read_class_weight(SectionReader& section, LossTerm& term) {
-  const auto value = section.take("class_weight", "list of numbers or string", "");
+  const auto value =
+      section.take("class_weight", "list of numbers or string", "", at_least(0), {"balanced"});
   if (!value) return;
   if (value->is_list()) {
     for (const ConfigValue& item : value->items()) {

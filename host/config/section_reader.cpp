@@ -48,22 +48,23 @@ SectionReader::SectionReader(const ReadContext& context, std::string section,
     : context_(&context), section_(std::move(section)), table_(&table) {}
 
 std::optional<ConfigValue> SectionReader::take(std::string_view key, std::string type,
-                                               std::string fallback) {
+                                               std::string fallback, const Bounds& bounds,
+                                               const std::vector<std::string>& choices) {
   const std::string name = section_ + "." + std::string(key);
-  keys_.push_back({name, std::move(type), std::move(fallback)});
+  keys_.push_back({name, std::move(type), std::move(fallback), choices, bounds});
   const toml::node* node = table_->get(key);
   if (node == nullptr) return std::nullopt;
   return ConfigValue(*context_, *node, std::string(key), name);
 }
 
 void SectionReader::seed(std::string_view key, std::uint64_t& out) {
-  const auto value = take(key, "integer", default_text(out));
+  const auto value = take(key, "integer", default_text(out), at_least(0));
   if (!value) return;
   if (const auto seed = value->as_integer(at_least(0))) out = static_cast<std::uint64_t>(*seed);
 }
 
 void SectionReader::numbers(std::string_view key, std::vector<double>& out, const Bounds& bounds) {
-  const auto value = take(key, "list of numbers", "");
+  const auto value = take(key, "list of numbers", "", bounds);
   if (!value) return;
   if (!value->is_list()) return value->fail_type("a list of numbers");
   for (const ConfigValue& item : value->items()) {
@@ -99,7 +100,7 @@ void SectionReader::files(std::string_view key, std::vector<std::filesystem::pat
 }
 
 void SectionReader::step_interval(std::string_view key, std::optional<StepInterval>& out) {
-  const auto value = take(key, "number or string", "");
+  const auto value = take(key, "number or string", "", above(0), {"epoch"});
   if (!value) return;
   if (value->is_string()) {
     if (value->as_choice({"epoch"})) out = StepInterval{.per_epoch = true};

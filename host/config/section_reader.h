@@ -37,7 +37,9 @@ class SectionReader {
   SectionReader(const ReadContext& context, std::string section, const toml::table& table);
 
   // The value of a key, if the file has it; for kinds that have no method of their own.
-  std::optional<ConfigValue> take(std::string_view key, std::string type, std::string fallback);
+  std::optional<ConfigValue> take(std::string_view key, std::string type, std::string fallback,
+                                  const Bounds& bounds = {},
+                                  const std::vector<std::string>& choices = {});
 
   template <class Out>
   void string(std::string_view key, Out& out) {
@@ -49,11 +51,11 @@ class SectionReader {
   }
   template <class Out>
   void number(std::string_view key, Out& out, const Bounds& bounds = {}) {
-    assign(out, take(key, "number", default_text(out)), &ConfigValue::as_number, bounds);
+    assign(out, take(key, "number", default_text(out), bounds), &ConfigValue::as_number, bounds);
   }
   template <class Out>
   void integer(std::string_view key, Out& out, const Bounds& bounds) {
-    assign(out, take(key, "integer", default_text(out)), &ConfigValue::as_integer, bounds);
+    assign(out, take(key, "integer", default_text(out), bounds), &ConfigValue::as_integer, bounds);
   }
   template <class Out>
   void boolean(std::string_view key, Out& out) {
@@ -62,7 +64,8 @@ class SectionReader {
   void seed(std::string_view key, std::uint64_t& out);
   template <class Out>
   void choice(std::string_view key, Out& out, const std::vector<std::string>& choices) {
-    assign(out, take(key, "string", default_text(out)), &ConfigValue::as_choice, choices);
+    assign(out, take(key, "string", default_text(out), {}, choices), &ConfigValue::as_choice,
+           choices);
   }
   void numbers(std::string_view key, std::vector<double>& out, const Bounds& bounds = {});
   void strings(std::string_view key, std::vector<std::string>& out);

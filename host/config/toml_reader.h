@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "config/bounds.h"
 #include "config/run_config.h"
 
 namespace tenon {
@@ -30,6 +31,8 @@ struct ConfigKey {
   std::string name;      // "train.batch_size"; a layer's keys are "model.layers.name", ...
   std::string type;      // "integer"
   std::string fallback;  // the default as TOML; "" where leaving it out means something else
+  std::vector<std::string> choices = {};  // of a string; empty: any
+  Bounds bounds = {};                     // of a number, and of each in a list of numbers
 };
 
 // Every key that read_run_config knows, section by section, taken from the reader itself.

@@ -9,7 +9,8 @@ namespace tenon {
 namespace {
 
 void read_betas(SectionReader& section, std::array<double, 2>& betas) {
-  const auto value = section.take("betas", "list of two numbers", default_text(betas));
+  const auto value =
+      section.take("betas", "list of two numbers", default_text(betas), half_open(0, 1));
   if (!value) return;
   if (!value->is_list() || value->items().size() != betas.size()) {
     return value->fail("must be a list of two numbers");

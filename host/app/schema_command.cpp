@@ -1,0 +1,19 @@
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/commands.h"
+#include "app/config_schema.h"
+#include "plugin/plugin_registry.h"
+
+namespace tenon {
+
+void schema_command(const CommandLine& line) {
+  const PluginRegistry plugins({}, line.plugin_directories);
+  std::vector<MethodKeys> methods;
+  for (const std::string& name : plugins.methods().names()) {
+    methods.push_back({name, plugins.methods().find(name)->keys()});
+  }
+  std::cout << config_schema(methods).dump(2) << "\n";
+}
+
+}  // namespace tenon
