@@ -6,7 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "adapter/lora_layers.h"
+#include "adapter/factor_pairs.h"
 #include "adapter/peft_config.h"
 #include "base/json.h"
 #include "train/tensor_text.h"
@@ -80,11 +80,15 @@ std::vector<TensorDifference> compare_tensors(const AdapterFiles& one, const Ada
   return differences;
 }
 
-std::vector<LayerDifference> compare_layers(const AdapterFiles& one, const AdapterFiles& other) {
+std::vector<LayerDifference> compare_layers(const AdapterFiles& one, const AdapterFiles& other,
+                                            const MethodTable& methods) {
   std::vector<LayerDifference> differences;
-  if (one.config.method != "lora" || other.config.method != "lora") return differences;
-  const auto left = lora_pairs(one);
-  const auto right = lora_pairs(other);
+  const Method* method = methods.of(one.config);
+  if (method == nullptr || method->factors() == nullptr || methods.of(other.config) != method) {
+    return differences;
+  }
+  const auto left = factor_pairs(one, *method->factors());
+  const auto right = factor_pairs(other, *method->factors());
   for (const auto& [module, pair] : left) {
     const auto found = right.find(module);
     if (found == right.end() || pair.is_grouped() || found->second.is_grouped()) continue;
@@ -99,9 +103,11 @@ std::vector<LayerDifference> compare_layers(const AdapterFiles& one, const Adapt
 
 }  // namespace
 
-AdapterDifference compare_adapters(const AdapterFiles& one, const AdapterFiles& other) {
+AdapterDifference compare_adapters(const AdapterFiles& one, const AdapterFiles& other,
+                                   const MethodTable& methods) {
   const bool known = !one.base_fingerprint.empty() && !other.base_fingerprint.empty();
-  return {compare_configs(one, other), compare_tensors(one, other), compare_layers(one, other),
+  return {compare_configs(one, other), compare_tensors(one, other),
+          compare_layers(one, other, methods),
           !known || one.base_fingerprint == other.base_fingerprint};
 }
 

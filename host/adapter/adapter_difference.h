@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "adapter/adapter_store.h"
+#include "plugin/method.h"
 
 namespace tenon {
 
@@ -20,7 +21,7 @@ struct TensorDifference {
   double relative = 0;  // norm of the difference by the norm of the first
 };
 
-// What a LoRA layer adds to its weight, whatever the factors.
+// What a layer with factors adds to its weight, whatever the factors.
 struct LayerDifference {
   std::string name;
   double relative = 0;
@@ -34,6 +35,7 @@ struct AdapterDifference {
   bool equal() const { return config.empty() && tensors.empty() && same_base; }
 };
 
-AdapterDifference compare_adapters(const AdapterFiles& one, const AdapterFiles& other);
+AdapterDifference compare_adapters(const AdapterFiles& one, const AdapterFiles& other,
+                                   const MethodTable& methods);
 
 }  // namespace tenon

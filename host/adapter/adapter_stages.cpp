@@ -6,6 +6,7 @@
 #include "adapter/base_weights.h"
 #include "adapter/fingerprint.h"
 #include "adapter/idle_tensors.h"
+#include "adapter/tied_tensors.h"
 #include "adapter/twin_modules.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -183,6 +184,8 @@ std::vector<std::string> add_adapters(AdaptedModel& model,
     AdapterFiles start;
     if (config.init_from) {
       start = load_start(*config.init_from, options.load_tensors);
+      note_ties(start, plugins.methods());
+      config.saved_ties = start.config.saved_ties;
       leave_out_twins(model.model(), start);
       config.not_saved = start.config.not_saved;
     }
@@ -255,6 +258,7 @@ AdaptedModel with_adapters(ModelData data, const std::vector<NamedFolder>& adapt
   for (const auto& [name, folder] : adapters) {
     AdapterFiles files = load_adapter(folder);
     files.config.name = name;
+    note_ties(files, plugins.methods());
     leave_out_twins(model.model(), files);
     base.warn(files, folder);
     check_base_weights(files, model.base_tensors(), folder);

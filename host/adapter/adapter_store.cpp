@@ -11,7 +11,6 @@
 #include "adapter/peft_config.h"
 #include "adapter/peft_names.h"
 #include "adapter/tenon_json.h"
-#include "adapter/tied_tensors.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/safetensors.h"
@@ -117,7 +116,6 @@ AdapterFiles read_once(const std::filesystem::path& folder, const std::string& r
   const SafetensorsFile tensors = open_tensors(folder);
   files.tensors = read_tensors(tensors);
   files.base_weights = take_base_weights(files.tensors);
-  if (files.config.ensure_weight_tying) files.config.saved_ties = saved_ties(files.tensors);
   files.has_tenon_json = !record_json.empty();
   TenonRecord record = read_record(record_json, folder);
   files.base_fingerprint = std::move(record.base_fingerprint);
@@ -207,9 +205,6 @@ AdapterConfig load_adapter_config(const std::filesystem::path& folder) {
   return read_whole<AdapterConfig>(folder, [&](const std::string& record_json) {
     const std::string text = config_text(folder);
     AdapterConfig config = read_peft_config(text, (folder / kConfigFile).string());
-    if (config.ensure_weight_tying && std::filesystem::exists(current_file(folder, kTensorFile))) {
-      config.saved_ties = saved_ties(read_tensors(open_tensors(folder)));
-    }
     require_hash(read_record(record_json, folder).config_sha256, sha256_hex(text), kConfigFile,
                  folder);
     return config;

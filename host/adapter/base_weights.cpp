@@ -29,9 +29,14 @@ const ModelTensor* find_weight(std::span<const ModelTensor> base, const std::str
 }  // namespace
 
 std::vector<AdapterTensor> take_base_weights(std::vector<AdapterTensor>& tensors) {
-  std::set<std::string> adapted;
+  std::set<std::string> adapted;  // with the tensors of an adapter beside the base's weight
   for (const AdapterTensor& tensor : tensors) {
-    adapted.insert(tensor.key.substr(0, tensor.key.rfind(".lora_")));
+    const std::string module = module_of(tensor.key);
+    if (module.empty()) continue;
+    const bool has_others = std::ranges::any_of(tensors, [&](const AdapterTensor& other) {
+      return other.key != tensor.key && other.key.starts_with(module + ".");
+    });
+    if (has_others) adapted.insert(module);
   }
   const auto others = std::ranges::stable_partition(tensors, [&](const AdapterTensor& tensor) {
     const std::string module = module_of(tensor.key);

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "adapter/combined_config.h"
-#include "adapter/lora_layers.h"
+#include "adapter/factor_pairs.h"
 #include "adapter/task_arithmetic.h"
 #include "adapter/tied_tensors.h"
 #include "base/error.h"
@@ -21,11 +21,11 @@
 namespace tenon {
 namespace {
 
-using Pairs = std::map<std::string, LoraPair>;
+using Pairs = std::map<std::string, FactorPair>;
 
 // One layer with the adapters that have it.
 struct Sources {
-  std::vector<const LoraPair*> pairs;
+  std::vector<const FactorPair*> pairs;
   std::vector<double> weights;
 };
 
@@ -41,14 +41,14 @@ at::Tensor widened(const at::Tensor& tensor) {
   return tensor.scalar_type() == at::kDouble ? tensor : tensor.to(at::kFloat);
 }
 
-LoraFactors concatenated(const Sources& sources, std::int64_t rank) {
+FactorMatrices concatenated(const Sources& sources, std::int64_t rank) {
   std::vector<at::Tensor> as;
   std::vector<at::Tensor> bs;
   for (std::size_t i = 0; i < sources.pairs.size(); ++i) {
     as.push_back(sources.pairs[i]->a * sources.weights[i] * sources.pairs[i]->scaling);
     bs.push_back(sources.pairs[i]->b);
   }
-  LoraFactors joined{at::cat(as, 0), at::cat(bs, 1)};
+  FactorMatrices joined{at::cat(as, 0), at::cat(bs, 1)};
   // The rank of the whole is the sum of all, also where an adapter lacks the layer.
   const std::int64_t missing = rank - joined.a.size(0);
   if (missing <= 0) return joined;
@@ -60,7 +60,7 @@ LoraFactors concatenated(const Sources& sources, std::int64_t rank) {
           at::cat({joined.b, at::zeros(b_shape, joined.b.options())}, 1)};
 }
 
-LoraFactors each_factor(const Sources& sources, const TaskArithmetic& how) {
+FactorMatrices each_factor(const Sources& sources, const TaskArithmetic& how) {
   std::vector<at::Tensor> as;
   std::vector<at::Tensor> bs;
   std::vector<double> a_weights;
@@ -80,11 +80,11 @@ LoraFactors each_factor(const Sources& sources, const TaskArithmetic& how) {
   return {std::move(a), std::move(b)};
 }
 
-LoraFactors decomposed(const Sources& sources, const TaskArithmetic& how, std::int64_t rank,
-                       std::optional<double> clamp) {
+FactorMatrices decomposed(const Sources& sources, const TaskArithmetic& how, std::int64_t rank,
+                          std::optional<double> clamp) {
   std::vector<at::Tensor> products;
   products.reserve(sources.pairs.size());
-  for (const LoraPair* pair : sources.pairs) products.push_back(pair->product());
+  for (const FactorPair* pair : sources.pairs) products.push_back(pair->product());
   auto [u, s, v] =
       at::linalg_svd(combine_tensors(how, std::move(products), sources.weights), false);
   rank = std::min(rank, s.size(0));
@@ -105,8 +105,8 @@ LoraFactors decomposed(const Sources& sources, const TaskArithmetic& how, std::i
 void check_layers(const std::map<std::string, Sources>& layers, const CombineOptions& options,
                   std::vector<std::string>& problems) {
   for (const auto& [module, sources] : layers) {
-    const LoraPair& first = *sources.pairs.front();
-    for (const LoraPair* pair : sources.pairs) {
+    const FactorPair& first = *sources.pairs.front();
+    for (const FactorPair* pair : sources.pairs) {
       const bool same_base = first.a.sizes().slice(1) == pair->a.sizes().slice(1) &&
                              first.b.size(0) == pair->b.size(0);
       if (!same_base) {
@@ -134,7 +134,7 @@ void check_layers(const std::map<std::string, Sources>& layers, const CombineOpt
 at::Tensor combined_bias(const Sources& sources) {
   at::Tensor bias;
   for (std::size_t i = 0; i < sources.pairs.size(); ++i) {
-    const LoraPair& pair = *sources.pairs[i];
+    const FactorPair& pair = *sources.pairs[i];
     if (!pair.bias.defined()) continue;
     const at::Tensor term = widened(pair.bias) * (sources.weights[i] * pair.scaling);
     bias = bias.defined() ? bias + term : term;
@@ -143,14 +143,19 @@ at::Tensor combined_bias(const Sources& sources) {
 }
 
 // What is no factor: modules saved whole, which one adapter alone may have.
-void add_saved(const std::vector<AdapterFiles>& adapters, AdapterFiles& result,
-               std::vector<std::string>& problems) {
+void add_saved(const std::vector<AdapterFiles>& adapters, const Factors& factors,
+               AdapterFiles& result, std::vector<std::string>& problems) {
   std::set<std::string> keys;
   std::set<std::string> twice;
   for (const AdapterFiles& adapter : adapters) {
     for (const AdapterTensor& tensor : adapter.tensors) {
-      const TensorPlace place = place_of(adapter, tensor.key);
-      if (place.kind == TensorPlace::Kind::kLayer) continue;
+      const TensorPlace place = place_of(adapter, &factors, tensor.key);
+      if (place.kind == TensorPlace::Kind::kLayer) {
+        if (factors.find(tensor.key)) continue;
+        problems.push_back(adapter.config.name + ": its `" + tensor.key +
+                           "` is no factor, so it cannot be combined with others");
+        continue;
+      }
       if (!keys.insert(tensor.key).second) twice.insert(place.module);
       result.tensors.push_back(tensor);
     }
@@ -180,15 +185,16 @@ const std::vector<std::string>& combination_types() {
   return types;
 }
 
-AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters,
+AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters, const MethodTable& methods,
                               const CombineOptions& given) {
   CombineOptions options = given;
   if (adapters.size() == 1) options.combination_type = "linear";
-  std::vector<std::string> problems = combination_problems(adapters, options);
+  std::vector<std::string> problems = combination_problems(adapters, methods, options);
   throw_combination_problems(problems);
+  const Factors& factors = *methods.of(adapters.front().config)->factors();
   std::vector<Pairs> pairs;
   pairs.reserve(adapters.size());
-  for (const AdapterFiles& adapter : adapters) pairs.push_back(lora_pairs(adapter));
+  for (const AdapterFiles& adapter : adapters) pairs.push_back(factor_pairs(adapter, factors));
   std::map<std::string, Sources> layers;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     for (const auto& [module, pair] : pairs[i]) {
@@ -197,9 +203,9 @@ AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters,
     }
   }
   check_layers(layers, options, problems);
-  AdapterFiles result = combined_header(adapters, options);
-  add_saved(adapters, result, problems);
-  const std::map<std::string, std::string> owners = common_ties(adapters, pairs, problems);
+  AdapterFiles result = combined_header(adapters, factors, options);
+  add_saved(adapters, factors, result, problems);
+  const std::map<std::string, std::string> owners = common_ties(adapters, pairs, factors, problems);
   if (!owners.empty()) result.config.ensure_weight_tying = true;
   throw_combination_problems(problems);
 
@@ -207,34 +213,35 @@ AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters,
                            options.majority_sign_method == "frequency",
                            make_generator(options.seed)};
   const std::int64_t rank = result.config.r;
-  std::map<std::string, LoraFactors> combined;
+  std::map<std::string, FactorMatrices> combined;
   for (const auto& [module, sources] : layers) {
     combined[module] = options.combination_type == "cat" ? concatenated(sources, rank)
                        : is_svd(options) ? decomposed(sources, how, rank, options.svd_clamp)
                                          : each_factor(sources, how);
   }
   for (const auto& [follower, owner] : owners) {
-    const bool across = layers.at(owner).pairs.front()->is_embedding !=
-                        layers.at(follower).pairs.front()->is_embedding;
+    const bool across = layers.at(owner).pairs.front()->form->transposed !=
+                        layers.at(follower).pairs.front()->form->transposed;
     combined[follower] = tied_factors(combined.at(owner), across);
   }
   for (const auto& layer : layers) {
     const std::string& module = layer.first;
     const Sources& sources = layer.second;
-    const LoraPair& first = *sources.pairs.front();
-    const LoraFactors& factors = combined.at(module);
+    const FactorPair& first = *sources.pairs.front();
+    const FactorMatrices& matrices = combined.at(module);
     const at::ScalarType type = first.a.scalar_type();
     const auto add = [&](const std::string& name, const at::Tensor& tensor) {
       result.tensors.push_back(
           {std::string(module).append(".").append(name), tensor.to(type).contiguous()});
     };
-    add(factor_name(first, 'A'), factors.a);
-    add(factor_name(first, 'B'), factors.b);
+    add(first.form->down, matrices.a);
+    add(first.form->up, matrices.b);
     const at::Tensor bias = combined_bias(sources);
     if (result.config.lora_bias) {
-      add("lora_B.bias", bias.defined() ? bias : at::zeros({first.b.size(0)}, first.b.options()));
+      add(first.form->bias,
+          bias.defined() ? bias : at::zeros({first.b.size(0)}, first.b.options()));
     }
-    const std::int64_t own = factors.a.size(0);
+    const std::int64_t own = matrices.a.size(0);
     if (own == rank) continue;
     result.config.rank_pattern.emplace_back(exact_pattern(pattern_path(module)), own);
     result.config.alpha_pattern.emplace_back(exact_pattern(pattern_path(module)), own);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "adapter/adapter_store.h"
+#include "plugin/method.h"
 
 namespace tenon {
 
@@ -27,7 +28,7 @@ const std::vector<std::string>& combination_types();
 // A module that one adapter saves whole goes over as it is. Throws Error{Stage::kAdapter} with
 // everything that stands against it: other methods, DoRA, starts that change the base, a module
 // that two save, ranks that differ where they must not, other bases.
-AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters,
+AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters, const MethodTable& methods,
                               const CombineOptions& options);
 
 }  // namespace tenon

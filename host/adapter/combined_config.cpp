@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "adapter/lora_layers.h"
+#include "adapter/factor_pairs.h"
 #include "base/error.h"
 #include "base/suggest.h"
 #include "config/lora_init.h"
@@ -59,19 +59,22 @@ ModuleRule joined_targets(const std::vector<AdapterFiles>& adapters) {
 }
 
 // Where the adapters chose their layers in ways that no one rule says, the layers themselves.
-ModuleRule layer_names(const std::vector<AdapterFiles>& adapters) {
+ModuleRule layer_names(const std::vector<AdapterFiles>& adapters, const Factors& factors) {
   std::set<std::string> names;
   for (const AdapterFiles& adapter : adapters) {
-    for (const auto& [module, pair] : lora_pairs(adapter)) names.insert(pattern_path(module));
+    for (const auto& [module, pair] : factor_pairs(adapter, factors)) {
+      names.insert(pattern_path(module));
+    }
   }
   return std::vector<std::string>(names.begin(), names.end());
 }
 
-void check_adapter(const AdapterFiles& adapter, const CombineOptions& options,
-                   std::vector<std::string>& problems) {
+void check_adapter(const AdapterFiles& adapter, const MethodTable& methods,
+                   const CombineOptions& options, std::vector<std::string>& problems) {
   const AdapterConfig& config = adapter.config;
   const auto add = [&](const std::string& what) { problems.push_back(config.name + ": " + what); };
-  if (config.method != "lora") {
+  const Method* method = methods.of(config);
+  if (method == nullptr || method->factors() == nullptr) {
     add("it is a " + config.peft_type + " adapter; only LoRA adapters can be combined");
     return;
   }
@@ -96,9 +99,17 @@ void check_adapter(const AdapterFiles& adapter, const CombineOptions& options,
 }  // namespace
 
 std::vector<std::string> combination_problems(const std::vector<AdapterFiles>& adapters,
+                                              const MethodTable& methods,
                                               const CombineOptions& options) {
   std::vector<std::string> problems;
-  for (const AdapterFiles& adapter : adapters) check_adapter(adapter, options, problems);
+  std::set<const Method*> kinds;
+  for (const AdapterFiles& adapter : adapters) {
+    check_adapter(adapter, methods, options, problems);
+    kinds.insert(methods.of(adapter.config));
+  }
+  if (problems.empty() && kinds.size() > 1) {
+    problems.emplace_back("they are of different methods");
+  }
   std::set<std::int64_t> ranks;
   std::set<std::size_t> rules;
   std::set<std::string> bases;
@@ -130,7 +141,7 @@ void throw_combination_problems(const std::vector<std::string>& problems) {
                .message = "these adapters cannot be combined:\n  " + join(problems, "\n  ")});
 }
 
-AdapterFiles combined_header(const std::vector<AdapterFiles>& adapters,
+AdapterFiles combined_header(const std::vector<AdapterFiles>& adapters, const Factors& factors,
                              const CombineOptions& options) {
   AdapterFiles result;
   const AdapterFiles& first = adapters.front();
@@ -167,7 +178,7 @@ AdapterFiles combined_header(const std::vector<AdapterFiles>& adapters,
   if (alike) {
     config.target_modules = joined_targets(adapters);
   } else {
-    config.target_modules = layer_names(adapters);
+    config.target_modules = layer_names(adapters, factors);
     config.exclude_modules = {};
     config.layers_to_transform.clear();
     config.layers_pattern.clear();

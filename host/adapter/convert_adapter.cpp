@@ -6,10 +6,10 @@
 #include <map>
 
 #include "adapter/adapter_stages.h"
+#include "adapter/factor_pairs.h"
 #include "adapter/fingerprint.h"
 #include "adapter/idle_tensors.h"
-#include "adapter/lora_layers.h"
-#include "adapter/plain_lora.h"
+#include "adapter/plain_factors.h"
 #include "adapter/tied_tensors.h"
 #include "base/error.h"
 #include "base/suggest.h"
@@ -66,7 +66,7 @@ std::int64_t rank_of(const at::Tensor& values, const ConvertRank& wanted) {
   return std::min(at::searchsorted(energy, cutoff).item<std::int64_t>() + 1, values.size(0));
 }
 
-LoraFactors decomposed(const Layer& layer, const ConvertRank& wanted) {
+FactorMatrices decomposed(const Layer& layer, const ConvertRank& wanted) {
   const auto [u, s, v] = at::linalg_svd(layer.delta, false);
   const std::int64_t rank = rank_of(s, wanted);
   if (rank > s.size(0)) {
@@ -76,19 +76,16 @@ LoraFactors decomposed(const Layer& layer, const ConvertRank& wanted) {
   return {v.narrow(0, 0, rank), u.narrow(1, 0, rank) * s.narrow(0, 0, rank)};
 }
 
-void add_factors(const Layer& layer, const LoraFactors& factors, const ConvertRank& wanted,
-                 AdapterFiles& result) {
-  LoraPair pair;
-  pair.is_embedding = layer.is_embedding;
-  const auto add = [&](char factor, const at::Tensor& tensor) {
-    result.tensors.push_back({layer.path + "." + factor_name(pair, factor), tensor.contiguous()});
+void add_factors(const Layer& layer, const FactorForm& form, const FactorMatrices& factors,
+                 const ConvertRank& wanted, AdapterFiles& result) {
+  const auto add = [&](const std::string& name, const at::Tensor& tensor) {
+    result.tensors.push_back({layer.path + "." + name, tensor.contiguous()});
   };
-  add('A', factors.a);
-  add('B', factors.b);
+  add(form.down, factors.a);
+  add(form.up, factors.b);
   if (result.config.lora_bias) {
     const at::Tensor none = at::zeros({layer.delta.size(0)}, layer.delta.options());
-    result.tensors.push_back(
-        {layer.path + ".lora_B.bias", layer.bias.defined() ? layer.bias : none});
+    add(form.bias, layer.bias.defined() ? layer.bias : none);
   }
   if (wanted.rank) return;
   const std::int64_t rank = factors.a.size(0);
@@ -96,8 +93,9 @@ void add_factors(const Layer& layer, const LoraFactors& factors, const ConvertRa
   result.config.alpha_pattern.emplace_back(exact_pattern(layer.path), rank);
 }
 
-void add_layers(const std::vector<Layer>& layers, const ConvertRank& wanted, AdapterFiles& result) {
-  std::map<std::string, LoraFactors> factors;
+void add_layers(const std::vector<Layer>& layers, const Factors& target, const ConvertRank& wanted,
+                AdapterFiles& result) {
+  std::map<std::string, FactorMatrices> factors;
   std::map<std::string, bool> embeds;
   for (const Layer& layer : layers) {
     embeds[layer.path] = layer.is_embedding;
@@ -106,7 +104,7 @@ void add_layers(const std::vector<Layer>& layers, const ConvertRank& wanted, Ada
     factors[layer.path] = is_tied ? tied_factors(factors.at(layer.tied_to),
                                                  embeds.at(layer.tied_to) != layer.is_embedding)
                                   : decomposed(layer, wanted);
-    add_factors(layer, factors.at(layer.path), wanted, result);
+    add_factors(layer, target.form(layer.is_embedding), factors.at(layer.path), wanted, result);
   }
 }
 
@@ -144,7 +142,7 @@ AdapterFiles started_files(const ModelData& model, const AdapterFiles& files,
 }  // namespace
 
 AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& files,
-                             const ConvertRank& rank) {
+                             const Factors& factors, const ConvertRank& rank) {
   const at::NoGradGuard no_grad;
   const PlacedAdapter& adapter = model.adapter();
   std::vector<std::string> problems;
@@ -185,7 +183,7 @@ AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& file
     }
   }
   if (!problems.empty()) fail(problems);
-  add_layers(layers, rank, result);
+  add_layers(layers, factors, rank, result);
   for (const AddedTensor& added : adapter.tensors) {
     if (std::ranges::count(adapter.saved, added.module) > 0) {
       result.tensors.push_back({added.key(), added.tensor.detach()});
@@ -194,9 +192,11 @@ AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& file
   return result;
 }
 
-AdapterFiles plain_lora(const ModelData& model, const AdapterFiles& files,
-                        const PluginRegistry& plugins) {
-  AdapterFiles result = as_plain_lora(files, lora_pairs(started_files(model, files, plugins)));
+AdapterFiles plain_adapter(const ModelData& model, const AdapterFiles& files,
+                           const PluginRegistry& plugins) {
+  const Factors& factors = *plugins.methods().of(files.config)->factors();
+  AdapterFiles result =
+      as_plain_factors(files, factors, factor_pairs(started_files(model, files, plugins), factors));
   if (result.base_fingerprint.empty()) result.base_fingerprint = base_fingerprint(model.tensors);
   return result;
 }

@@ -17,14 +17,15 @@ struct ConvertRank {
 };
 
 // The one adapter of `model`, whatever its method, as LoRA: what it adds to each weight, cut to a
-// rank by its singular values (PEFT: convert_to_lora). `files` is where it came from. Throws
+// rank by its singular values (PEFT: convert_to_lora). `files` is where it came from, `factors` are
+// those of method lora. Throws
 // Error{Stage::kAdapter} with every layer that LoRA's two factors cannot stand for.
 AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& files,
-                             const ConvertRank& rank);
+                             const Factors& factors, const ConvertRank& rank);
 
 // A LoRA adapter whose start changed the base (PiSSA, OLoRA) as one for the base as it was (see
-// plain_lora.h), the start made again from the base.
-AdapterFiles plain_lora(const ModelData& model, const AdapterFiles& files,
-                        const PluginRegistry& plugins);
+// plain_factors.h), the start made again from the base.
+AdapterFiles plain_adapter(const ModelData& model, const AdapterFiles& files,
+                           const PluginRegistry& plugins);
 
 }  // namespace tenon

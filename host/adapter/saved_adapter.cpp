@@ -5,7 +5,7 @@
 #include "adapter/config_for_peft.h"
 #include "adapter/file_of_method.h"
 #include "adapter/fingerprint.h"
-#include "adapter/plain_lora.h"
+#include "adapter/plain_factors.h"
 #include "adapter/twin_modules.h"
 
 namespace tenon {
@@ -40,8 +40,10 @@ AdapterFiles adapter_files(const AdaptedModel& model, const PlacedAdapter& adapt
                             layer.own_options});
   }
   // What data changed of the base cannot be worked out again, so it goes into the file.
-  const auto starts = starts_beside_the_base(adapter.given);
-  return starts.empty() ? files : as_plain_lora(std::move(files), starts);
+  const Factors* factors = adapter.method == nullptr ? nullptr : adapter.method->factors();
+  if (factors == nullptr) return files;
+  const auto starts = starts_beside_the_base(adapter.given, *factors);
+  return starts.empty() ? files : as_plain_factors(std::move(files), *factors, starts);
 }
 
 }  // namespace tenon

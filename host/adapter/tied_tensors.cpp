@@ -11,38 +11,29 @@
 namespace tenon {
 namespace {
 
-// As of a Linear's: A (r, in) and B (out, r).
-struct Factors {
-  at::Tensor a;
-  at::Tensor b;
-};
-
-bool are_equal(const Factors& one, const Factors& other) {
+// Both as of a Linear: A (r, in) and B (out, r).
+bool are_equal(const FactorMatrices& one, const FactorMatrices& other) {
   return one.a.scalar_type() == other.a.scalar_type() &&
          one.b.scalar_type() == other.b.scalar_type() && one.a.sizes() == other.a.sizes() &&
          one.b.sizes() == other.b.sizes() && at::equal(one.a, other.a) && at::equal(one.b, other.b);
 }
 
-void set_factor(Factors& factors, const std::string& name, const at::Tensor& tensor) {
-  if (tensor.dim() != 2) return;
-  if (name == "lora_A.weight") factors.a = tensor;
-  if (name == "lora_B.weight") factors.b = tensor;
-  if (name == "lora_embedding_A") factors.b = tensor.t();
-  if (name == "lora_embedding_B") factors.a = tensor.t();
+void set_matrix(const Factors::Name& name, const at::Tensor& tensor, FactorMatrices& matrices) {
+  const bool is_down = name.part == FactorPart::kDown;
+  if (tensor.dim() != 2 || (!is_down && name.part != FactorPart::kUp)) return;
+  const at::Tensor matrix = name.form->transposed ? tensor.t() : tensor;
+  (is_down != name.form->transposed ? matrices.a : matrices.b) = matrix;
 }
 
 }  // namespace
 
-SavedTies saved_ties(const std::vector<AdapterTensor>& tensors) {
+SavedTies saved_ties(const std::vector<AdapterTensor>& tensors, const Factors& factors) {
   SavedTies ties;
-  std::map<std::string, Factors> layers;
+  std::map<std::string, FactorMatrices> layers;
   for (const AdapterTensor& tensor : tensors) {
-    const std::size_t dot = tensor.key.rfind(".lora_");
-    const std::string module =
-        tensor.key.substr(0, dot == std::string::npos ? tensor.key.rfind('.') : dot);
-    ties.layers.insert(module);
-    if (dot == std::string::npos) continue;
-    set_factor(layers[module], tensor.key.substr(dot + 1), tensor.tensor);
+    const auto name = factors.find(tensor.key);
+    ties.layers.insert(name ? name->module : tensor.key.substr(0, tensor.key.rfind('.')));
+    if (name) set_matrix(*name, tensor.tensor, layers[name->module]);
   }
   std::erase_if(layers, [](const auto& layer) {
     return !layer.second.a.defined() || !layer.second.b.defined();
@@ -57,17 +48,25 @@ SavedTies saved_ties(const std::vector<AdapterTensor>& tensors) {
   return ties;
 }
 
+void note_ties(AdapterFiles& files, const MethodTable& methods) {
+  if (!files.config.ensure_weight_tying || files.tensors.empty()) return;
+  const Method* method = methods.of(files.config);
+  if (method == nullptr || method->factors() == nullptr) return;
+  files.config.saved_ties = saved_ties(files.tensors, *method->factors());
+}
+
 std::map<std::string, std::string> common_ties(
     const std::vector<AdapterFiles>& adapters,
-    const std::vector<std::map<std::string, LoraPair>>& pairs, std::vector<std::string>& problems) {
+    const std::vector<std::map<std::string, FactorPair>>& pairs, const Factors& factors,
+    std::vector<std::string>& problems) {
   std::set<std::pair<std::string, std::string>> wanted;
   std::vector<SavedTies> ties;
   for (std::size_t i = 0; i < adapters.size(); ++i) {
-    ties.push_back(saved_ties(adapters[i].tensors));
+    ties.push_back(saved_ties(adapters[i].tensors, factors));
     if (!adapters[i].config.ensure_weight_tying) continue;
     for (const auto& [one, other] : ties.back().pairs) {
-      const bool embeds = pairs[i].at(one).is_embedding;
-      const bool others = pairs[i].at(other).is_embedding;
+      const bool embeds = pairs[i].at(one).form->transposed;
+      const bool others = pairs[i].at(other).form->transposed;
       if (embeds == others ? one < other : embeds) wanted.insert({one, other});
     }
   }
@@ -93,8 +92,8 @@ std::map<std::string, std::string> common_ties(
   return owners;
 }
 
-LoraFactors tied_factors(const LoraFactors& owner, bool across) {
-  return across ? LoraFactors{owner.b.t(), owner.a.t()} : owner;
+FactorMatrices tied_factors(const FactorMatrices& owner, bool across) {
+  return across ? FactorMatrices{owner.b.t(), owner.a.t()} : owner;
 }
 
 }  // namespace tenon

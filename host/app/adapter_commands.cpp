@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file_watch.h"
 #include "base/log.h"
+#include "plugin/plugin_registry.h"
 
 // `tenon adapter ...`: what works on the folders of adapters, without their model.
 namespace tenon {
@@ -80,7 +81,8 @@ void adapter_combine_command(const CommandLine& line) {
   std::vector<AdapterFiles> adapters;
   for (const std::filesystem::path& folder : given.folders) adapters.push_back(load_named(folder));
   for (std::size_t i = 0; i < adapters.size(); ++i) refuse_broken(adapters[i], given.folders[i]);
-  AdapterFiles combined = combine_adapters(adapters, given.options);
+  const PluginRegistry plugins({}, line.plugin_directories);
+  AdapterFiles combined = combine_adapters(adapters, plugins.methods(), given.options);
   require_unchanged_files(Stage::kAdapter);
   output->write(adapter_folder_files(combined));
   if (line.json) {
@@ -96,8 +98,9 @@ void adapter_combine_command(const CommandLine& line) {
 }
 
 void adapter_diff_command(const CommandLine& line) {
+  const PluginRegistry plugins({}, line.plugin_directories);
   const AdapterDifference found =
-      compare_adapters(load_named(line.diff[0]), load_named(line.diff[1]));
+      compare_adapters(load_named(line.diff[0]), load_named(line.diff[1]), plugins.methods());
   if (line.json) {
     Json out{{"equal", found.equal()},
              {"same_base", found.same_base},

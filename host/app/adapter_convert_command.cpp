@@ -10,6 +10,7 @@
 #include "app/stages.h"
 #include "base/error.h"
 #include "base/file_watch.h"
+#include "base/suggest.h"
 #include "capture/plugin_model.h"
 #include "config/lora_init.h"
 #include "config/toml_reader.h"
@@ -31,15 +32,26 @@ ConvertRank parse_rank(const std::string& text) {
                .message = "--rank " + text + " is neither a rank (8) nor a share (0.95)"});
 }
 
+const Factors& factors_to_convert_to(const MethodTable& methods) {
+  const Method* lora = methods.find("lora");
+  if (lora != nullptr && lora->factors() != nullptr) return *lora->factors();
+  throw Error({.stage = Stage::kPlugins,
+               .message = "there is no method lora to convert to",
+               .hint = "methods here: " + join(methods.names())});
+}
+
 AdapterFiles convert(const CommandLine& line, ModelData data, const AdapterFiles& files,
                      const PluginRegistry& plugins) {
   if (!line.rank.empty()) {
     const ConvertRank rank = parse_rank(line.rank);
-    return convert_to_lora(with_adapters(std::move(data), named_folders(line.adapters), plugins),
-                           files, rank);
+    const AdaptedModel model =
+        with_adapters(std::move(data), named_folders(line.adapters), plugins);
+    return convert_to_lora(model, files, factors_to_convert_to(plugins.methods()), rank);
   }
-  if (files.config.method == "lora" && changes_base(files.config.init_lora_weights)) {
-    return plain_lora(data, files, plugins);
+  const Method* method = plugins.methods().of(files.config);
+  const bool has_factors = method != nullptr && method->factors() != nullptr;
+  if (has_factors && changes_base(files.config.init_lora_weights)) {
+    return plain_adapter(data, files, plugins);
   }
   throw Error({.stage = Stage::kCommandLine,
                .message = "--rank is missing: this adapter is converted by singular values",

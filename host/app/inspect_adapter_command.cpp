@@ -2,17 +2,19 @@
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <tuple>
 
 #include "adapter/adapter_folder.h"
 #include "adapter/adapter_store.h"
 #include "adapter/broken_tensors.h"
-#include "adapter/lora_layers.h"
+#include "adapter/factor_pairs.h"
 #include "adapter/peft_config.h"
 #include "app/commands.h"
 #include "base/error.h"
 #include "base/suggest.h"
+#include "plugin/plugin_registry.h"
 #include "train/tensor_text.h"
 
 // `tenon inspect`: what an adapter's folder holds, told without its model.
@@ -23,10 +25,10 @@ using Json = nlohmann::ordered_json;
 using Kind = TensorPlace::Kind;
 
 // The tensors of one kind by module, in the order of their names.
-Json modules_of(const AdapterFiles& files, Kind kind) {
+Json modules_of(const AdapterFiles& files, const Factors* factors, Kind kind) {
   std::map<std::string, Json> modules;
   for (const AdapterTensor& tensor : files.tensors) {
-    const TensorPlace place = place_of(files, tensor.key);
+    const TensorPlace place = place_of(files, factors, tensor.key);
     if (place.kind != kind) continue;
     modules.try_emplace(place.module, Json::array())
         .first->second.push_back({{"name", place.name},
@@ -51,42 +53,40 @@ void add_records(const AdapterFiles& files, Json& layers) {
   }
 }
 
-using Pairs = std::map<std::string, LoraPair>;
+using Pairs = std::map<std::string, FactorPair>;
 
-// The pair that a parameter of the layer is of, if it is of one.
-Pairs::const_iterator pair_of(const Pairs& pairs, const std::string& layer, const Json& parameter) {
-  const std::string key = layer + "." + parameter.at("name").get<std::string>();
-  return pairs.find(key.substr(0, key.rfind(".lora_")));
+std::optional<Factors::Name> name_of(const Factors& factors, const std::string& layer,
+                                     const Json& parameter) {
+  return factors.find(layer + "." + parameter.at("name").get<std::string>());
 }
 
-void add_rank(const LoraPair& pair, Json& place) {
+void add_rank(const FactorPair& pair, Json& place) {
   if (pair.is_ambiguous) return;
   place["r"] = pair.r;
   place["lora_alpha"] = pair.alpha;
   place["scaling"] = pair.scaling;
 }
 
-// To the layer or, where the pairs of one differ in it, to lora_A of each.
-void add_ranks(const Pairs& pairs, Json& layer) {
+// To the layer or, where the pairs of one differ in it, to the first factor of each.
+void add_ranks(const Factors& factors, const Pairs& pairs, Json& layer) {
   const auto name = layer.at("name").get<std::string>();
   std::set<std::tuple<std::int64_t, double, bool>> ranks;
-  std::vector<std::pair<Json*, const LoraPair*>> own;
+  std::vector<std::pair<Json*, const FactorPair*>> own;
   for (Json& parameter : layer.at("parameters")) {
-    const auto pair = pair_of(pairs, name, parameter);
+    const auto part = name_of(factors, name, parameter);
+    const auto pair = part ? pairs.find(part->module) : pairs.end();
     if (pair == pairs.end()) continue;
     ranks.emplace(pair->second.r, pair->second.alpha, pair->second.is_ambiguous);
-    own.emplace_back(&parameter, &pair->second);
+    if (part->part == FactorPart::kDown) own.emplace_back(&parameter, &pair->second);
   }
-  if (ranks.size() == 1) return add_rank(*own.front().second, layer);
-  for (const auto& [parameter, pair] : own) {
-    const auto key = parameter->at("name").get<std::string>();
-    if (key.ends_with("lora_A.weight")) add_rank(*pair, *parameter);
-  }
+  if (ranks.size() == 1 && !own.empty()) return add_rank(*own.front().second, layer);
+  for (const auto& [parameter, pair] : own) add_rank(*pair, *parameter);
 }
 
 // Ranks and scalings as the tensors and the config give them; notes where these differ.
-void add_ranks(const AdapterFiles& files, Json& layers, std::vector<std::string>& notes) {
-  const Pairs pairs = lora_pairs(files);
+void add_ranks(const AdapterFiles& files, const Factors& factors, Json& layers,
+               std::vector<std::string>& notes) {
+  const Pairs pairs = factor_pairs(files, factors);
   for (const auto& [module, pair] : pairs) {
     if (pair.is_ambiguous) {
       notes.push_back("which parameter the tensors of `" + module +
@@ -96,7 +96,7 @@ void add_ranks(const AdapterFiles& files, Json& layers, std::vector<std::string>
                       ", the config says " + std::to_string(*pair.wanted_r));
     }
   }
-  for (Json& layer : layers) add_ranks(pairs, layer);
+  for (Json& layer : layers) add_ranks(factors, pairs, layer);
 }
 
 std::vector<std::string> find_notes(const AdapterFiles& files) {
@@ -111,12 +111,14 @@ std::vector<std::string> find_notes(const AdapterFiles& files) {
   return notes;
 }
 
-Json describe(const std::filesystem::path& folder) {
+Json describe(const std::filesystem::path& folder, const MethodTable& methods) {
   const AdapterFiles files = load_adapter(folder);
+  const Method* method = methods.of(files.config);
+  const Factors* factors = method == nullptr ? nullptr : method->factors();
   std::vector<std::string> notes = find_notes(files);
-  Json layers = modules_of(files, Kind::kLayer);
+  Json layers = modules_of(files, factors, Kind::kLayer);
   add_records(files, layers);
-  if (files.config.method == "lora") add_ranks(files, layers, notes);
+  if (factors != nullptr) add_ranks(files, *factors, layers, notes);
   std::int64_t values = 0;
   std::int64_t bytes = 0;
   for (const AdapterTensor& tensor : files.tensors) {
@@ -138,8 +140,8 @@ Json describe(const std::filesystem::path& folder) {
           {"parameters", values},
           {"bytes", bytes},
           {"layers", layers},
-          {"modules_to_save", modules_of(files, Kind::kSavedModule)},
-          {"others", modules_of(files, Kind::kOther)},
+          {"modules_to_save", modules_of(files, factors, Kind::kSavedModule)},
+          {"others", modules_of(files, factors, Kind::kOther)},
           {"adapters", adapters_inside(folder)},
           {"notes", notes},
           {"config", config}};
@@ -216,7 +218,8 @@ void print_text(const Json& facts) {
 }  // namespace
 
 void inspect_command(const CommandLine& line) {
-  const Json facts = describe(line.target);
+  const PluginRegistry plugins({}, line.plugin_directories);
+  const Json facts = describe(line.target, plugins.methods());
   if (line.json) {
     std::cout << facts.dump(2) << "\n";
   } else {

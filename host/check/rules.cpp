@@ -41,6 +41,8 @@ constexpr Rule kRules[] = {
      "A parameter without a gradient is counted, saved and never trained.", true},
     {"merge", "The base with its merged weights gives what the layer gives.",
      "A merged model must be the adapted one.", true},
+    {"factors", "Where it says that its change is a product of two factors, it is.",
+     "By that the host lets layers share one pair, and one weight when they are merged.", true},
     {"rows", "With TENON_LAYER_ROWS, an adapter works on its own rows of a batch and no others.",
      "Other rows of the batch belong to other adapters, or to none.", true},
     {"no-grad", "It gives the same without gradients, and leaves their recording as it was.",

@@ -133,6 +133,52 @@ void merge(const TrialLayer& layer, Findings& findings) {
   findings.push_back(judge("merge", difference.empty() ? "" : "merged, " + difference));
 }
 
+// What the pair of the form changes of the weight, by the parameters of the one layer.
+at::Tensor change_of_factors(const AdaptedModel& model, const FactorForm& form) {
+  const PlacedAdapter& adapter = model.adapter();
+  const auto parameter = [&](const std::string& name) {
+    const auto& specs = adapter.layers[0].parameters;
+    const auto found = std::ranges::find(specs, name, &ParameterSpec::name);
+    return found == specs.end()
+               ? at::Tensor()
+               : adapter.slots[0]
+                     .slot->parameters()[static_cast<std::size_t>(found - specs.begin())];
+  };
+  const at::Tensor down = parameter(form.down);
+  const at::Tensor up = parameter(form.up);
+  if (!down.defined() || !up.defined() || down.dim() < 2 || up.dim() < 2) return {};
+  const at::Tensor product = at::mm(up.detach().flatten(1), down.detach().flatten(1));
+  return (form.transposed ? product.t() : product) * adapter.layers[0].scaling;
+}
+
+void factors(const TrialLayer& layer, Findings& findings) {
+  const TrialBase base = layer.base().to(at::kDouble);
+  const auto model = layer.adapt(base);
+  const PlannedLayer& planned = model->adapter().layers[0];
+  const FactorForm* form = planned.layer_type->factors();
+  if (form == nullptr || !layer.can_merge()) {
+    findings.push_back(not_tried("factors", "it does not say that its change is a product"));
+    return;
+  }
+  draw_parameters(*model);
+  const at::Tensor expected = change_of_factors(*model, *form);
+  const auto& weights = planned.facts->description().weights;
+  const auto weight = std::ranges::find(weights, "weight", &WeightFacts::name);
+  if (!expected.defined() || weight == weights.end()) {
+    findings.push_back(judge("factors", "it says that its change is a product, but there is no " +
+                                            (expected.defined() ? std::string("`weight`")
+                                                                : form->down + " or " + form->up)));
+    return;
+  }
+  const Tensors changes = model->layers()[0]->weight_changes(model->adapter().config.name);
+  const at::Tensor change = changes[static_cast<std::size_t>(weight - weights.begin())];
+  const std::string difference =
+      change.defined() ? tensors_differ({expected}, {change.reshape(expected.sizes())}, 1e-9)
+                       : "it does not change";
+  findings.push_back(
+      judge("factors", difference.empty() ? "" : "of what `weight` changes by, " + difference));
+}
+
 // Every other row with the adapter.
 void rows(const TrialLayer& layer, Findings& findings) {
   if (!layer.heeds_rows()) {
@@ -221,6 +267,7 @@ const Scenario kScenarios[] = {
     {{"starts-as-base"}, starts_as_base},
     {{"gradients", "parameters-train"}, gradients},
     {{"merge"}, merge},
+    {{"factors"}, factors},
     {{"rows"}, rows},
     {{"no-grad"}, no_grad},
     {{"threads"}, threads},

@@ -164,64 +164,38 @@ class TargetTier {
   bool apart_ = false;
 };
 
-bool is_matrix_layer(const PlannedLayer& layer) {
-  return std::ranges::any_of(layer.layer_type->base_types(), [](const std::string& type) {
-    return type == "torch.nn.Linear" || type.starts_with("torch.nn.Embedding");
-  });
-}
-
-// "A" of "lora_A.weight" and of "lora_embedding_A"; "" of any other parameter.
-std::string factor_of(const ParameterSpec& parameter) {
-  for (const char* factor : {"A", "B"}) {
-    if (parameter.name == std::string("lora_") + factor + ".weight" ||
-        parameter.name == std::string("lora_embedding_") + factor) {
-      return factor;
-    }
-  }
-  return "";
-}
-
-bool is_embedding(const PlannedLayer& layer) {
-  return std::ranges::any_of(layer.parameters, [](const ParameterSpec& parameter) {
-    return parameter.name.starts_with("lora_embedding_");
-  });
-}
-
 // Returns what is in the way.
 std::string tie_layer(const PlannedLayer& owner, PlannedLayer& layer) {
-  if (!is_matrix_layer(owner) || !is_matrix_layer(layer)) {
-    return "ensure_weight_tying ties adapters of Embedding and Linear, not of " +
-           owner.facts->description().type + " and " + layer.facts->description().type;
+  const FactorForm* owners = owner.layer_type->factors();
+  const FactorForm* own = layer.layer_type->factors();
+  if (owners == nullptr || own == nullptr) {
+    return "ensure_weight_tying ties adapters of one pair of factors, as those of Embedding and "
+           "Linear, not those of " +
+           owner.layer_type->id() + " and " + layer.layer_type->id();
   }
-  const bool transposed = is_embedding(owner) != is_embedding(layer);
-  std::size_t tied = 0;
+  const bool transposed = owners->transposed != own->transposed;
   layer.tied.assign(layer.parameters.size(), std::nullopt);
-  for (std::size_t i = 0; i < layer.parameters.size(); ++i) {
-    const std::string factor = factor_of(layer.parameters[i]);
-    if (factor.empty()) continue;
-    const std::string wanted = !transposed ? factor : factor == "A" ? "B" : "A";
-    const auto found = std::ranges::find(owner.parameters, wanted, factor_of);
-    if (found == owner.parameters.end()) continue;
+  for (const bool is_down : {true, false}) {
+    const auto factor =
+        std::ranges::find(layer.parameters, is_down ? own->down : own->up, &ParameterSpec::name);
+    const auto found = std::ranges::find(
+        owner.parameters, is_down != transposed ? owners->down : owners->up, &ParameterSpec::name);
+    if (factor == layer.parameters.end() || found == owner.parameters.end()) {
+      return "ensure_weight_tying ties their two factors, which " + owner.layer_type->id() +
+             " and " + layer.layer_type->id() + " do not both have";
+    }
     std::vector<std::int64_t> shape = found->shape;
     if (transposed) std::ranges::reverse(shape);
-    if (shape != layer.parameters[i].shape) {
+    if (shape != factor->shape) {
       return "rank_pattern gives them different ranks, so ensure_weight_tying cannot tie their "
              "adapters; give both one rank";
     }
-    layer.tied[i] = {static_cast<std::size_t>(found - owner.parameters.begin()), transposed};
-    ++tied;
+    layer.tied[static_cast<std::size_t>(factor - layer.parameters.begin())] = {
+        static_cast<std::size_t>(found - owner.parameters.begin()), transposed};
   }
-  if (tied != 2) {
-    return "ensure_weight_tying ties lora_A and lora_B, which " + owner.layer_type->id() + " and " +
-           layer.layer_type->id() + " do not both have";
-  }
-  // A plugin of somebody else's may do anything with its factors.
-  const auto is_ours = [](const PlannedLayer& each) {
-    return each.layer_type->id().starts_with("tenon.");
-  };
   layer.tied_to = owner.module;
   layer.changes_alike = layer.parameters.size() == 2 && owner.parameters.size() == 2 &&
-                        owner.scaling == layer.scaling && is_ours(owner) && is_ours(layer);
+                        owner.scaling == layer.scaling;
   return "";
 }
 

@@ -26,7 +26,7 @@ std::vector<std::string> bias_names(const ModelTensor& tensor) {
 // Whether a plugin wraps the layer's own child too, as it wraps an attention's out_proj: its
 // parameters are named "base_layer.out_proj.lora_A.weight".
 bool wraps_child(const PlannedLayer& layer, const std::string& child) {
-  const std::string prefix = "base_layer." + child + ".lora_";
+  const std::string prefix = "base_layer." + child + ".";
   return std::ranges::any_of(
       layer.parameters, [&](const ParameterSpec& spec) { return spec.name.starts_with(prefix); });
 }

@@ -17,7 +17,7 @@ bool contains(const std::vector<T>& list, const T& item) {
 
 // "lora_A.weight" of "weight_ih_l0.lora_A.weight", whose weight is "weight_ih_l0".
 std::optional<std::string> rest_behind(const std::string& weight, const std::string& parameter) {
-  if (!parameter.starts_with(weight + ".lora_")) return std::nullopt;
+  if (!parameter.starts_with(weight + ".")) return std::nullopt;
   return parameter.substr(weight.size() + 1);
 }
 

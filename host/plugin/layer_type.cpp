@@ -48,7 +48,10 @@ LayerType::LayerType(const tenon_layer_type& table, const PluginInfo& plugin)
       options_(read_declarations(table_.options, table_.n_options)),
       siblings_(find_extension<tenon_siblings>(table_, table, TENON_SIBLINGS)),
       mergeable_(find_extension<tenon_mergeable>(table_, table, TENON_MERGEABLE)),
-      groups_(find_extension<tenon_groups>(table_, table, TENON_GROUPS)) {}
+      groups_(find_extension<tenon_groups>(table_, table, TENON_GROUPS)) {
+  const auto* factors = find_extension<tenon_layer_factors>(table_, table, TENON_FACTORS);
+  if (factors != nullptr) factors_.emplace(*factors->form);
+}
 
 std::vector<std::string> LayerType::base_types() const {
   return split_base_types(table_.base_types);

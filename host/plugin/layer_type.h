@@ -7,11 +7,13 @@
 #include <tenon/layer_type.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "plugin/declared_options.h"
+#include "plugin/factors.h"
 #include "plugin/handles.h"
 #include "plugin/plugin_failure.h"
 
@@ -41,6 +43,8 @@ class LayerType {
   bool resizes() const { return (table_.flags & TENON_LAYER_RESIZES) != 0; }
   // Whether it takes bases that do more than the operator that they are adapted as.
   bool takes_beside() const { return (table_.flags & TENON_LAYER_BESIDE) != 0; }
+  // The pair that its adapters are; nullptr: they are something else.
+  const FactorForm* factors() const { return factors_ ? &*factors_ : nullptr; }
   bool can_merge() const { return table_.merged_weight != nullptr; }
 
   // The parameters of one adapter, in the plugin's order. Throws Error{kInjection} if the layer
@@ -87,6 +91,7 @@ class LayerType {
   const tenon_siblings* siblings_ = nullptr;
   const tenon_mergeable* mergeable_ = nullptr;
   const tenon_groups* groups_ = nullptr;
+  std::optional<FactorForm> factors_;
 };
 
 }  // namespace tenon

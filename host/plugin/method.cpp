@@ -1,5 +1,6 @@
 #include "plugin/method.h"
 
+#include <tenon/draft/factors.h>
 #include <tenon/draft/targets.h>
 
 #include <algorithm>
@@ -43,6 +44,8 @@ Method::Method(const tenon_method& table, const PluginInfo& plugin)
   const RunningPlugin running(table_.name, "extension");
   training_ = static_cast<const tenon_training*>(table_.extension(self_, TENON_TRAINING));
   targets_ = read_targets(table_.extension(self_, TENON_TARGETS));
+  const void* factors = table_.extension(self_, TENON_FACTORS);
+  if (factors != nullptr) factors_.emplace(*static_cast<const tenon_factors*>(factors));
 }
 
 std::string Method::peft_type() const { return peft_type_of(table_.name, table_.peft_type); }
@@ -117,6 +120,10 @@ const Method* MethodTable::find_peft_type(const std::string& peft_type) const {
     if (entry.peft_type == peft_type) return loaded(entry);
   }
   return nullptr;
+}
+
+const Method* MethodTable::of(const AdapterConfig& config) const {
+  return config.method.empty() ? find_peft_type(config.peft_type) : find(config.method);
 }
 
 std::vector<std::string> MethodTable::names() const {

@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "plugin/declared_options.h"
+#include "plugin/factors.h"
 #include "plugin/handles.h"
 
 namespace tenon {
@@ -34,6 +36,8 @@ class Method {
 
   // What it adapts where target_modules is left out; empty: it must be given.
   const DefaultTargets& default_targets() const { return targets_; }
+  // The pairs that its adapters consist of; nullptr: they are something else.
+  const Factors* factors() const { return factors_ ? &*factors_ : nullptr; }
   // What it does in training beside the optimizer; nullptr: nothing.
   const tenon_training* training() const { return training_; }
   const tenon_method* self() const { return self_; }  // the plugin's own table
@@ -49,6 +53,7 @@ class Method {
   std::vector<DeclaredOption> keys_;
   const tenon_training* training_ = nullptr;
   DefaultTargets targets_;
+  std::optional<Factors> factors_;
 };
 
 // The methods that a run knows, by name. Of several of one name, the plugin of the higher place
@@ -64,6 +69,8 @@ class MethodTable {
   // nullptr if there is none. Throw Error{kPlugins} if two plugins of one place offer it.
   const Method* find(const std::string& name) const;
   const Method* find_peft_type(const std::string& peft_type) const;
+  // The one that the config names, or whose adapter it is.
+  const Method* of(const AdapterConfig& config) const;
   std::vector<std::string> ties() const;
   std::vector<std::string> names() const;  // sorted
 

@@ -7,7 +7,9 @@
 
 #include "base/printable.h"
 #include "plugin/declared_options.h"
+#include "plugin/factors.h"
 #include "plugin/option_faults.h"
+#include "plugin/running_plugin.h"
 #include "plugin/sized_struct.h"
 
 namespace tenon {
@@ -45,6 +47,13 @@ std::string quoted(const char* text) { return "`" + printable_excerpt(text, 80) 
 
 bool is_line(const char* text) { return text == nullptr || names::is_line(text); }
 
+template <typename Extension, typename Table>
+const Extension* factors_of(const Table& table, const Table* self, const std::string& name) {
+  if (table.extension == nullptr) return nullptr;
+  const RunningPlugin running(name.c_str(), "extension");
+  return static_cast<const Extension*>(table.extension(self, TENON_FACTORS));
+}
+
 std::string find_layer_fault(const tenon_layer_type* table) {
   if (table == nullptr || table->struct_size < sizeof(tenon_layer_type)) {
     return "a layer type is missing or too small";
@@ -77,7 +86,8 @@ std::string find_layer_fault(const tenon_layer_type* table) {
   if (const auto problem = check_declarations(type.options, type.n_options)) {
     return id + ": " + *problem;
   }
-  return "";
+  const std::string fault = factors_fault(factors_of<tenon_layer_factors>(type, table, id));
+  return fault.empty() ? "" : id + ": " + fault;
 }
 
 std::string find_method_fault(const tenon_method* table) {
@@ -106,7 +116,8 @@ std::string find_method_fault(const tenon_method* table) {
       }
     }
   }
-  return "";
+  const std::string fault = factors_fault(factors_of<tenon_factors>(method, table, name));
+  return fault.empty() ? "" : name + ": " + fault;
 }
 
 std::string find_head_fault(const tenon_plugin& plugin, const tenon_stamp& stamp) {

@@ -14,6 +14,12 @@ namespace lora {
 constexpr std::uint32_t kA = 0;
 constexpr std::uint32_t kB = 1;
 
+// The names of a pair, where the weight is multiplied as it lies, and where its rows are looked up.
+inline constexpr tenon_factor_form kPairs[] = {
+    {"lora_A.weight", "lora_B.weight", "lora_B.bias", "lora_magnitude_vector", 0, 0},
+    {"lora_embedding_A", "lora_embedding_B", nullptr, "lora_magnitude_vector",
+     TENON_FACTORS_TRANSPOSED, 0}};
+
 inline std::int64_t layer_rank(const tenon::Setup& setup) {
   return setup.option<std::int64_t>("r");
 }

@@ -78,6 +78,7 @@ struct LoraEmbedding : tenon::Layer<LoraEmbedding> {
                                            .title = "lora.Embedding",
                                            .doc = "Low-rank update of an embedding's rows.",
                                            .flags = TENON_LAYER_BESIDE};
+  static constexpr const tenon_factor_form& kFactors = lora::kPairs[1];
 
   static void validate(const Setup& setup) { lora::tell_dropout_ignored(setup, kType.id); }
 
@@ -137,6 +138,7 @@ struct LoraEmbeddingBag : tenon::Layer<LoraEmbeddingBag> {
                                            .title = "lora.EmbeddingBag",
                                            .doc = "Low-rank update of the rows of bags.",
                                            .flags = TENON_LAYER_BESIDE};
+  static constexpr const tenon_factor_form& kFactors = lora::kPairs[1];
 
   static void validate(const Setup& setup) { lora::tell_dropout_ignored(setup, kType.id); }
 

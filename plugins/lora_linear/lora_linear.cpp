@@ -18,6 +18,7 @@ struct Lora : tenon::Method<Lora> {
       .name = "lora", .peft_type = "LORA", .doc = "Low-rank adaptation."};
 
   static constexpr auto& kTargets = lora::kDefaultTargets;
+  static constexpr auto& kFactors = lora::kPairs;
 
   // PEFT: lora/layer.py, update_layer.
   static double scaling(const Setup& setup) {
@@ -34,6 +35,7 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
                                            .title = "lora.Linear",
                                            .doc = "Low-rank update of a fully connected layer.",
                                            .flags = TENON_LAYER_ROWS | TENON_LAYER_BESIDE};
+  static constexpr const tenon_factor_form& kFactors = lora::kPairs[0];
 
   static void validate(const Setup& setup) {
     const Weight weight = setup.base().weight("weight");

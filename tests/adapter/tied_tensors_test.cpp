@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "adapter/combine_adapters.h"
+#include "plugin/plugin_registry.h"
 #include "support/error_matchers.h"
 
 namespace tenon {
@@ -12,6 +13,15 @@ using testing::error_text;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
+
+const MethodTable& methods() {
+  static const PluginRegistry plugins({}, {TENON_TEST_PLUGINS});
+  return plugins.methods();
+}
+
+SavedTies ties_of(const std::vector<AdapterTensor>& tensors) {
+  return saved_ties(tensors, *methods().find("lora")->factors());
+}
 
 using NamePair = std::pair<std::string, std::string>;
 
@@ -42,7 +52,7 @@ CombineOptions options(const std::string& type) {
 }
 
 TEST(TiedTensors, FactorsThatAreEqualAcrossAreAPair) {
-  const SavedTies ties = saved_ties(tied_files("a", 1).tensors);
+  const SavedTies ties = ties_of(tied_files("a", 1).tensors);
   EXPECT_THAT(ties.layers, UnorderedElementsAre("words", "head", "mid"));
   EXPECT_THAT(ties.pairs,
               UnorderedElementsAre(NamePair("words", "head"), NamePair("head", "words")));
@@ -51,19 +61,20 @@ TEST(TiedTensors, FactorsThatAreEqualAcrossAreAPair) {
 TEST(TiedTensors, OneNumberThatDiffersAndHalfALayerMakeNone) {
   AdapterFiles files = tied_files("a", 1);
   files.tensors[2].tensor[0][0] += 1e-6;
-  EXPECT_THAT(saved_ties(files.tensors).pairs, IsEmpty());
+  EXPECT_THAT(ties_of(files.tensors).pairs, IsEmpty());
   files = tied_files("a", 1);
   files.tensors.erase(files.tensors.begin() + 2);
-  EXPECT_THAT(saved_ties(files.tensors).pairs, IsEmpty());
+  EXPECT_THAT(ties_of(files.tensors).pairs, IsEmpty());
 }
 
 TEST(TiedTensors, CombinedAdaptersStayTied) {
   for (const std::string& type : combination_types()) {
     CombineOptions wanted = options(type);
     wanted.density = 0.5;
-    const AdapterFiles result = combine_adapters({tied_files("a", 1), tied_files("b", 2)}, wanted);
+    const AdapterFiles result =
+        combine_adapters({tied_files("a", 1), tied_files("b", 2)}, methods(), wanted);
     EXPECT_TRUE(result.config.ensure_weight_tying) << type;
-    EXPECT_TRUE(saved_ties(result.tensors).pairs.contains({"words", "head"})) << type;
+    EXPECT_TRUE(ties_of(result.tensors).pairs.contains({"words", "head"})) << type;
   }
 }
 
@@ -73,7 +84,7 @@ TEST(TiedTensors, AnAdapterThatDoesNotTieIsNotCombinedWithOneThatDoes) {
   untied.tensors[2].tensor = untied.tensors[2].tensor + 1;
   EXPECT_THAT(
       error_text([&] {
-        combine_adapters({tied_files("a", 1), untied}, options("linear"));
+        combine_adapters({tied_files("a", 1), untied}, methods(), options("linear"));
       }),
       HasSubstr("b: it does not tie `words` and `head` (ensure_weight_tying), as another of "
                 "the adapters does"));
@@ -83,7 +94,7 @@ TEST(TiedTensors, LayersThatScaleDifferentlyAreNotCombined) {
   AdapterFiles scaled = tied_files("b", 2);
   scaled.config.alpha_pattern = {{"head", 3}};
   EXPECT_THAT(error_text([&] {
-                combine_adapters({tied_files("a", 1), scaled}, options("linear"));
+                combine_adapters({tied_files("a", 1), scaled}, methods(), options("linear"));
               }),
               HasSubstr("b: it ties `words` and `head` (ensure_weight_tying) and scales them "
                         "differently"));

@@ -4,6 +4,7 @@
  *   INIT ADD_ADAPTER FORWARD MERGED_WEIGHT   a function in place of the sound one
  *   LAYER_ID PARAMETER_NAME BASE_TYPES STAMP_VERSION START   a string
  *   FLAGS                                    bits of TENON_LAYER_*
+ *   EXTENSION                                a function; a sound layer has none
  */
 #pragma once
 
@@ -143,6 +144,10 @@ static tenon_status FORWARD(const tenon_layer_type *, const tenon_host *, const 
 static tenon_status MERGED_WEIGHT(const tenon_layer_type *, const tenon_host *, const tenon_base *,
                                   const tenon_call *, uint32_t, tenon_tensor *, tenon_error *);
 
+#ifdef EXTENSION
+static const void *EXTENSION(const tenon_layer_type *, const char *);
+#endif
+
 static const tenon_layer_type kLayer = {
     .struct_size = sizeof(tenon_layer_type),
     .flags = FLAGS,
@@ -154,6 +159,9 @@ static const tenon_layer_type kLayer = {
     .add_adapter = ADD_ADAPTER,
     .forward = FORWARD,
     .merged_weight = MERGED_WEIGHT,
+#ifdef EXTENSION
+    .extension = EXTENSION,
+#endif
 };
 static const tenon_layer_type *const kLayers[] = {&kLayer};
 

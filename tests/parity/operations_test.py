@@ -305,7 +305,7 @@ class OperationsTest(ParityTest):
             return lambda copy: (copy / "adapter_config.json").write_text(text)
 
         half = {other: tensor for other, tensor in tensors.items() if other != name}
-        self.assertIn("first: lora_A is missing", inspected(tensors_to(half)))
+        self.assertIn("first: lora_A.weight is missing", inspected(tensors_to(half)))
         nan = {**tensors, name: tensors[name] * float("nan")}
         self.assertIn("NaNs or infinities in first.lora_A.weight", inspected(tensors_to(nan)))
         wrong = {**tensors, name: torch.zeros(3, 16)}

@@ -5,6 +5,7 @@
  * Compiled as C11 and as C++20. */
 #include <stddef.h>
 
+#include "tenon/draft/factors.h"
 #include "tenon/draft/files.h"
 #include "tenon/draft/generators.h"
 #include "tenon/draft/groups.h"
@@ -406,3 +407,23 @@ FIELD(tenon_training_host, struct_size, 0);
 FIELD(tenon_training_host, reserved, 4);
 FIELD(tenon_training_host, keep, 8);
 FIELD(tenon_training_host, kept, 16);
+
+VALUE(TENON_FACTORS_TRANSPOSED, 1);
+
+SIZE(tenon_factor_form, 40);
+FIELD(tenon_factor_form, down, 0);
+FIELD(tenon_factor_form, up, 8);
+FIELD(tenon_factor_form, bias, 16);
+FIELD(tenon_factor_form, magnitude, 24);
+FIELD(tenon_factor_form, flags, 32);
+FIELD(tenon_factor_form, reserved, 36);
+
+SIZE(tenon_factors, 16);
+FIELD(tenon_factors, struct_size, 0);
+FIELD(tenon_factors, n_forms, 4);
+FIELD(tenon_factors, forms, 8);
+
+SIZE(tenon_layer_factors, 16);
+FIELD(tenon_layer_factors, struct_size, 0);
+FIELD(tenon_layer_factors, reserved, 4);
+FIELD(tenon_layer_factors, form, 8);

@@ -15,6 +15,8 @@
 //     static void check_mergeable(const tenon::Setup& setup);
 //     // Optional: calls that read one tensor, run together (tenon/ext/siblings.h).
 //     static std::vector<tenon::Tensor> forward_siblings(const std::vector<tenon::Call>& calls);
+//     // Optional: that its change is a product of two matrices (tenon/draft/factors.h).
+//     static constexpr const tenon_factor_form& kFactors = ...;
 //   };
 #pragma once
 
@@ -24,6 +26,7 @@
 #include <utility>
 
 #include "tenon/cpp/call.hpp"
+#include "tenon/cpp/factors.hpp"
 #include "tenon/cpp/fence.hpp"
 #include "tenon/cpp/groups.hpp"
 #include "tenon/cpp/mergeable.hpp"
@@ -160,7 +163,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
     }
 
     static const void* TENON_ABI extension(const tenon_layer_type*, const char* id) {
-      return find_extension<Siblings<T>, Mergeable<T>, Groups<T>>(id);
+      return find_extension<Siblings<T>, Mergeable<T>, Groups<T>, LayerFactors<T>>(id);
     }
   };
 

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "adapter/adapter_store.h"
+#include "plugin/factors.h"
 
 // An adapter's tensors sorted by the layers that they belong to, without the model.
 namespace tenon {
@@ -20,15 +21,16 @@ struct TensorPlace {
   std::string module;
   std::string name;
 };
-TensorPlace place_of(const AdapterFiles& files, const std::string& key);
+// `factors`: of its method; nullptr where that has none.
+TensorPlace place_of(const AdapterFiles& files, const Factors* factors, const std::string& key);
 
-// One pair of LoRA's factors: the layer's term is scaling * b * a.
-struct LoraPair {
-  at::Tensor a;          // (r, in, ...)
-  at::Tensor b;          // (out, r, ...)
-  at::Tensor bias;       // of b; undefined without lora_bias
-  at::Tensor magnitude;  // DoRA's; undefined without
-  bool is_embedding = false;
+// One pair of factors: the layer's term is scaling * b * a.
+struct FactorPair {
+  const FactorForm* form = nullptr;  // of the method's
+  at::Tensor a;                      // (r, in, ...)
+  at::Tensor b;                      // (out, r, ...)
+  at::Tensor bias;                   // of b; undefined without
+  at::Tensor magnitude;              // undefined without
   std::int64_t r = 0;  // of a stack of matrices: of each, where rank() is that of all together
   double alpha = 0;
   double scaling = 1;
@@ -46,10 +48,7 @@ struct LoraPair {
 
 // By module path, with PEFT's `base_layer` in it where layers stand in one another. Throws
 // Error{Stage::kAdapter} with every half of a pair that is missing or of a wrong shape.
-std::map<std::string, LoraPair> lora_pairs(const AdapterFiles& files);
-
-// What a factor is called in the file: "lora_A.weight" or "lora_embedding_A".
-std::string factor_name(const LoraPair& pair, char factor);
+std::map<std::string, FactorPair> factor_pairs(const AdapterFiles& files, const Factors& factors);
 
 // The path that rank_pattern and its kin know a pair by: "mha" of "mha.base_layer.out_proj".
 std::string pattern_path(const std::string& module);

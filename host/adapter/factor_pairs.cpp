@@ -1,4 +1,4 @@
-#include "adapter/lora_layers.h"
+#include "adapter/factor_pairs.h"
 
 #include <ATen/ATen.h>
 
@@ -33,21 +33,32 @@ std::string saved_module(const AdapterFiles& files, const std::string& key) {
   return "";
 }
 
-void set_factor(LoraPair& pair, const std::string& name, const at::Tensor& tensor) {
-  if (name == "lora_embedding_A" || name == "lora_embedding_B") pair.is_embedding = true;
-  if (name == "lora_A.weight" || name == "lora_embedding_A") pair.a = tensor;
-  if (name == "lora_B.weight" || name == "lora_embedding_B") pair.b = tensor;
-  if (name == "lora_B.bias") pair.bias = tensor;
-  if (name == "lora_magnitude_vector") pair.magnitude = tensor;
+void set_part(FactorPair& pair, const Factors::Name& name, const at::Tensor& tensor) {
+  switch (name.part) {
+    case FactorPart::kDown:
+      pair.a = tensor;
+      pair.form = name.form;
+      break;
+    case FactorPart::kUp:
+      pair.b = tensor;
+      pair.form = name.form;
+      break;
+    case FactorPart::kBias:
+      pair.bias = tensor;
+      break;
+    case FactorPart::kMagnitude:
+      pair.magnitude = tensor;
+      break;
+  }
 }
 
-std::string fault_of(const LoraPair& pair) {
-  if (!pair.a.defined()) return "lora_A is missing";
-  if (!pair.b.defined()) return "lora_B is missing";
+std::string fault_of(const FactorPair& pair) {
+  if (!pair.a.defined()) return pair.form->down + " is missing";
+  if (!pair.b.defined()) return pair.form->up + " is missing";
   if (pair.a.dim() < 2 || pair.b.dim() < 2 || pair.a.size(0) == 0 || pair.b.size(1) == 0 ||
       pair.a.size(0) % pair.b.size(1) != 0) {
-    return "lora_A " + c10::str(pair.a.sizes()) + " and lora_B " + c10::str(pair.b.sizes()) +
-           " do not fit each other";
+    return pair.form->down + " " + c10::str(pair.a.sizes()) + " and " + pair.form->up + " " +
+           c10::str(pair.b.sizes()) + " do not fit each other";
   }
   return "";
 }
@@ -86,7 +97,7 @@ class PairScaler {
         ranks_("rank_pattern", files.config.rank_pattern),
         alphas_("alpha_pattern", files.config.alpha_pattern) {}
 
-  void scale(const std::string& module, LoraPair& pair) const {
+  void scale(const std::string& module, FactorPair& pair) const {
     const std::string layer = pattern_path(module);
     std::set<std::pair<std::int64_t, double>> found;
     for (const std::string& path : pattern_paths(files_, module)) {
@@ -116,7 +127,7 @@ class PairScaler {
 
 }  // namespace
 
-TensorPlace place_of(const AdapterFiles& files, const std::string& key) {
+TensorPlace place_of(const AdapterFiles& files, const Factors* factors, const std::string& key) {
   const RecordedLayer* maker = nullptr;
   for (const RecordedLayer& layer : files.layers) {
     const bool is_nearer = maker == nullptr || layer.name.size() > maker->name.size();
@@ -126,25 +137,29 @@ TensorPlace place_of(const AdapterFiles& files, const std::string& key) {
   if (maker != nullptr) return {Kind::kLayer, maker->name, key.substr(maker->name.size() + 1)};
   const std::string saved = saved_module(files, key);
   if (!saved.empty()) return {Kind::kSavedModule, saved, key.substr(saved.size() + 1)};
-  const bool is_lora = files.config.method == "lora";
-  const std::size_t dot = is_lora ? key.rfind(".lora_") : key.rfind('.');
-  if (dot != std::string::npos) return {Kind::kLayer, key.substr(0, dot), key.substr(dot + 1)};
+  const auto factor = factors == nullptr ? std::nullopt : factors->find(key);
+  if (factor) return {Kind::kLayer, factor->module, key.substr(factor->module.size() + 1)};
   const std::size_t last = key.rfind('.');
+  if (factors == nullptr && last != std::string::npos) {
+    return {Kind::kLayer, key.substr(0, last), key.substr(last + 1)};
+  }
   if (last == std::string::npos) return {Kind::kOther, "", key};
   return {Kind::kOther, key.substr(0, last), key.substr(last + 1)};
 }
 
-at::Tensor LoraPair::product() const {
+at::Tensor FactorPair::product() const {
   const at::ScalarType type = a.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   return at::mm(b.to(type).flatten(1), a.to(type).flatten(1)) * scaling;
 }
 
-std::map<std::string, LoraPair> lora_pairs(const AdapterFiles& files) {
-  std::map<std::string, LoraPair> pairs;
+std::map<std::string, FactorPair> factor_pairs(const AdapterFiles& files, const Factors& factors) {
+  std::map<std::string, FactorPair> pairs;
   for (const AdapterTensor& tensor : files.tensors) {
-    const std::size_t dot = tensor.key.rfind(".lora_");
-    if (dot == std::string::npos || !saved_module(files, tensor.key).empty()) continue;
-    set_factor(pairs[tensor.key.substr(0, dot)], tensor.key.substr(dot + 1), tensor.tensor);
+    const auto name = factors.find(tensor.key);
+    if (!name || !saved_module(files, tensor.key).empty()) continue;
+    FactorPair& pair = pairs[name->module];
+    if (pair.form == nullptr) pair.form = name->form;
+    set_part(pair, *name, tensor.tensor);
   }
   std::vector<std::string> faults;
   const PairScaler scaler(files);
@@ -161,11 +176,6 @@ std::map<std::string, LoraPair> lora_pairs(const AdapterFiles& files) {
                .message = "the adapter's tensors are not whole:\n  " + join(faults, "\n  "),
                .hint = "copy the whole folder again",
                .location = files.config.location});
-}
-
-std::string factor_name(const LoraPair& pair, char factor) {
-  return pair.is_embedding ? std::string("lora_embedding_") + factor
-                           : std::string("lora_") + factor + ".weight";
 }
 
 std::string pattern_path(const std::string& module) {

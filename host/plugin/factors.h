@@ -1,0 +1,53 @@
+#pragma once
+
+#include <tenon/draft/factors.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tenon {
+
+// How the parameters of one pair are called: a copy of tenon_factor_form, "" for what there is not.
+struct FactorForm {
+  explicit FactorForm(const tenon_factor_form& form);
+  FactorForm() = default;
+
+  std::string down;
+  std::string up;
+  std::string bias;
+  std::string magnitude;
+  bool transposed = false;
+};
+
+enum class FactorPart { kDown, kUp, kBias, kMagnitude };
+
+// The pairs that a method's adapters consist of (tenon/draft/factors.h).
+class Factors {
+ public:
+  explicit Factors(const tenon_factors& table);
+
+  const std::vector<FactorForm>& forms() const { return forms_; }
+  // The form of weights that are multiplied as they lie, or of those whose rows are looked up;
+  // the method's first where it has no such form.
+  const FactorForm& form(bool transposed) const;
+
+  struct Name {
+    std::string module;  // "seq.0" of "seq.0.lora_A.weight"
+    const FactorForm* form = nullptr;
+    FactorPart part = FactorPart::kDown;
+  };
+  // What the tensor of that key is; nothing if it is no part of a pair.
+  std::optional<Name> find(std::string_view key) const;
+
+ private:
+  std::vector<FactorForm> forms_;
+};
+
+// Why a plugin's tables cannot be used; "" if they can, or are not there. Nothing else may be read
+// of them before.
+std::string factors_fault(const tenon_factors* table);
+std::string factors_fault(const tenon_layer_factors* table);
+
+}  // namespace tenon

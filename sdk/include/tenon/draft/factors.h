@@ -1,0 +1,55 @@
+/* Adapters that change a weight by a product of two small matrices, W + s B A: an extension of a
+ * method and of a layer type; a draft, which may still change.
+ *
+ * tenon_method.extension(TENON_FACTORS) returns a tenon_factors, or NULL: the host then combines
+ * and compares the method's adapters by their factors, without their model.
+ *
+ * tenon_layer_type.extension(TENON_FACTORS) returns a tenon_layer_factors, or NULL: what the
+ * layer's own parameters are, so that layers which share a weight can share one pair.
+ *
+ * Constant data, valid until exit. */
+#pragma once
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TENON_FACTORS "tenon.factors.draft/1"
+
+/* tenon_factor_form.flags */
+typedef uint32_t tenon_factor_flags;
+enum {
+  /* Of weights whose rows are looked up: W (rows, size) changes by s (B A)^T. */
+  TENON_FACTORS_TRANSPOSED = 1
+};
+
+/* How the parameters of one pair are called in a file, behind the layer's own name. 40 bytes, and
+ * so for ever. */
+typedef struct tenon_factor_form {
+  const char *down;      /* A (rank, in, ...): "lora_A.weight" */
+  const char *up;        /* B (out, rank, ...): "lora_B.weight" */
+  const char *bias;      /* of B: the layer's bias changes by s times it; NULL: there is none */
+  const char *magnitude; /* the length that each row of W + s B A is given; NULL: there is none */
+  tenon_factor_flags flags;
+  uint32_t reserved;
+} tenon_factor_form;
+
+typedef struct tenon_factors {
+  uint32_t struct_size;
+  uint32_t n_forms;
+  const tenon_factor_form *forms;
+} tenon_factors;
+
+/* Of a layer type whose adapter is one pair: the base's `weight` changes by its product, and
+ * nothing else changes but by the bias and the magnitude that the pair may have. */
+typedef struct tenon_layer_factors {
+  uint32_t struct_size;
+  uint32_t reserved;
+  const tenon_factor_form *form; /* one of the method's, by the names in it */
+} tenon_layer_factors;
+
+#ifdef __cplusplus
+}
+#endif

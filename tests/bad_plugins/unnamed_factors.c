@@ -1,0 +1,12 @@
+/* table: a pair of factors of which one has no name. */
+#define EXTENSION extension
+#include "additive.h"
+
+#include <tenon/draft/factors.h>
+
+static const void *extension(const tenon_layer_type *self, const char *id) {
+  static const tenon_factor_form form = {.down = "lora_A.weight"};
+  static const tenon_layer_factors table = {.struct_size = sizeof table, .form = &form};
+  (void)self;
+  return strcmp(id, TENON_FACTORS) == 0 ? &table : NULL;
+}
