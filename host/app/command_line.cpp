@@ -56,6 +56,8 @@ void add_plugin_verbs(CLI::App& app, CommandLine& line) {
                     "Adapters on layers of a type: acme.Fancy, torch.nn.LSTM");
   fresh->add_option("--method", line.plugin_new.method, "The method of adapting; default: lora");
   fresh->add_option("--model", line.plugin_new.model, "A C++ model of this name: acme.mlp");
+  fresh->add_option("--loss", line.plugin_new.loss, "A loss of this name: acme.focal");
+  fresh->add_option("--metric", line.plugin_new.metric, "A metric of this name: acme.hits");
   add_output_flags(*fresh, line);
 }
 

@@ -21,6 +21,8 @@ struct PluginNewArguments {
   std::string type;                   // of layers to adapt
   std::optional<std::string> method;  // "lora" if not given
   std::string model;                  // or a C++ model's name
+  std::string loss;                   // or a loss's
+  std::string metric;                 // or a metric's
 };
 
 // Of `tenon adapter combine`.

@@ -174,8 +174,13 @@ Json adapter_schema(Json adapter, const std::vector<MethodKeys>& methods) {
 
 }  // namespace
 
-nlohmann::ordered_json config_schema(const std::vector<MethodKeys>& methods) {
+nlohmann::ordered_json config_schema(const std::vector<MethodKeys>& methods,
+                                     const std::vector<std::string>& losses) {
   std::map<std::string, Json> sections = section_schemas();
+  for (const char* section : {"train", "train.losses"}) {
+    Json& names = sections.at(section)["properties"]["loss"]["enum"];
+    for (const std::string& loss : losses) names.push_back(loss);
+  }
   // A layer's other keys are its constructor's.
   sections.at("model.layers")["additionalProperties"] = true;
   for (const auto& [section, table] :

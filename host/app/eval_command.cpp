@@ -46,12 +46,14 @@ void eval_command(const CommandLine& line) {
   require_threads(at::get_num_threads());
   config.model.verify = !line.no_verify;
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
+  const Objectives objectives = find_objectives(*config.train, plugins);
   ModelData data = load_model(config.model, plugins);
   for (const std::string& note : evaluation_notes(data)) log::warning(note);
   const Dataset rows = rows_to_evaluate(line, config, data);
   AdaptedModel model = with_adapters(std::move(data), named_folders(line.adapters), plugins);
   model.set_active(line.active.empty() ? model.adapter_names() : line.active, false);
-  const Evaluation evaluation = evaluate(training_task(model, *config.train), rows, *config.train);
+  const Evaluation evaluation =
+      evaluate(training_task(model, *config.train, objectives), rows, *config.train);
   require_unchanged_files(Stage::kModel);
   if (!line.json) return print_line(line, evaluation_text("of " + rows.source, evaluation));
   nlohmann::ordered_json json = {{"loss", evaluation.loss},

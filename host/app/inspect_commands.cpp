@@ -82,6 +82,18 @@ Json layer_types_json(const PluginInfo& plugin) {
   return list;
 }
 
+// Losses or metrics; nothing where their plugin was not loaded, which tells them.
+template <typename T>
+Json objectives_json(const PluginInfo& plugin, const std::vector<T>& objectives) {
+  if (!plugin.is_loaded && plugin.has_objectives) return nullptr;
+  Json list = Json::array();
+  for (const T& each : objectives) {
+    list.push_back(
+        {{"name", each.name()}, {"doc", each.doc()}, {"options", options_json(each.options())}});
+  }
+  return list;
+}
+
 Json plugins_json(const PluginRegistry& plugins) {
   Json out{{"plugins", Json::array()}, {"refused", Json::array()}, {"shadowed", Json::array()}};
   out["ties"] = plugins.ties();
@@ -95,7 +107,9 @@ Json plugins_json(const PluginRegistry& plugins) {
                               {"sha256", plugin->sha256},
                               {"loaded", plugin->is_loaded},
                               {"layer_types", layer_types_json(*plugin)},
-                              {"methods", methods_json(*plugin)}});
+                              {"methods", methods_json(*plugin)},
+                              {"losses", objectives_json(*plugin, plugin->losses)},
+                              {"metrics", objectives_json(*plugin, plugin->metrics)}});
   }
   for (const RefusedPlugin& refused : plugins.refused()) {
     out["refused"].push_back(
@@ -120,6 +134,12 @@ void print_plugins_text(const PluginRegistry& plugins) {
       const OfferedLayerType& type = plugin->offer.layer_types[i];
       std::cout << "  " << type.method << " on " << join(type.base_types) << "  (" << type.id
                 << ")  " << (plugin->is_loaded ? plugin->layer_types[i].doc() : "") << "\n";
+    }
+    for (const PluginLoss& loss : plugin->losses) {
+      std::cout << "  loss " << loss.name() << "  " << loss.doc() << "\n";
+    }
+    for (const PluginMetric& metric : plugin->metrics) {
+      std::cout << "  metric " << metric.name() << "  " << metric.doc() << "\n";
     }
   }
   for (const RefusedPlugin& refused : plugins.refused()) {

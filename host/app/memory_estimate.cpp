@@ -103,7 +103,9 @@ double tensors_of_a_step(const TrainingTask& task, const Dataset& data, const Tr
     const CountedAllocations counted(usage);
     const at::AutoGradMode with_grad(true);
     const std::vector<at::Tensor> outputs = task.forward(batch.inputs, true);
-    compute_loss(LossSettings(config), outputs, batch.target, batch.weights).backward();
+    compute_loss(LossSettings(config, task.objectives.loss(0)), outputs, batch.target,
+                 batch.weights)
+        .backward();
   }
   const at::NoGradGuard no_grad;
   for (const at::Tensor& parameter : task.parameters) parameter.mutable_grad() = at::Tensor();
@@ -152,14 +154,15 @@ MemoryEstimate reckon(const TrainingTask& task, const Dataset& data, const Train
 }  // namespace
 
 std::optional<MemoryEstimate> estimate_memory(const CommandLine& line, AdaptedModel& model,
-                                              std::string& why) {
+                                              const PluginRegistry& plugins, std::string& why) {
   try {
     RunConfig config = read_run_config(line.target, line.overrides, {.evaluation = true});
     if (config.train->threads > 0) at::set_num_threads(static_cast<int>(config.train->threads));
     model.checkpoint(config.train->checkpoint);
+    Objectives objectives = find_objectives(*config.train, plugins);
     const GeneratorsKept kept({});
     const TrainingData rows = training_data(config, model.model());
-    const TrainingTask task = training_task(model, *config.train);
+    const TrainingTask task = training_task(model, *config.train, std::move(objectives));
     return reckon(task, rows.train, *config.train, model);
   } catch (const Error& error) {
     why = error.what();

@@ -5,6 +5,7 @@
 
 #include "app/command_line.h"
 #include "inject/adapted_model.h"
+#include "plugin/plugin_registry.h"
 
 namespace tenon {
 
@@ -22,7 +23,7 @@ struct MemoryEstimate {
 // Runs a few rows forward and back, and reckons from them what [train] batch_size takes. Nothing
 // where the config does not say what to train on, or that cannot be tried (`why`).
 std::optional<MemoryEstimate> estimate_memory(const CommandLine& line, AdaptedModel& model,
-                                              std::string& why);
+                                              const PluginRegistry& plugins, std::string& why);
 
 // "about 512 MB of memory: base 90, ...".
 std::string memory_text(const MemoryEstimate& estimate);

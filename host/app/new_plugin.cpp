@@ -7,6 +7,7 @@
 
 #include "app/new_plugin_texts.h"
 #include "app/project_files.h"
+#include "app/sdk_folder.h"
 #include "base/error.h"
 #include "check/trial_base.h"
 #include "inject/adapted_model.h"
@@ -53,17 +54,6 @@ std::pair<std::string, std::string> split_type(const std::string& type) {
                          "torch.nn.LSTM"});
   }
   return {module, name};
-}
-
-// The SDK that stands beside this program: installed, or in the tree that it was built from.
-fs::path include_folder() {
-  std::error_code failed;
-  const fs::path program = fs::read_symlink("/proc/self/exe", failed).parent_path();
-  for (const char* place : {"../include", "../../sdk/include"}) {
-    const fs::path folder = (program / place).lexically_normal();
-    if (fs::exists(folder / "tenon/sdk.hpp")) return folder;
-  }
-  return "PREFIX/include";
 }
 
 // As TOML writes the arguments that trial layers have: truths, whole numbers and lists of them.
@@ -130,7 +120,7 @@ std::vector<std::string> write_new_plugin(const NewPlugin& wanted) {
                                  ? "my"
                                  : lower(module.substr(0, module.find('.')));
   const std::string name = wanted.method + "_" + lower(class_name);
-  const fs::path include = include_folder();
+  const fs::path include = sdk_folder();
   ProjectNames names{
       {"TYPE", wanted.type},
       {"METHOD", wanted.method},

@@ -89,7 +89,7 @@ void plan_command(const CommandLine& line) {
       add_adapters(model, config.adapters, plugins, {.seed = 0, .load_tensors = false});
   notes.insert(notes.end(), more.begin(), more.end());
   std::string why;
-  const std::optional<MemoryEstimate> memory = estimate_memory(line, model, why);
+  const std::optional<MemoryEstimate> memory = estimate_memory(line, model, plugins, why);
   if (!memory) log::debug("no estimate of the memory: " + why);
   if (line.json) {
     PlanJson out = plan_json(model, notes);

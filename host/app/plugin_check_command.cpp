@@ -69,7 +69,7 @@ void print_report(const CheckReport& report) {
   std::string part;
   for (const Finding& finding : report.findings) {
     const std::string its_part =
-        finding.layer_type.empty() ? "" : finding.layer_type + " on " + finding.base_type;
+        finding.layer_type + (finding.base_type.empty() ? "" : " on " + finding.base_type);
     if (its_part != part) std::cout << "\n" << its_part << "\n";
     part = its_part;
     print_finding(finding);

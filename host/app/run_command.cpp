@@ -138,12 +138,12 @@ void load_best(const TrainingTask& task, const RunCheckpoints& checkpoints,
 // Everything from the first evaluation to the last. A signal before the first step ends the run at
 // once; from then on what was trained is saved first, whatever happens.
 int train_and_save(const CommandLine& line, const RunConfig& config, AdaptedModel& model,
-                   const TrainingData& all, RunOutput& place,
+                   const Objectives& objectives, const TrainingData& all, RunOutput& place,
                    const std::optional<Checkpoint>& from) {
   const Dataset& data = all.train;
   place.require_room(model);
   const TrainConfig& settings = *config.train;
-  const TrainingTask task = training_task(model, settings);
+  const TrainingTask task = training_task(model, settings, objectives);
   const std::optional<Dataset> held_out = evaluation_data(config, model.model(), all);
   RunCheckpoints checkpoints(config, model, place, from ? from->state.step : 0);
   if (from) {
@@ -207,14 +207,15 @@ std::optional<Checkpoint> checkpoint_of(const CommandLine& line, const RunConfig
   return checkpoint;
 }
 
-int run_full(const CommandLine& line, RunConfig& config, ModelData data, RunOutput& place,
+int run_full(const CommandLine& line, RunConfig& config, ModelData data,
+             const Objectives& objectives, RunOutput& place,
              const std::optional<Checkpoint>& from) {
   AdaptedModel model(std::move(data));
   model.train_base();
   model.checkpoint(config.train->checkpoint);
   print_line(line, trainable_line(count_parameters(model)));
   const TrainingData rows = training_data(config, model.model());
-  return train_and_save(line, config, model, rows, place, from);
+  return train_and_save(line, config, model, objectives, rows, place, from);
 }
 
 }  // namespace
@@ -230,9 +231,10 @@ int run_command(const CommandLine& line) {
   const bool goes_on = from || (line.resume && holds_only_logs(run_folder(config)));
   RunOutput place(line, config, goes_on);
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
+  const Objectives objectives = find_objectives(*config.train, plugins);
   ModelData data = load_model(config.model, plugins);
   for (const std::string& note : export_notes(data)) log::warning(note);
-  if (config.train->full) return run_full(line, config, std::move(data), place, from);
+  if (config.train->full) return run_full(line, config, std::move(data), objectives, place, from);
 
   AdaptedModel model(std::move(data));
   std::optional<TrainingData> rows;
@@ -250,7 +252,7 @@ int run_command(const CommandLine& line) {
   print_adapters(line, model);
   print_line(line, trainable_line(count_parameters(model)));
   if (!rows) rows = training_data(config, model.model());
-  return train_and_save(line, config, model, *rows, place, from);
+  return train_and_save(line, config, model, objectives, *rows, place, from);
 }
 
 }  // namespace tenon

@@ -35,7 +35,7 @@ Dataset read_term(const std::vector<fs::path>& files, const DataConfig& data,
     own.target = *term.target;
     own.given.insert("target");
   }
-  Dataset rows = read_dataset(files, own, term.loss, model.inputs);
+  Dataset rows = read_dataset(files, own, term, model.inputs);
   ignore_class(rows, train.ignore_index);
   return rows;
 }

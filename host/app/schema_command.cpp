@@ -13,7 +13,9 @@ void schema_command(const CommandLine& line) {
   for (const std::string& name : plugins.methods().names()) {
     methods.push_back({name, plugins.methods().find(name)->keys()});
   }
-  std::cout << config_schema(methods).dump(2) << "\n";
+  std::vector<std::string> losses;
+  for (const PluginLoss* loss : plugins.losses()) losses.push_back(loss->name());
+  std::cout << config_schema(methods, losses).dump(2) << "\n";
 }
 
 }  // namespace tenon

@@ -62,7 +62,7 @@ class Verdicts {
   Findings complete(const std::function<Finding(const Rule&)>& otherwise) const {
     Findings all;
     for (const Rule& rule : all_rules()) {
-      if (!rule.per_layer) continue;
+      if (rule.scope != RuleScope::kLayer) continue;
       const auto known = std::find_if(findings_.begin(), findings_.end(),
                                       [&](const Finding& f) { return f.rule == rule.id; });
       all.push_back(known == findings_.end() ? otherwise(rule) : *known);

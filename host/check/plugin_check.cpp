@@ -9,8 +9,10 @@
 #include "base/file.h"
 #include "check/child_findings.h"
 #include "check/layer_checks.h"
+#include "check/objective_checks.h"
 #include "check/process_facts.h"
 #include "check/trial_base.h"
+#include "plugin/offered_objectives.h"
 #include "plugin/plugin_library.h"
 #include "plugin/plugin_registry.h"
 #include "plugin/plugin_trust.h"
@@ -72,6 +74,10 @@ void open_plugin(const ChildChannel& channel, const fs::path& file) {
     const tenon_layer_type& type = *plugin.layer_types[i];
     send_record(channel, "layer", {type.id, type.method, type.base_types});
   }
+  for (const tenon_loss* loss : losses_of(plugin)) send_record(channel, "loss", {loss->name});
+  for (const tenon_metric* metric : metrics_of(plugin)) {
+    send_record(channel, "metric", {metric->name});
+  }
 }
 
 std::vector<OfferedLayer> layers_of(const ChildOutcome& outcome) {
@@ -82,17 +88,6 @@ std::vector<OfferedLayer> layers_of(const ChildOutcome& outcome) {
   return layers;
 }
 
-// A finding for each rule of the kind that has none yet, so that a report is always whole.
-void complete(Findings& findings, bool per_layer, const std::string& reason) {
-  for (const Rule& rule : all_rules()) {
-    if (rule.per_layer != per_layer) continue;
-    if (std::none_of(findings.begin(), findings.end(),
-                     [&](const Finding& finding) { return finding.rule == rule.id; })) {
-      findings.push_back({rule.id, RuleStatus::kNotTried, reason});
-    }
-  }
-}
-
 void append(Findings& all, Findings more) {
   all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
@@ -101,7 +96,7 @@ void append(Findings& all, Findings more) {
 Findings nothing_to_try_on(const OfferedLayer& layer, const std::string& type,
                            const std::string& reason) {
   Findings findings;
-  complete(findings, true, reason);
+  complete(findings, RuleScope::kLayer, reason);
   for (Finding& finding : findings) {
     finding.layer_type = layer.id;
     finding.base_type = type;
@@ -167,16 +162,22 @@ CheckReport check_plugin(const fs::path& file, const CheckOptions& options) {
   const auto distrust = check_trust(report.path, group_writable);
   report.findings.push_back(distrust ? failed("trust", distrust->reason) : Finding{"trust"});
   if (report.facts.id.empty()) {
-    complete(report.findings, false, "the host would not open the file");
+    complete(report.findings, RuleScope::kFile, "the host would not open the file");
     return report;
   }
   const ChildOutcome opened = run_in_child(
       [&](const ChildChannel& channel) { open_plugin(channel, report.path); }, options.time_limit);
   append(report.findings, findings_of(opened));
-  complete(report.findings, false, "the plugin could not be opened");
+  complete(report.findings, RuleScope::kFile, "the plugin could not be opened");
   const std::string given = given_type(options);
   for (const OfferedLayer& layer : layers_of(opened)) {
     append(report.findings, check_offered(layer, report.path, given, options));
+  }
+  for (const auto& loss : records_of(opened, "loss")) {
+    append(report.findings, check_loss(report.path, loss[0], options.time_limit));
+  }
+  for (const auto& metric : records_of(opened, "metric")) {
+    append(report.findings, check_metric(report.path, metric[0], options.time_limit));
   }
   return report;
 }

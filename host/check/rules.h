@@ -8,11 +8,15 @@
 // What `tenon plugin check` demands of a plugin.
 namespace tenon {
 
+// What a rule is tried on: the file, once; each base type of each layer type; each loss; each
+// metric.
+enum class RuleScope { kFile, kLayer, kLoss, kMetric };
+
 struct Rule {
   const char* id;
   const char* sentence;  // what holds for a sound plugin
   const char* why;
-  bool per_layer;  // tried on each base type of each layer type; else once for the file
+  RuleScope scope;
 };
 
 // In the order they are tried and reported.
@@ -27,8 +31,8 @@ struct Finding {
   std::string rule;
   RuleStatus status = RuleStatus::kPassed;
   std::string detail = {};      // what was found, or why it could not be tried
-  std::string layer_type = {};  // of a rule per layer: "acme.lora-scale"
-  std::string base_type = {};   // "*.MyScale"
+  std::string layer_type = {};  // "acme.lora-scale", or the loss's or metric's name
+  std::string base_type = {};   // "*.MyScale"; "" of a loss or a metric
 };
 
 using Findings = std::vector<Finding>;
@@ -37,5 +41,8 @@ using Findings = std::vector<Finding>;
 Finding judge(const char* rule, const std::string& fault);
 
 bool has_failed(const Findings& findings);
+
+// A finding for each rule of the scope that has none yet, so that a report is always whole.
+void complete(Findings& findings, RuleScope scope, const std::string& reason);
 
 }  // namespace tenon

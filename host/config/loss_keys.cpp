@@ -24,12 +24,39 @@ void read_class_weight(SectionReader& section, LossTerm& term) {
   }
 }
 
+// One of the host's own, or with a dot in it a plugin's, which is found later.
+void read_loss_name(SectionReader& section, LossTerm& term) {
+  const auto value = section.take("loss", "string", default_text(term.loss), {}, loss_names());
+  if (!value) return;
+  const bool may_be_of_plugin =
+      value->is_string() && value->as_string().value_or("").find('.') != std::string::npos;
+  const auto loss = may_be_of_plugin ? value->as_string() : value->as_choice(loss_names());
+  if (loss) term.loss = *loss;
+}
+
 }  // namespace
 
+const std::vector<std::string>& loss_names() {
+  static const std::vector<std::string> names = {"nll",
+                                                 "cross_entropy",
+                                                 "multi_margin",
+                                                 "causal_lm",
+                                                 "mse",
+                                                 "l1",
+                                                 "smooth_l1",
+                                                 "huber",
+                                                 "kl_div",
+                                                 "bce",
+                                                 "bce_with_logits",
+                                                 "cosine_embedding",
+                                                 "output"};
+  return names;
+}
+
 void read_loss_term(SectionReader& section, LossTerm& term) {
-  section.choice("loss", term.loss,
-                 {"nll", "cross_entropy", "multi_margin", "causal_lm", "mse", "l1", "smooth_l1",
-                  "huber", "kl_div", "bce", "bce_with_logits", "cosine_embedding", "output"});
+  term.location = section.location();
+  read_loss_name(section, term);
+  section.options("loss_options", term.loss_options);
   section.string("output", term.output);
   section.number("label_smoothing_factor", term.label_smoothing_factor, closed(0, 1));
   read_class_weight(section, term);
@@ -67,7 +94,7 @@ void read_losses(SectionReader& section, TrainConfig& train) {
   const auto terms = section.take("losses", "list of tables", "");
   if (!terms) return;
   for (const char* key :
-       {"loss", "output", "label_smoothing_factor", "class_weight", "pos_weight"}) {
+       {"loss", "loss_options", "output", "label_smoothing_factor", "class_weight", "pos_weight"}) {
     if (section.has(key)) section.fail_at(key, "and `train.losses` exclude each other");
   }
   if (!terms->is_list() || terms->items().empty()) {

@@ -1,10 +1,15 @@
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "config/run_config.h"
 #include "config/section_reader.h"
 
 namespace tenon {
 
+// The host's own losses; a plugin's has a dot in its name.
+const std::vector<std::string>& loss_names();
 // What [train] and an entry of [[train.losses]] say of a loss. Names and meaning are torch.nn's.
 void read_loss_term(SectionReader& section, LossTerm& term);
 // An entry of [[train.losses]].

@@ -41,6 +41,9 @@ struct StepInterval {
   bool per_epoch = false;
 };
 
+// What a loss asks of a target; kAny: what the data have.
+enum class TargetKind { kNone, kClasses, kNumbers, kTokens, kAny };
+
 // A loss of one of the outputs, and what changes it.
 struct LossTerm {
   std::string loss = "cross_entropy";
@@ -51,6 +54,9 @@ struct LossTerm {
   std::vector<double> pos_weight;  // bce_with_logits: of the positive, one or one for each label
   std::optional<std::string> target;  // a tensor or column; unset: [data] target
   double weight = 1;                  // in the sum of several
+  OptionTable loss_options;           // of a plugin's loss ("acme.focal"), as given
+  std::optional<TargetKind> judges;   // of a plugin's loss, once its plugin was found
+  std::string location;
 };
 
 // Names and defaults of the optimisers are torch.optim's; an unset optional takes that default. The
@@ -85,6 +91,7 @@ struct TrainConfig : LossTerm {
   ModuleRule checkpoint;                        // modules whose gradient runs them once more
   std::optional<StepInterval> eval_steps;       // evaluations while it trains
   std::vector<std::string> metrics;             // of evaluations, beside the loss
+  OptionTable metric_options;                   // of those of plugins, a table each
   std::optional<std::int64_t> eval_batch_size;  // unset: batch_size
   bool load_best_model_at_end = false;
   std::string metric_for_best_model = "loss";
@@ -93,7 +100,6 @@ struct TrainConfig : LossTerm {
   double early_stopping_threshold = 0;
   bool full = false;                  // train every parameter, no adapter
   std::string batch_norm = "frozen";  // frozen train
-  std::string location;
 };
 
 }  // namespace tenon

@@ -99,9 +99,26 @@ void read_images(SectionReader& section, ImageConfig& images) {
   }
 }
 
+// A table of options for each metric of a plugin.
+void read_metric_options(SectionReader& section, OptionTable& options) {
+  const auto value = section.take("metric_options", "table", "");
+  if (!value) return;
+  if (value->table() == nullptr) return value->fail_type("a table of options for each metric");
+  for (const auto& [key, node] : *value->table()) {
+    const std::string metric(key.str());
+    const ConfigValue entry(section.context(), node, metric, value->name() + "." + metric);
+    if (entry.table() == nullptr) {
+      entry.fail_type("a table of options");
+    } else if (auto table = entry.as_key()) {
+      options[metric] = *std::move(table);
+    }
+  }
+}
+
 // transformers' names.
 void read_evaluation(SectionReader& section, TrainConfig& train) {
   section.strings("metrics", train.metrics);
+  read_metric_options(section, train.metric_options);
   section.step_interval("eval_steps", train.eval_steps);
   section.integer("eval_batch_size", train.eval_batch_size, at_least(1));
   section.boolean("load_best_model_at_end", train.load_best_model_at_end);
@@ -130,7 +147,6 @@ double most_threads() { return std::max(64.0, 4.0 * std::thread::hardware_concur
 
 void read_train_section(SectionReader& section, RunConfig& config) {
   TrainConfig& train = config.train.emplace();
-  train.location = section.location();
   read_losses(section, train);
   read_optimizer(section, train);
   read_schedule_keys(section, train);

@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "plugin/elf_segments.h"
 #include "plugin/handles.h"
+#include "plugin/offered_objectives.h"
 #include "plugin/running_plugin.h"
 #include "plugin/sized_struct.h"
 #include "plugin/table_faults.h"
@@ -154,6 +155,8 @@ std::variant<LoadedLibrary, PluginRefusal> load_library(
   const std::string fault = find_table_fault(*table, stamp);
   if (!fault.empty()) return wrong_table(fault);
   loaded.plugin = read_sized(*table);
+  const std::string objective_fault = find_objective_fault(loaded.plugin, stamp);
+  if (!objective_fault.empty()) return wrong_table(objective_fault);
   if (auto refusal = initialise(*table, loaded.plugin, host)) return *refusal;
   loaded.id = loaded.plugin.id;
   loaded.version = loaded.plugin.version;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "plugin/offered_objectives.h"
 #include "plugin/plugin_dispatch.h"
 #include "plugin/plugin_search.h"
 
@@ -31,6 +32,11 @@ void take_over(const LoadedLibrary& loaded, PluginInfo& plugin) {
   for (std::uint32_t i = 0; i < loaded.plugin.n_methods; ++i) {
     plugin.methods.emplace_back(*loaded.plugin.methods[i], plugin);
   }
+  for (const tenon_loss* loss : losses_of(loaded.plugin)) plugin.losses.emplace_back(*loss, plugin);
+  for (const tenon_metric* metric : metrics_of(loaded.plugin)) {
+    plugin.metrics.emplace_back(*metric, plugin);
+  }
+  plugin.has_objectives = !plugin.losses.empty() || !plugin.metrics.empty();
   plugin.is_loaded = true;
 }
 
@@ -64,6 +70,34 @@ bool load_into(RegistryState& state, PluginInfo& plugin) {
     plugin.is_refused = true;
   }
   return plugin.is_loaded;
+}
+
+// Of each name the one of the highest place; `of` tells a plugin's own.
+template <typename T>
+std::vector<const T*> offered(RegistryState& state, std::vector<T> PluginInfo::*of) {
+  std::vector<const T*> all;
+  for (PluginInfo& plugin : state.found.plugins) {
+    if (!plugin.has_objectives || !load_into(state, plugin)) continue;
+    for (const T& each : plugin.*of) {
+      const auto known = std::ranges::find(all, each.name(), &T::name);
+      if (known == all.end()) {
+        all.push_back(&each);
+      } else if ((*known)->plugin().place == plugin.place) {
+        throw Error({.stage = Stage::kPlugins,
+                     .message = "`" + each.name() + "` comes from " +
+                                (*known)->plugin().path.string() + " and from " +
+                                plugin.path.string() + ", which lie in one place",
+                     .hint = "take one of them out of " + plugin.path.parent_path().string()});
+      }
+    }
+  }
+  return all;
+}
+
+template <typename T>
+const T* named(const std::vector<const T*>& all, const std::string& name) {
+  const auto found = std::ranges::find(all, name, &T::name);
+  return found == all.end() ? nullptr : *found;
 }
 
 }  // namespace
@@ -121,6 +155,19 @@ bool PluginRegistry::has_preference(const std::string& method, const std::string
 }
 
 const MethodTable& PluginRegistry::methods() const { return *state_->methods; }
+
+std::vector<const PluginLoss*> PluginRegistry::losses() const {
+  return offered(*state_, &PluginInfo::losses);
+}
+std::vector<const PluginMetric*> PluginRegistry::metrics() const {
+  return offered(*state_, &PluginInfo::metrics);
+}
+const PluginLoss* PluginRegistry::find_loss(const std::string& name) const {
+  return named(losses(), name);
+}
+const PluginMetric* PluginRegistry::find_metric(const std::string& name) const {
+  return named(metrics(), name);
+}
 
 std::string PluginRegistry::user_folder() const {
   for (const PluginPlace& place : state_->places) {

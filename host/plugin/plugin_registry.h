@@ -11,6 +11,8 @@
 #include "plugin/layer_type.h"
 #include "plugin/method.h"
 #include "plugin/plugin_library.h"
+#include "plugin/plugin_loss.h"
+#include "plugin/plugin_metric.h"
 #include "plugin/plugin_offer.h"
 
 namespace tenon {
@@ -31,12 +33,15 @@ struct PluginInfo {
   std::string sha256;
   int place = 0;  // search order: a lower number wins
   PluginOffer offer;
-  bool has_models = false;  // it is a library of models
+  bool has_models = false;      // it is a library of models
+  bool has_objectives = false;  // it offers losses or metrics, whose names its code tells
   // Once it is loaded:
   bool is_loaded = false;
   bool is_refused = false;  // loading it failed
   std::vector<LayerType> layer_types;
   std::vector<Method> methods;
+  std::vector<PluginLoss> losses;
+  std::vector<PluginMetric> metrics;
   const void* models = nullptr;  // of a library of models: its tenon::ModelTable
 
   // Its layer type for a public type name, an exact type before "*.Name"; nullptr if none.
@@ -99,6 +104,13 @@ class PluginRegistry {
   // Whether a line of [plugins.prefer] settles who serves the type.
   bool has_preference(const std::string& method, const std::string& type) const;
   const MethodTable& methods() const;
+  // Load every plugin that offers some. nullptr if there is none. Throw Error{kPlugins} if two
+  // plugins of one place offer it.
+  const PluginLoss* find_loss(const std::string& name) const;
+  const PluginMetric* find_metric(const std::string& name) const;
+  // Those that find_loss and find_metric would give.
+  std::vector<const PluginLoss*> losses() const;
+  std::vector<const PluginMetric*> metrics() const;
   // Where a user puts a plugin, for messages.
   std::string user_folder() const;
   // The type names that a method supports, sorted.

@@ -61,6 +61,7 @@ std::variant<PluginInfo, PluginRefusal> read_plugin(
     plugin.path = path;
     plugin.sha256 = sha256_hex(file.bytes());
     plugin.has_models = stamp.kind == TENON_STAMP_MODELS;
+    plugin.has_objectives = (stamp.kind & (TENON_STAMP_LOSSES | TENON_STAMP_METRICS)) != 0;
     const auto wanted = pinned.find(plugin.id);
     if (wanted != pinned.end() && wanted->second != plugin.sha256) {
       return PluginRefusal{"sha256", "its SHA-256 is " + plugin.sha256 +

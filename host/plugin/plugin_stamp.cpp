@@ -23,8 +23,9 @@ namespace {
 // What every stamp has, that of the drafts before 1.0 too.
 constexpr std::size_t kFirstStamp = offsetof(tenon_stamp, architecture);
 
-constexpr tenon_stamp_kind kStampKinds =
-    TENON_STAMP_LAYERS | TENON_STAMP_METHODS | TENON_STAMP_MODELS;
+constexpr tenon_stamp_kind kStampKinds = TENON_STAMP_LAYERS | TENON_STAMP_METHODS |
+                                         TENON_STAMP_MODELS | TENON_STAMP_LOSSES |
+                                         TENON_STAMP_METRICS;
 
 // What the section, of kFirstStamp bytes at least, holds of a stamp; fields that the plugin's SDK
 // did not know yet are zero.
@@ -109,8 +110,8 @@ std::optional<PluginRefusal> check_stamp(const tenon_stamp& stamp) {
   if ((stamp.kind & kStampKinds) == 0 || (stamp.kind & ~kStampKinds) != 0 ||
       (has_models && stamp.kind != TENON_STAMP_MODELS)) {
     return PluginRefusal{"kind",
-                         "it offers something else than layer types and methods, or models, which "
-                         "is all that this Tenon loads; update Tenon"};
+                         "it offers something else than layer types, methods, losses and metrics, "
+                         "or models, which is all that this Tenon loads; update Tenon"};
   }
   if (!names::is_id(stamp.id)) {
     return PluginRefusal{"bad-stamp",

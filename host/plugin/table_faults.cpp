@@ -140,7 +140,8 @@ std::string find_head_fault(const tenon_plugin& plugin, const tenon_stamp& stamp
   if (!is_line(plugin.vendor) || !is_line(plugin.license)) {
     return "its vendor or license is not one line of text";
   }
-  if (plugin.n_layer_types + plugin.n_methods == 0 ||
+  constexpr tenon_stamp_kind kObjectives = TENON_STAMP_LOSSES | TENON_STAMP_METRICS;
+  if ((plugin.n_layer_types + plugin.n_methods == 0 && (stamp.kind & kObjectives) == 0) ||
       (plugin.n_layer_types > 0 && plugin.layer_types == nullptr) ||
       (plugin.n_methods > 0 && plugin.methods == nullptr)) {
     return "it offers no layer types and no methods";

@@ -43,7 +43,7 @@ void refuse_others(const std::vector<std::string>& header, const DataConfig& con
 }
 
 CsvSelection select_columns(const std::vector<std::string>& header, const DataConfig& config,
-                            const std::string& loss, std::vector<std::string>& problems) {
+                            const LossKind& loss, std::vector<std::string>& problems) {
   CsvSelection selection;
   const auto position = [&](const std::string& name) -> std::optional<std::size_t> {
     const auto found = std::find(header.begin(), header.end(), name);
@@ -51,11 +51,12 @@ CsvSelection select_columns(const std::vector<std::string>& header, const DataCo
     return static_cast<std::size_t>(found - header.begin());
   };
   const std::optional<std::size_t> target = position(config.target);
-  const bool needed = target_kind(loss) != TargetKind::kNone || config.given.contains("target");
+  const bool asked = loss.target != TargetKind::kNone && loss.target != TargetKind::kAny;
+  const bool needed = asked || config.given.contains("target");
   if (needed && !target) {
     problems.push_back(missing_column(config.target, "[data] target", header));
   }
-  if (target_kind(loss) != TargetKind::kNone) selection.target = target;
+  if (loss.target != TargetKind::kNone) selection.target = target;
 
   if (config.sample_weight) {
     selection.weight = position(*config.sample_weight);
@@ -97,7 +98,7 @@ at::Tensor adopt(std::vector<T>&& numbers, at::IntArrayRef sizes, at::ScalarType
 }
 
 // What a CSV cannot be, whatever its columns.
-void check_model(const std::string& source, const std::string& loss,
+void check_model(const std::string& source, const LossKind& loss,
                  const std::vector<InputSpec>& inputs) {
   std::vector<std::string> problems;
   if (inputs.size() != 1) {
@@ -109,8 +110,9 @@ void check_model(const std::string& source, const std::string& loss,
     problems.push_back("a CSV file gives floats; the model's input `" + inputs[0].name +
                        "` takes integers");
   }
-  if (target_kind(loss) == TargetKind::kTokens) {
-    problems.push_back("a CSV file holds no token sequences, which the loss " + loss + " takes");
+  if (loss.target == TargetKind::kTokens) {
+    problems.push_back("a CSV file holds no token sequences, which the loss " + loss.name +
+                       " takes");
   }
   throw_data_problems(problems, source, "put the data into a safetensors file, one tensor each");
 }
@@ -118,7 +120,7 @@ void check_model(const std::string& source, const std::string& loss,
 }  // namespace
 
 Dataset read_csv_dataset(const std::filesystem::path& file, const DataConfig& config,
-                         const std::string& loss, const std::vector<InputSpec>& inputs) {
+                         const LossKind& loss, const std::vector<InputSpec>& inputs) {
   Dataset data;
   data.source = file.string();
   check_model(data.source, loss, inputs);
@@ -135,7 +137,7 @@ Dataset read_csv_dataset(const std::filesystem::path& file, const DataConfig& co
 
   std::vector<std::size_t> float_columns = selection.inputs;
   std::optional<std::size_t> integer_column;
-  if (target_kind(loss) == TargetKind::kClasses) integer_column = selection.target;
+  if (loss.target == TargetKind::kClasses) integer_column = selection.target;
   const bool float_target = selection.target && !integer_column;
   if (float_target) float_columns.push_back(*selection.target);
   if (selection.weight) float_columns.push_back(*selection.weight);

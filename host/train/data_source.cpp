@@ -115,12 +115,12 @@ int find_token_input(const std::vector<InputSpec>& inputs) {
 }
 
 std::optional<at::Tensor> take_target(const TensorTable& table, const DataConfig& config,
-                                      const std::string& loss, const std::vector<InputSpec>& inputs,
+                                      const LossKind& loss, const std::vector<InputSpec>& inputs,
                                       const std::vector<at::Tensor>& taken,
                                       std::vector<std::string>& problems) {
   const at::Tensor* target = table.find(config.target);
   const bool given = config.given.contains("target");
-  if (target == nullptr && !given && target_kind(loss) == TargetKind::kTokens) {
+  if (target == nullptr && !given && loss.target == TargetKind::kTokens) {
     const int tokens = find_token_input(inputs);
     if (tokens >= 0 && taken.size() == inputs.size()) {
       return fit_target(taken[static_cast<std::size_t>(tokens)], loss,
@@ -128,12 +128,12 @@ std::optional<at::Tensor> take_target(const TensorTable& table, const DataConfig
     }
   }
   if (target == nullptr) {
-    if (given || target_kind(loss) != TargetKind::kNone) {
+    if (given || (loss.target != TargetKind::kNone && loss.target != TargetKind::kAny)) {
       problems.push_back(table.missing(config.target, "[data] target"));
     }
     return std::nullopt;
   }
-  if (target_kind(loss) == TargetKind::kNone) return std::nullopt;
+  if (loss.target == TargetKind::kNone) return std::nullopt;
   return fit_target(*target, loss, "`" + config.target + "`", problems);
 }
 
@@ -150,7 +150,7 @@ std::optional<at::Tensor> take_weights(const TensorTable& table, const DataConfi
 }
 
 Dataset read_tensor_dataset(const std::filesystem::path& file, const DataConfig& config,
-                            const std::string& loss, const std::vector<InputSpec>& inputs) {
+                            const LossKind& loss, const std::vector<InputSpec>& inputs) {
   Dataset data;
   data.source = file.string();
   const TensorTable table(file, inputs);
@@ -171,7 +171,7 @@ Dataset read_tensor_dataset(const std::filesystem::path& file, const DataConfig&
 }  // namespace
 
 Dataset read_dataset(const std::filesystem::path& file, const DataConfig& config,
-                     const std::string& loss, const std::vector<InputSpec>& inputs) {
+                     const LossKind& loss, const std::vector<InputSpec>& inputs) {
   if (std::filesystem::is_directory(file)) return read_image_dataset(file, config, loss, inputs);
   std::vector<std::string> problems;
   refuse_image_keys(config, problems);
@@ -189,7 +189,7 @@ Dataset read_dataset(const std::filesystem::path& file, const DataConfig& config
 }
 
 Dataset read_dataset(const std::vector<std::filesystem::path>& files, const DataConfig& config,
-                     const std::string& loss, const std::vector<InputSpec>& inputs) {
+                     const LossKind& loss, const std::vector<InputSpec>& inputs) {
   Dataset all = read_dataset(files.front(), config, loss, inputs);
   if (files.size() == 1) return all;
   DataConfig others = config;

@@ -11,6 +11,7 @@
 
 #include "config/run_config.h"
 #include "model/graph.h"
+#include "train/loss_kind.h"
 
 namespace tenon {
 
@@ -38,11 +39,11 @@ struct Dataset {
 // applies `scale` to float inputs, casts integer inputs to the model's dtype where that is exact.
 // Throws Error{Stage::kData}; all that is missing or misfit is listed at once.
 Dataset read_dataset(const std::filesystem::path& file, const DataConfig& config,
-                     const std::string& loss, const std::vector<InputSpec>& inputs);
+                     const LossKind& loss, const std::vector<InputSpec>& inputs);
 
 // Several files, their rows one after the other; a file of its own is taken as above.
 Dataset read_dataset(const std::vector<std::filesystem::path>& files, const DataConfig& config,
-                     const std::string& loss, const std::vector<InputSpec>& inputs);
+                     const LossKind& loss, const std::vector<InputSpec>& inputs);
 
 // Makes the targets of `class_number` those that no loss judges, -100.
 void ignore_class(Dataset& data, std::int64_t class_number);

@@ -36,14 +36,14 @@ struct MeanLoss {
   }
 };
 
-std::optional<MetricSet> metrics_of(const TrainConfig& config) {
+std::optional<MetricSet> metrics_of(const TrainConfig& config, const Objectives& objectives) {
   if (config.metrics.empty()) return std::nullopt;
-  const auto kind = predictions_kind(config.loss);
-  if (kind) return std::make_optional<MetricSet>(config.metrics, *kind, config.location);
+  const auto kind = predictions_kind(config);
+  if (kind)
+    return std::make_optional<MetricSet>(config.metrics, *kind, config.location, objectives);
   throw Error{{.stage = Stage::kConfig,
-               .message =
-                   "[train] metrics cannot be measured where the loss is output: there is no "
-                   "target",
+               .message = "[train] metrics cannot be measured where the loss is " + config.loss +
+                          ": it judges no target by itself",
                .hint = "leave metrics out",
                .location = config.location}};
 }
@@ -58,10 +58,10 @@ std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
   const at::NoGradGuard no_grad;
 
-  const std::vector<LossSettings> losses = loss_settings(config);
+  const std::vector<LossSettings> losses = loss_settings(config, task.objectives);
   const LossSettings& settings = losses.front();  // what is measured beside the losses
   std::vector<MeanLoss> others(losses.size() - 1);
-  std::optional<MetricSet> metrics = metrics_of(config);
+  std::optional<MetricSet> metrics = metrics_of(config, task.objectives);
   double loss_sum = 0;
   double weight_sum = 0;
   std::optional<Accuracy> all;

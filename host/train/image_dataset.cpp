@@ -25,7 +25,7 @@ std::int64_t fixed_size(const InputSpec& input, std::size_t dimension) {
   return std::max<std::int64_t>(input.dimensions[dimension].fixed, 0);
 }
 
-void check_model(const std::string& loss, const std::vector<InputSpec>& inputs,
+void check_model(const LossKind& loss, const std::vector<InputSpec>& inputs,
                  std::vector<std::string>& problems) {
   if (inputs.size() != 1) {
     problems.push_back("a folder of images gives one input; the model takes " +
@@ -39,8 +39,8 @@ void check_model(const std::string& loss, const std::vector<InputSpec>& inputs,
         "which the model's input `" +
         input.name + "` is not");
   }
-  if (target_kind(loss) != TargetKind::kClasses && target_kind(loss) != TargetKind::kNone) {
-    problems.push_back("a folder of images tells classes, which the loss " + loss +
+  if (loss.target == TargetKind::kNumbers || loss.target == TargetKind::kTokens) {
+    problems.push_back("a folder of images tells classes, which the loss " + loss.name +
                        " does not take");
   }
 }
@@ -95,7 +95,7 @@ ImageSettings settle(const ImageConfig& config, const InputSpec& input,
 }
 
 ImageSettings settle_for(const std::filesystem::path& folder, const DataConfig& config,
-                         const std::string& loss, const std::vector<InputSpec>& inputs) {
+                         const LossKind& loss, const std::vector<InputSpec>& inputs) {
   std::vector<std::string> problems;
   for (const char* key : kTableKeys) {
     if (!config.given.contains(key)) continue;
@@ -119,7 +119,7 @@ std::vector<std::string> shared_classes(const std::filesystem::path& folder,
 }  // namespace
 
 Dataset read_image_dataset(const std::filesystem::path& folder, const DataConfig& config,
-                           const std::string& loss, const std::vector<InputSpec>& inputs) {
+                           const LossKind& loss, const std::vector<InputSpec>& inputs) {
   ImageSettings settings = settle_for(folder, config, loss, inputs);
   ImageFolder images = list_image_folder(folder, shared_classes(folder, config));
   log::info(folder.string() + ": " + std::to_string(images.files.size()) + " images of " +
@@ -128,7 +128,8 @@ Dataset read_image_dataset(const std::filesystem::path& folder, const DataConfig
   data.source = folder.string();
   data.input_names = {inputs[0].name};
   data.rows = static_cast<std::int64_t>(images.files.size());
-  if (target_kind(loss) == TargetKind::kClasses) data.target = at::tensor(images.labels, at::kLong);
+  if (loss.target == TargetKind::kClasses || loss.target == TargetKind::kAny)
+    data.target = at::tensor(images.labels, at::kLong);
   data.images = std::make_shared<ImageReader>(std::move(images.files), std::move(settings));
   return data;
 }

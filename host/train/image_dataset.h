@@ -7,7 +7,7 @@ namespace tenon {
 // A folder of images as a dataset, the images read batch by batch. The classes are those of
 // [data] train where that is a folder too, so that both sets count them alike.
 Dataset read_image_dataset(const std::filesystem::path& folder, const DataConfig& config,
-                           const std::string& loss, const std::vector<InputSpec>& inputs);
+                           const LossKind& loss, const std::vector<InputSpec>& inputs);
 
 // All images below a folder as the model's only input.
 at::Tensor read_image_inputs(const std::filesystem::path& folder, const DataConfig& config,

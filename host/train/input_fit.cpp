@@ -105,36 +105,28 @@ at::Tensor fit_input(const at::Tensor& tensor, const InputSpec& input, const std
   return tensor;
 }
 
-TargetKind target_kind(const std::string& loss) {
-  if (loss == "output") return TargetKind::kNone;
-  if (loss == "causal_lm") return TargetKind::kTokens;
-  static const std::set<std::string> of_numbers = {
-      "mse", "l1", "smooth_l1", "huber", "kl_div", "bce", "bce_with_logits", "cosine_embedding"};
-  if (of_numbers.contains(loss)) return TargetKind::kNumbers;
-  return TargetKind::kClasses;
-}
-
-at::Tensor fit_target(const at::Tensor& target, const std::string& loss, const std::string& label,
+at::Tensor fit_target(const at::Tensor& target, const LossKind& loss, const std::string& label,
                       std::vector<std::string>& problems) {
   const at::ScalarType dtype = target.scalar_type();
-  if (target_kind(loss) == TargetKind::kNumbers) {
+  if (loss.target == TargetKind::kAny) return target;
+  if (loss.target == TargetKind::kNumbers) {
     if (c10::isFloatingType(dtype)) {
       check_target(target, loss, label, problems);
       return target;
     }
-    problems.push_back(label + " is " + dtype_text(dtype) + "; the loss " + loss +
+    problems.push_back(label + " is " + dtype_text(dtype) + "; the loss " + loss.name +
                        " takes a float32 target");
     return target;
   }
   if (dtype != at::kBool && is_fitting_cast(dtype, at::kLong)) return target.to(at::kLong);
-  problems.push_back(label + " is " + dtype_text(dtype) + "; the loss " + loss +
+  problems.push_back(label + " is " + dtype_text(dtype) + "; the loss " + loss.name +
                      " takes an int64 target");
   return target;
 }
 
-void check_target(const at::Tensor& target, const std::string& loss, const std::string& label,
+void check_target(const at::Tensor& target, const LossKind& loss, const std::string& label,
                   std::vector<std::string>& problems) {
-  if (loss != "bce_with_logits" && loss != "bce") return;
+  if (loss.name != "bce_with_logits" && loss.name != "bce") return;
   const at::Tensor flat = target.contiguous().flatten();
   const at::Tensor wrong =
       at::nonzero(at::logical_not(at::logical_and(at::ge(flat, 0), at::le(flat, 1))));
@@ -143,7 +135,7 @@ void check_target(const at::Tensor& target, const std::string& loss, const std::
   std::ostringstream text;
   text << label << " is " << flat[first].item<double>() << " in " << place_text(target, first);
   if (wrong.numel() > 1) text << ", and " << wrong.numel() - 1 << " more are out of range";
-  problems.push_back(text.str() + "; the loss " + loss + " takes targets from 0 to 1");
+  problems.push_back(text.str() + "; the loss " + loss.name + " takes targets from 0 to 1");
 }
 
 at::Tensor fit_weights(const at::Tensor& weights, const std::string& label,

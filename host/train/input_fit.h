@@ -7,6 +7,7 @@
 
 #include "config/run_config.h"
 #include "model/graph.h"
+#include "train/loss_kind.h"
 
 namespace tenon {
 
@@ -20,16 +21,12 @@ bool is_fitting_cast(at::ScalarType from, at::ScalarType to);
 at::Tensor fit_input(const at::Tensor& tensor, const InputSpec& input, const std::string& label,
                      std::vector<std::string>& problems);
 
-// What the loss asks of a target.
-enum class TargetKind { kNone, kClasses, kNumbers, kTokens };
-TargetKind target_kind(const std::string& loss);
-
 // `target` as the loss takes it: int64 for classes and tokens, floating for numbers.
-at::Tensor fit_target(const at::Tensor& target, const std::string& loss, const std::string& label,
+at::Tensor fit_target(const at::Tensor& target, const LossKind& loss, const std::string& label,
                       std::vector<std::string>& problems);
 
 // What the loss cannot judge: bce_with_logits takes probabilities, from 0 to 1.
-void check_target(const at::Tensor& target, const std::string& loss, const std::string& label,
+void check_target(const at::Tensor& target, const LossKind& loss, const std::string& label,
                   std::vector<std::string>& problems);
 
 // Weights of the rows as float64: one number each, at least 0 and finite, and not all 0.

@@ -127,16 +127,35 @@ at::Tensor number_loss_or_error(const LossSettings& loss, const std::vector<at::
   }
 }
 
-bool judges_classes(const std::string& loss) {
-  const TargetKind kind = target_kind(loss);
-  return kind == TargetKind::kClasses || kind == TargetKind::kTokens;
+// A plugin's, of what it judges in the form that it asked for.
+at::Tensor plugin_loss(const LossSettings& loss, const std::vector<at::Tensor>& outputs,
+                       const std::optional<at::Tensor>& target, const at::Tensor& weights) {
+  const at::Tensor& output = output_of(loss.name, loss.output, outputs);
+  LossBatch batch{outputs, output, {}, weights};
+  if (loss.target == TargetKind::kAny && target) batch.target = *target;
+  if (loss.target == TargetKind::kNumbers) {
+    const at::Tensor wanted =
+        arrange_numbers(loss.name, output, required_target(loss.name, target));
+    batch.prediction = output.to(wanted.scalar_type());
+    batch.target = wanted;
+  }
+  if (loss.target == TargetKind::kClasses) {
+    const Classified classified =
+        arrange_classes(loss.name, output, required_target(loss.name, target));
+    const std::int64_t rows = output.dim() == 0 ? 1 : output.size(0);
+    const JudgedRows judged = judged_rows(classified, rows);
+    batch.prediction = judged.scores;
+    batch.target = judged.target;
+    if (weights.defined()) batch.weights = weights.index_select(0, judged.rows);
+  }
+  return loss.plugin->loss->compute(batch, loss.plugin->options);
 }
 
 // The mean of each row's losses, as the rows weigh.
 at::Tensor weighted_loss(const LossSettings& loss, const std::vector<at::Tensor>& outputs,
                          const at::Tensor& wanted, const at::Tensor& weights) {
   const std::int64_t rows = weights.size(0);
-  if (!judges_classes(loss.name)) {
+  if (!loss.judges_classes()) {
     const at::Tensor each = number_loss_or_error(loss, outputs, wanted, kNone).reshape({rows, -1});
     return (each.mean(1) * weights.to(each.options())).sum() / weights.sum().to(each.options());
   }
@@ -170,12 +189,13 @@ std::size_t output_number(const LossTerm& config) {
 
 }  // namespace
 
-LossSettings::LossSettings(const LossTerm& config)
-    : name(config.loss),
+LossSettings::LossSettings(const LossTerm& config, std::shared_ptr<const BoundLoss> bound)
+    : LossKind(config),
       output(output_number(config)),
       label_smoothing(config.label_smoothing_factor),
       is_balanced(config.balanced_classes),
-      weight(config.weight) {
+      weight(config.weight),
+      plugin(std::move(bound)) {
   if (!config.class_weight.empty()) {
     class_weight = at::tensor(config.class_weight, at::TensorOptions(at::kDouble));
   }
@@ -184,15 +204,18 @@ LossSettings::LossSettings(const LossTerm& config)
   }
 }
 
-std::vector<LossSettings> loss_settings(const TrainConfig& config) {
+std::vector<LossSettings> loss_settings(const TrainConfig& config, const Objectives& objectives) {
   std::vector<LossSettings> settings;
-  settings.emplace_back(config);
-  for (const LossTerm& term : config.other_losses) settings.emplace_back(term);
+  settings.emplace_back(config, objectives.loss(0));
+  for (const LossTerm& term : config.other_losses) {
+    settings.emplace_back(term, objectives.loss(settings.size()));
+  }
   return settings;
 }
 
 at::Tensor compute_loss(const LossSettings& loss, const std::vector<at::Tensor>& outputs,
                         const std::optional<at::Tensor>& target, const at::Tensor& weights) {
+  if (loss.plugin) return plugin_loss(loss, outputs, target, weights);
   const at::Tensor& output = output_of(loss.name, loss.output, outputs);
   if (loss.name == "output") {
     if (output.numel() == 1) return output.mean();
@@ -203,29 +226,31 @@ at::Tensor compute_loss(const LossSettings& loss, const std::vector<at::Tensor>&
   }
   const at::Tensor& wanted = required_target(loss.name, target);
   if (weights.defined()) return weighted_loss(loss, outputs, wanted, weights);
-  if (!judges_classes(loss.name)) return number_loss_or_error(loss, outputs, wanted, kMean);
+  if (!loss.judges_classes()) return number_loss_or_error(loss, outputs, wanted, kMean);
   return class_loss(loss, arrange_classes(loss.name, output, wanted), kMean);
 }
 
 std::optional<std::int64_t> count_classes(const LossSettings& loss,
                                           const std::vector<at::Tensor>& outputs,
                                           const std::optional<at::Tensor>& target) {
-  if (!judges_classes(loss.name)) return std::nullopt;
+  if (!loss.judges_classes()) return std::nullopt;
   return arrange_classes(loss.name, output_of(loss.name, loss.output, outputs),
                          required_target(loss.name, target))
       .scores.size(1);
 }
 
-std::optional<Predictions::Kind> predictions_kind(const std::string& loss) {
-  if (loss == "output" || loss == "cosine_embedding") return std::nullopt;
-  if (loss == "bce_with_logits" || loss == "bce") return Predictions::Kind::kLabels;
-  return judges_classes(loss) ? Predictions::Kind::kClasses : Predictions::Kind::kNumbers;
+std::optional<Predictions::Kind> predictions_kind(const LossKind& loss) {
+  if (loss.name == "cosine_embedding") return std::nullopt;
+  if (loss.name == "bce_with_logits" || loss.name == "bce") return Predictions::Kind::kLabels;
+  if (loss.judges_classes()) return Predictions::Kind::kClasses;
+  if (loss.target == TargetKind::kNumbers) return Predictions::Kind::kNumbers;
+  return std::nullopt;
 }
 
 std::optional<Predictions> predictions_of(const LossSettings& loss,
                                           const std::vector<at::Tensor>& outputs,
                                           const std::optional<at::Tensor>& target) {
-  const auto kind = predictions_kind(loss.name);
+  const auto kind = predictions_kind(loss);
   if (!kind) return std::nullopt;
   const at::Tensor& output = output_of(loss.name, loss.output, outputs);
   const at::Tensor& wanted = required_target(loss.name, target);
@@ -244,7 +269,7 @@ std::optional<Predictions> predictions_of(const LossSettings& loss,
 
 double count_judged(const LossSettings& loss, const std::optional<at::Tensor>& target,
                     std::int64_t rows, const at::Tensor& weights) {
-  if (!judges_classes(loss.name) || !target) {
+  if (!loss.judges_classes() || !target) {
     return weights.defined() ? weights.sum().item<double>() : static_cast<double>(rows);
   }
   const bool shifts = loss.name == "causal_lm" && target->dim() == 2;
@@ -270,7 +295,7 @@ std::optional<Accuracy> count_correct(const LossSettings& loss,
                                       const std::vector<at::Tensor>& outputs,
                                       const std::optional<at::Tensor>& target) {
   const bool is_binary = loss.name == "bce_with_logits" || loss.name == "bce";
-  if (!is_binary && !judges_classes(loss.name)) return std::nullopt;
+  if (!is_binary && !loss.judges_classes()) return std::nullopt;
   const at::Tensor& output = output_of(loss.name, loss.output, outputs);
   const at::Tensor& wanted = required_target(loss.name, target);
   if (is_binary) {

@@ -96,12 +96,47 @@ std::unique_ptr<Metric> make_metric(Source source, Kind kind, const std::string&
   }
 }
 
+[[noreturn]] void refuse(const std::string& name, Kind kind, const std::string& location) {
+  throw Error({.stage = Stage::kConfig,
+               .message = "[train] metrics has `" + name + "`, which is not measured of " +
+                          kind_text(kind) + ", and that is what the loss is of",
+               .hint = "leave it out, or take another loss",
+               .location = location});
+}
+
+// What a plugin's metric is to judge of it; nothing where it has no such metrics.
+std::optional<tenon_judged> judged_of(Kind kind) {
+  if (kind == Kind::kClasses) return TENON_JUDGED_CLASSES;
+  if (kind == Kind::kNumbers) return TENON_JUDGED_NUMBERS;
+  return std::nullopt;
+}
+
+class OfPlugin : public Metric {
+ public:
+  explicit OfPlugin(const BoundMetric& bound) : count_(*bound.metric, bound.options) {}
+  void add(const Predictions& batch) override {
+    if (batch.kind == Kind::kClasses) return count_.add(batch.scores, batch.truth);
+    count_.add(batch.scores.to(at::kDouble), batch.truth.to(at::kDouble));
+  }
+  double value(const std::string&) const override { return count_.value(); }
+
+ private:
+  PluginMetric::Count count_;
+};
+
 }  // namespace
 
 MetricSet::MetricSet(const std::vector<std::string>& names, Predictions::Kind kind,
-                     const std::string& location) {
+                     const std::string& location, const Objectives& objectives) {
   std::map<Source, Metric*> made;
   for (const std::string& name : names) {
+    const auto bound = objectives.metrics.find(name);
+    if (bound != objectives.metrics.end()) {
+      if (bound->second->metric->judged() != judged_of(kind)) refuse(name, kind, location);
+      named_.push_back(
+          {name, metrics_.emplace_back(std::make_unique<OfPlugin>(*bound->second)).get()});
+      continue;
+    }
     const MetricFacts* facts = facts_of(name);
     if (facts == nullptr) {
       const std::string near = did_you_mean(name, metric_names());
@@ -110,13 +145,7 @@ MetricSet::MetricSet(const std::vector<std::string>& names, Predictions::Kind ki
                               (near.empty() ? "there are " + join(metric_names()) : near),
                    .location = location});
     }
-    if (std::ranges::count(facts->kinds, kind) == 0) {
-      throw Error({.stage = Stage::kConfig,
-                   .message = "[train] metrics has `" + name + "`, which is not measured of " +
-                              kind_text(kind) + ", and that is what the loss is of",
-                   .hint = "leave it out, or take another loss",
-                   .location = location});
-    }
+    if (std::ranges::count(facts->kinds, kind) == 0) refuse(name, kind, location);
     Metric*& metric = made[facts->source];
     if (metric == nullptr || facts->source == Source::kTop) {
       metric = metrics_.emplace_back(make_metric(facts->source, kind, name)).get();

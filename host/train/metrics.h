@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "train/best_value.h"
+#include "train/objectives.h"
 
 // What [train] metrics measures: over the whole set, not averaged over its batches. The numbers are
 // scikit-learn's functions of the same names, and scipy's.
@@ -41,7 +42,7 @@ class MetricSet {
  public:
   // Throws Error{kConfig} for a name that there is none of, or that does not fit what is predicted.
   MetricSet(const std::vector<std::string>& names, Predictions::Kind kind,
-            const std::string& location);
+            const std::string& location, const Objectives& objectives = {});
   void add(const Predictions& batch);
   Measures values() const;
   // Of classes, where a metric needs one.

@@ -135,7 +135,7 @@ std::int64_t count_tokens(const Batch& batch) {
 
 StepGradients::StepGradients(const TrainingTask& task, const Dataset& data,
                              const TrainConfig& config)
-    : task_(task), data_(data), losses_(loss_settings(config)) {}
+    : task_(task), data_(data), losses_(loss_settings(config, task.objectives)) {}
 
 std::optional<double> StepGradients::compute(const std::vector<Batch>& batches, std::int64_t step,
                                              std::int64_t steps) {
@@ -205,7 +205,7 @@ double StepGradients::last_loss() const {
 }
 
 void check_labels(const Dataset& data, const TrainConfig& config) {
-  if (count_judged(LossSettings(config.loss), data.target, data.rows) > 0) return;
+  if (count_judged(LossSettings(config), data.target, data.rows) > 0) return;
   throw Error{{.stage = Stage::kData,
                .message = "no label of the data is judged: every one is the ignored class, -100",
                .hint = "give labels to some rows",

@@ -18,6 +18,7 @@
 #include "train/data_source.h"
 #include "train/method_training.h"
 #include "train/metrics.h"
+#include "train/objectives.h"
 #include "train/parameter_role.h"
 
 namespace tenon {
@@ -45,6 +46,8 @@ struct TrainingTask {
   std::vector<ParameterRole> roles = {};
   // What the adapters' methods do beside the optimizer; nullptr: nothing.
   std::shared_ptr<MethodTraining> methods = nullptr;
+  // The losses and metrics of plugins among those of the config.
+  Objectives objectives = {};
 };
 
 struct Evaluation {

@@ -31,9 +31,11 @@ std::vector<at::Tensor> untrained_tensors(const AdaptedModel& model, const Train
 
 }  // namespace
 
-TrainingTask training_task(const AdaptedModel& model, const TrainConfig& config) {
+TrainingTask training_task(const AdaptedModel& model, const TrainConfig& config,
+                           Objectives objectives) {
   const bool train_statistics = config.batch_norm == "train" || config.full;
   TrainingTask task;
+  task.objectives = std::move(objectives);
   task.parameters = model.trainable();
   task.inputs = model.model().inputs;
   task.guards = model.model().guards;

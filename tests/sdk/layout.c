@@ -9,6 +9,8 @@
 #include "tenon/draft/files.h"
 #include "tenon/draft/generators.h"
 #include "tenon/draft/groups.h"
+#include "tenon/draft/losses.h"
+#include "tenon/draft/metrics.h"
 #include "tenon/draft/targets.h"
 #include "tenon/draft/training.h"
 #include "tenon/ext/autograd.h"
@@ -267,6 +269,8 @@ FIELD(tenon_host, set_grad_enabled, 144);
 VALUE(TENON_STAMP_LAYERS, 1);
 VALUE(TENON_STAMP_METHODS, 2);
 VALUE(TENON_STAMP_MODELS, 4);
+VALUE(TENON_STAMP_LOSSES, 8);
+VALUE(TENON_STAMP_METRICS, 16);
 
 SIZE(tenon_stamp, 256);
 FIELD(tenon_stamp, magic, 0);
@@ -344,6 +348,58 @@ FIELD(tenon_generators, struct_size, 0);
 FIELD(tenon_generators, reserved, 4);
 FIELD(tenon_generators, make, 8);
 FIELD(tenon_generators, release, 16);
+
+VALUE(TENON_JUDGED_ANY, 0);
+VALUE(TENON_JUDGED_CLASSES, 1);
+VALUE(TENON_JUDGED_NUMBERS, 2);
+VALUE(TENON_JUDGED_NONE, 3);
+
+SIZE(tenon_loss_batch, 48);
+FIELD(tenon_loss_batch, struct_size, 0);
+FIELD(tenon_loss_batch, n_outputs, 4);
+FIELD(tenon_loss_batch, setup, 8);
+FIELD(tenon_loss_batch, outputs, 16);
+FIELD(tenon_loss_batch, prediction, 24);
+FIELD(tenon_loss_batch, target, 32);
+FIELD(tenon_loss_batch, weights, 40);
+
+SIZE(tenon_loss, 64);
+FIELD(tenon_loss, struct_size, 0);
+FIELD(tenon_loss, judged, 4);
+FIELD(tenon_loss, user, 8);
+FIELD(tenon_loss, name, 16);
+FIELD(tenon_loss, doc, 24);
+FIELD(tenon_loss, options, 32);
+FIELD(tenon_loss, n_options, 40);
+FIELD(tenon_loss, reserved, 44);
+FIELD(tenon_loss, validate, 48);
+FIELD(tenon_loss, loss, 56);
+
+SIZE(tenon_losses, 16);
+FIELD(tenon_losses, struct_size, 0);
+FIELD(tenon_losses, n_losses, 4);
+FIELD(tenon_losses, losses, 8);
+
+VALUE(TENON_METRIC_GREATER_IS_BETTER, 1);
+
+SIZE(tenon_metric, 80);
+FIELD(tenon_metric, struct_size, 0);
+FIELD(tenon_metric, flags, 4);
+FIELD(tenon_metric, judged, 8);
+FIELD(tenon_metric, n_options, 12);
+FIELD(tenon_metric, user, 16);
+FIELD(tenon_metric, name, 24);
+FIELD(tenon_metric, doc, 32);
+FIELD(tenon_metric, options, 40);
+FIELD(tenon_metric, start, 48);
+FIELD(tenon_metric, add, 56);
+FIELD(tenon_metric, value, 64);
+FIELD(tenon_metric, release, 72);
+
+SIZE(tenon_metrics, 16);
+FIELD(tenon_metrics, struct_size, 0);
+FIELD(tenon_metrics, n_metrics, 4);
+FIELD(tenon_metrics, metrics, 8);
 
 VALUE(TENON_GROUP_FAST, 1);
 VALUE(TENON_GROUP_EMBEDDING, 2);

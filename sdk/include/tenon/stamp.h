@@ -15,7 +15,9 @@ typedef uint32_t tenon_stamp_kind;
 enum {
   TENON_STAMP_LAYERS = 1,  /* layer types */
   TENON_STAMP_METHODS = 2, /* methods */
-  TENON_STAMP_MODELS = 4   /* torch::nn modules, for tenon/model_plugin.h of the host's library */
+  TENON_STAMP_MODELS = 4,  /* torch::nn modules, for tenon/model_plugin.h of the host's library */
+  TENON_STAMP_LOSSES = 8,  /* losses (draft/losses.h) */
+  TENON_STAMP_METRICS = 16 /* metrics (draft/metrics.h) */
 };
 
 /* Free of pointers, in a section of its own, so that a host can read it without running anything.

@@ -1,5 +1,5 @@
-// TENON_PLUGIN(id, version, Layers and Methods...): the two exported symbols, as constant data.
-// Who made it, if that is to be told, is one part more:
+// TENON_PLUGIN(id, version, Layers, Methods, Losses and Metrics...): the two exported symbols, as
+// constant data. Who made it, if that is to be told, is one part more:
 //   struct About { static constexpr tenon::about kAbout{.vendor = "Acme", .license = "MIT"}; };
 #pragma once
 
@@ -9,7 +9,9 @@
 #include <string_view>
 
 #include "tenon/cpp/layer.hpp"
+#include "tenon/cpp/loss.hpp"
 #include "tenon/cpp/method.hpp"
+#include "tenon/cpp/metric.hpp"
 #include "tenon/cpp/names.hpp"
 #include "tenon/plugin.h"
 
@@ -26,12 +28,16 @@ namespace tenon __attribute__((visibility("hidden"))) {
     T::kAbout;
   };
   template <typename T>
-  concept IsLayer = !IsMethod<T> && !IsAbout<T>;
+  concept IsLayer = !IsMethod<T> && !IsLoss<T> && !IsMetric<T> && !IsAbout<T>;
 
   template <typename T>
   inline constexpr tenon_layer_type kLayerTable = make_table<T>();
   template <typename T>
   inline constexpr tenon_method kMethodTable = make_method<T>();
+  template <typename T>
+  inline constexpr tenon_loss kLossTable = make_loss<T>();
+  template <typename T>
+  inline constexpr tenon_metric kMetricTable = make_metric<T>();
 
   // A flag that came after 1.0, and when.
   struct LaterFlag {
@@ -48,11 +54,13 @@ namespace tenon __attribute__((visibility("hidden"))) {
     return minor;
   }
 
-  // Of the parts of a plugin, the layers' tables and the methods' tables.
+  // Of the parts of a plugin, the tables of each kind.
   template <typename... Parts>
   struct Tables {
     static constexpr std::size_t kMethodCount = (0 + ... + (IsMethod<Parts> ? 1 : 0));
     static constexpr std::size_t kLayerCount = (0 + ... + (IsLayer<Parts> ? 1 : 0));
+    static constexpr std::size_t kLossCount = (0 + ... + (IsLoss<Parts> ? 1 : 0));
+    static constexpr std::size_t kMetricCount = (0 + ... + (IsMetric<Parts> ? 1 : 0));
 
     static constexpr auto kLayers = [] {
       std::array<const tenon_layer_type*, std::max<std::size_t>(kLayerCount, 1)> tables{};
@@ -72,6 +80,33 @@ namespace tenon __attribute__((visibility("hidden"))) {
       (add(static_cast<const Parts*>(nullptr)), ...);
       return tables;
     }();
+    static constexpr auto kLosses = [] {
+      std::array<const tenon_loss*, std::max<std::size_t>(kLossCount, 1)> tables{};
+      std::size_t n = 0;
+      const auto add = [&]<typename T>(const T*) {
+        if constexpr (IsLoss<T>) tables[n++] = &kLossTable<T>;
+      };
+      (add(static_cast<const Parts*>(nullptr)), ...);
+      return tables;
+    }();
+    static constexpr auto kMetrics = [] {
+      std::array<const tenon_metric*, std::max<std::size_t>(kMetricCount, 1)> tables{};
+      std::size_t n = 0;
+      const auto add = [&]<typename T>(const T*) {
+        if constexpr (IsMetric<T>) tables[n++] = &kMetricTable<T>;
+      };
+      (add(static_cast<const Parts*>(nullptr)), ...);
+      return tables;
+    }();
+    static constexpr tenon_losses kLossExtension{sizeof(tenon_losses), kLossCount, kLosses.data()};
+    static constexpr tenon_metrics kMetricExtension{sizeof(tenon_metrics), kMetricCount,
+                                                    kMetrics.data()};
+    static const void* TENON_ABI extension(const tenon_plugin*, const char* id) {
+      const std::string_view wanted = id;
+      if (kLossCount > 0 && wanted == TENON_LOSSES) return &kLossExtension;
+      if (kMetricCount > 0 && wanted == TENON_METRICS) return &kMetricExtension;
+      return nullptr;
+    }
     static constexpr about kAbout = [] {
       about found;
       const auto look = [&]<typename T>(const T*) {
@@ -90,7 +125,8 @@ namespace tenon __attribute__((visibility("hidden"))) {
       return needed;
     }();
     static constexpr tenon_stamp_kind kStampKind =
-        (kLayerCount > 0 ? TENON_STAMP_LAYERS : 0) | (kMethodCount > 0 ? TENON_STAMP_METHODS : 0);
+        (kLayerCount > 0 ? TENON_STAMP_LAYERS : 0) | (kMethodCount > 0 ? TENON_STAMP_METHODS : 0) |
+        (kLossCount > 0 ? TENON_STAMP_LOSSES : 0) | (kMetricCount > 0 ? TENON_STAMP_METRICS : 0);
   };
 
   inline tenon_status TENON_ABI remember_host(const tenon_plugin*, const tenon_host* table,
@@ -122,6 +158,9 @@ namespace tenon __attribute__((visibility("hidden"))) {
     plugin.init = remember_host;
     plugin.methods = Tables<Parts...>::kMethods.data();
     plugin.n_methods = Tables<Parts...>::kMethodCount;
+    if constexpr (Tables<Parts...>::kLossCount + Tables<Parts...>::kMetricCount > 0) {
+      plugin.extension = Tables<Parts...>::extension;
+    }
     return plugin;
   }
 
