@@ -10,24 +10,29 @@
 #include "base/error.h"
 
 namespace tenon {
-AdaptedLayer::AdaptedLayer(std::string path, std::vector<std::string> weight_names,
+AdaptedLayer::AdaptedLayer(ModuleId module, std::string path, std::vector<std::string> weight_names,
                            std::vector<at::Tensor> weights)
-    : path_(std::move(path)),
+    : module_(module),
+      path_(std::move(path)),
       weight_names_(std::move(weight_names)),
       weights_(std::move(weights)),
-      merged_tensors_(weights_.size()),
-      active_(weights_) {}
+      merged_{{}, std::vector<at::Tensor>(weights_.size())} {}
 
 const AdapterSlot* AdaptedLayer::find(const std::string& adapter) const {
-  const auto found = std::find_if(slots_.begin(), slots_.end(), [&](const AdapterSlot* slot) {
-    return slot->adapter() == adapter;
-  });
-  return found == slots_.end() ? nullptr : *found;
+  const auto found = slots_.find(adapter);
+  return found == slots_.end() ? nullptr : found->second.get();
 }
 
-void AdaptedLayer::remove(const AdapterSlot& slot) { std::erase(slots_, &slot); }
+void AdaptedLayer::exchange(const std::string& adapter, Slots::node_type& node) noexcept {
+  Slots::node_type before = slots_.extract(adapter);
+  if (!node.empty()) slots_.insert(std::move(node));
+  node = std::move(before);
+}
 
-void AdaptedLayer::add_to(LayerChoice& choice, const AdapterSlot& slot) const {
+void AdaptedLayer::add_to(LayerChoice& choice,
+                          const std::shared_ptr<const AdapterSlot>& shared) const {
+  const AdapterSlot& slot = *shared;
+  choice.slots.push_back(shared);
   for (std::size_t i = 0; i < slot.weights().size(); ++i) {
     if (!slot.weights()[i].defined()) continue;
     if (slot.layer_type() == nullptr) {
@@ -57,11 +62,11 @@ void AdaptedLayer::add_to(LayerChoice& choice, const AdapterSlot& slot) const {
 LayerChoice AdaptedLayer::choose(std::span<const std::string> adapters) const {
   LayerChoice choice(weights_);
   for (std::size_t i = 0; i < weights_.size(); ++i) {
-    if (merged_tensors_[i].defined()) choice.weights[i] = merged_tensors_[i];
+    if (merged_.weights[i].defined()) choice.weights[i] = merged_.weights[i];
   }
   for (const std::string& name : adapters) {
-    if (std::find(merged_.begin(), merged_.end(), name) != merged_.end()) continue;
-    if (const AdapterSlot* slot = find(name)) add_to(choice, *slot);
+    if (std::ranges::count(merged_.adapters, name) > 0) continue;
+    if (const auto slot = slots_.find(name); slot != slots_.end()) add_to(choice, slot->second);
   }
   const auto type_of = [](const at::Tensor& tensor) { return tensor.scalar_type(); };
   if (!std::ranges::equal(choice.weights, weights_, {}, type_of, type_of)) {
@@ -70,28 +75,23 @@ LayerChoice AdaptedLayer::choose(std::span<const std::string> adapters) const {
   return choice;
 }
 
-void AdaptedLayer::set_merged(std::vector<std::string> adapters, std::vector<at::Tensor> weights) {
-  merged_ = std::move(adapters);
-  merged_tensors_ = std::move(weights);
-  merged_tensors_.resize(weights_.size());
-}
-
 std::vector<c10::IValue> AdaptedLayer::run(const RegionProgram& region,
                                            std::vector<c10::IValue> values,
                                            const RunMode& mode) const {
-  if (mode.layers != nullptr) return mode.layers->run(*this, region, values, mode);
-  return LayerRun(active_, region, values, mode).outputs();
+  return mode.layers->run(*this, region, values, mode);
 }
 
 std::vector<c10::IValue> AdaptedLayer::run_siblings(std::span<const SiblingRun> runs,
                                                     std::vector<c10::IValue> values,
                                                     const RunMode& mode) {
-  const LayerType* layer_type = runs[0].layer->active_.layer_type;
-  const bool together = mode.layers == nullptr && layer_type != nullptr &&
-                        layer_type->has_siblings() &&
-                        std::all_of(runs.begin(), runs.end(), [&](const SiblingRun& run) {
-                          return run.layer->active_.layer_type == layer_type;
-                        });
+  const auto type_of = [&](const SiblingRun& run) -> const LayerType* {
+    const LayerChoice* choice = mode.layers->choice(*run.layer);
+    return choice == nullptr ? nullptr : choice->layer_type;
+  };
+  const LayerType* layer_type = type_of(runs[0]);
+  const bool together =
+      layer_type != nullptr && layer_type->has_siblings() &&
+      std::ranges::all_of(runs, [&](const SiblingRun& run) { return type_of(run) == layer_type; });
   if (!together) {
     std::vector<c10::IValue> outputs;
     for (const SiblingRun& run : runs) {
@@ -103,7 +103,7 @@ std::vector<c10::IValue> AdaptedLayer::run_siblings(std::span<const SiblingRun> 
   std::vector<const LayerFacts*> facts;
   std::vector<const tenon_call*> calls;
   for (const SiblingRun& run : runs) {
-    const LayerChoice& choice = run.layer->active_;
+    const LayerChoice& choice = *mode.layers->choice(*run.layer);
     calls.push_back(&prepared.emplace_back(choice, *run.program, values, mode).call());
     facts.push_back(choice.facts);
   }

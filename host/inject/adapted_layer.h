@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,7 +17,7 @@ namespace tenon {
 
 class AdaptedLayer;
 
-// Runs the layers of one forward otherwise than with what is active on them (RunMode::layers).
+// What the layers of one forward run (RunMode::layers).
 class LayerRunner {
  public:
   LayerRunner() = default;
@@ -26,37 +28,57 @@ class LayerRunner {
   virtual std::vector<c10::IValue> run(const AdaptedLayer& layer, const RegionProgram& region,
                                        const std::vector<c10::IValue>& values,
                                        const RunMode& mode) const = 0;
+  // Where a layer runs one choice for all rows, that; else nullptr.
+  virtual const LayerChoice* choice(const AdaptedLayer& layer) const {
+    static_cast<void>(layer);
+    return nullptr;
+  }
+  // Every adapter's slot that the layer runs.
+  virtual void visit_slots(const AdaptedLayer& layer,
+                           const std::function<void(const AdapterSlot&)>& visit) const {
+    if (const LayerChoice* chosen = choice(layer)) {
+      for (const auto& slot : chosen->slots) visit(*slot);
+    }
+  }
 };
 
 // One of several layers that read the same tensor.
 struct SiblingRun {
-  const AdaptedLayer* layer = nullptr;
+  std::shared_ptr<const AdaptedLayer> layer;
   std::shared_ptr<const RegionProgram> program;
 };
 
-// A layer that adapters are on. Runs are const and may go on in several threads; what changes the
-// layer must not overlap them.
+// A layer that adapters are on. Runs may go on in several threads, whatever changes: what they run
+// was chosen before. Choosing and changing must not overlap.
 class AdaptedLayer {
  public:
+  // By the names of their adapters.
+  using Slots = std::map<std::string, std::shared_ptr<const AdapterSlot>, std::less<>>;
+  // The base's weights with some adapters folded in.
+  struct Merged {
+    std::vector<std::string> adapters;
+    std::vector<at::Tensor> weights;  // by number; undefined where the base's own is in use
+  };
+
   // `weights`: the base's, in the order of the layer's facts.
-  AdaptedLayer(std::string path, std::vector<std::string> weight_names,
+  AdaptedLayer(ModuleId module, std::string path, std::vector<std::string> weight_names,
                std::vector<at::Tensor> weights);
 
+  ModuleId module() const { return module_; }
   const std::string& path() const { return path_; }
   const std::vector<std::string>& weight_names() const { return weight_names_; }
   // Of the base, whatever is merged.
   const std::vector<at::Tensor>& weights() const { return weights_; }
-  const std::vector<AdapterSlot*>& slots() const { return slots_; }
+  const Slots& slots() const { return slots_; }
   const AdapterSlot* find(const std::string& adapter) const;
-  void put(AdapterSlot& slot) { slots_.push_back(&slot); }
-  void remove(const AdapterSlot& slot);
+  // `node` takes the place of the adapter's slot, if it holds one, and then holds what was there.
+  void exchange(const std::string& adapter, Slots::node_type& node) noexcept;
 
   // For these adapters, on top of what is merged; those that are not on this layer are skipped.
   // Throws Error{kInjection} for adapters that cannot run at once.
   LayerChoice choose(std::span<const std::string> adapters) const;
   // The base's own weights and no adapter.
   LayerChoice choose_base() const { return LayerChoice(weights_); }
-  void activate(LayerChoice choice) { active_ = std::move(choice); }
 
   // The base's weights with these adapters folded in: computed in float32 at least, rounded once.
   // Undefined where nothing changes. Throws Error{kInjection} where a result is not finite or the
@@ -65,11 +87,10 @@ class AdaptedLayer {
   // What one adapter adds to each of the base's weights, in float32 at least; undefined where
   // nothing. Throws Error{kInjection} where the plugin cannot merge.
   std::vector<at::Tensor> weight_changes(const std::string& adapter) const;
-  // From now on `adapters` are in the weights.
-  void set_merged(std::vector<std::string> adapters, std::vector<at::Tensor> weights);
-  const std::vector<std::string>& merged() const { return merged_; }
-  // By number; undefined where the base's own is in use.
-  const std::vector<at::Tensor>& merged_tensors() const { return merged_tensors_; }
+  // From now on chosen beneath what is chosen; `merged` then holds what was before.
+  void exchange(Merged& merged) noexcept { std::swap(merged_, merged); }
+  const std::vector<std::string>& merged() const { return merged_.adapters; }
+  const std::vector<at::Tensor>& merged_tensors() const { return merged_.weights; }
 
   // One call: `values` are the region's inputs, then its numbers.
   std::vector<c10::IValue> run(const RegionProgram& region, std::vector<c10::IValue> values,
@@ -81,15 +102,14 @@ class AdaptedLayer {
                                                const RunMode& mode);
 
  private:
-  void add_to(LayerChoice& choice, const AdapterSlot& slot) const;
+  void add_to(LayerChoice& choice, const std::shared_ptr<const AdapterSlot>& slot) const;
 
+  ModuleId module_;
   std::string path_;
   std::vector<std::string> weight_names_;
   std::vector<at::Tensor> weights_;
-  std::vector<AdapterSlot*> slots_;
-  std::vector<std::string> merged_;
-  std::vector<at::Tensor> merged_tensors_;
-  LayerChoice active_;
+  Slots slots_;
+  Merged merged_;
 };
 
 }  // namespace tenon

@@ -3,8 +3,10 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "base/error.h"
+#include "base/suggest.h"
 #include "inject/checkpointed_modules.h"
 #include "inject/forward_failure.h"
 #include "inject/sibling_layers.h"
@@ -20,15 +22,54 @@ bool normalises_batch(const Node& node) {
 
 }  // namespace
 
-AdaptedModel::AdaptedModel(ModelData model) : model_(std::move(model)) { build_program(); }
+AdaptedModel::AdaptedModel(ModelData model) : model_(std::move(model)) {
+  running_ = build({}, checkpointed_);
+  running_.layers = choose({});
+}
 
 AdaptedModel::AdaptedModel(ModelData model, const InjectionPlan& plan, std::uint64_t seed)
     : model_(std::move(model)) {
   add_adapter(plan, seed);
 }
 
+AdaptedModel::Running AdaptedModel::running() const {
+  const std::shared_lock lock(*set_);
+  return running_;
+}
+
 std::vector<at::Tensor> AdaptedModel::forward(const std::vector<at::Tensor>& inputs,
                                               const RunMode& mode) const {
+  const Running running = this->running();
+  RunMode own = mode;
+  if (own.layers == nullptr) own.layers = running.layers;
+  return run(*running.program, inputs, own);
+}
+
+std::vector<at::Tensor> AdaptedModel::forward_with(const std::vector<at::Tensor>& inputs,
+                                                   const std::vector<std::string>& adapters,
+                                                   const RunMode& mode) const {
+  RunMode own = mode;
+  std::shared_ptr<const Program> program;
+  {
+    const std::shared_lock lock(*set_);
+    require(adapters);
+    check_saved(adapters);
+    check_count(adapters);
+    if (!merged_.empty()) {
+      throw Error({.stage = Stage::kInjection,
+                   .message = "a forward cannot choose its adapters while some are merged: " +
+                              join(merged_),
+                   .hint = "unmerge them first"});
+    }
+    own.layers = choose(adapters);
+    program = running_.program;
+  }
+  return run(*program, inputs, own);
+}
+
+std::vector<at::Tensor> AdaptedModel::run(const Program& program,
+                                          const std::vector<at::Tensor>& inputs,
+                                          const RunMode& mode) const {
   check_inputs(model_.inputs, inputs, model_.guards);
   std::vector<c10::IValue> values(inputs.begin(), inputs.end());
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -39,7 +80,7 @@ std::vector<at::Tensor> AdaptedModel::forward(const std::vector<at::Tensor>& inp
   }
   std::vector<at::Tensor> outputs;
   try {
-    for (c10::IValue& value : program_->run(std::move(values), mode)) {
+    for (c10::IValue& value : program.run(std::move(values), mode)) {
       if (value.isTensor()) outputs.push_back(std::move(value).toTensor());
     }
   } catch (const NodeFailure& failure) {
@@ -60,8 +101,11 @@ void AdaptedModel::train_base() {
 void AdaptedModel::checkpoint(const ModuleRule& modules) {
   std::vector<ModuleId> wanted = modules_to_checkpoint(model_, modules);
   if (wanted == checkpointed_) return;  // mostly none: the program stands as it is
+  Running next = build(sites_with({}), wanted);
+  const std::unique_lock lock(*set_);
+  next.layers = running_.layers;
+  running_ = std::move(next);
   checkpointed_ = std::move(wanted);
-  build_program();
 }
 
 std::vector<at::Tensor> AdaptedModel::trainable() const {
@@ -114,10 +158,16 @@ void AdaptedModel::check_sites(const PlacedAdapter& adapter) const {
       }
     }
   };
-  for (const auto& [module, site] : sites_) claim(module, site.regions);
+  // Sites that are there stand beside each other already.
+  const bool any_new = std::ranges::any_of(adapter.slots, [&](const PlacedSlot& placed) {
+    return !sites_.contains(placed.site.module);
+  });
+  if (any_new) {
+    for (const auto& [module, site] : sites_) claim(module, site.regions);
+  }
   for (const PlacedSlot& placed : adapter.slots) {
     const auto known = sites_.find(placed.site.module);
-    claim(placed.site.module, placed.site.regions);
+    if (any_new) claim(placed.site.module, placed.site.regions);
     if (known == sites_.end()) continue;
     const auto nodes = [](const Region& region) { return region.nodes; };
     if (known->second.tensors != placed.site.tensors ||
@@ -140,10 +190,11 @@ AdaptedModel::Site AdaptedModel::open_site(const LayerSite& wanted) const {
     names.push_back(tensor.name_in(path).value_or(tensor.name));
     weights.push_back(tensor.tensor);
   }
-  Site site{std::make_unique<AdaptedLayer>(path, std::move(names), std::move(weights)),
-            wanted.tensors,
-            wanted.regions,
-            {}};
+  Site site{
+      std::make_shared<AdaptedLayer>(wanted.module, path, std::move(names), std::move(weights)),
+      wanted.tensors,
+      wanted.regions,
+      {}};
   for (const Region& region : site.regions) {
     const bool normalises = std::ranges::any_of(region.nodes, [&](std::int32_t node) {
       return normalises_batch(model_.graph.nodes[static_cast<std::size_t>(node)]);
@@ -166,25 +217,43 @@ AdaptedModel::Site AdaptedModel::open_site(const LayerSite& wanted) const {
   return site;
 }
 
-bool AdaptedModel::open_sites(const PlacedAdapter& adapter) {
-  bool any = false;
+// Those that the adapter needs and no other has opened.
+AdaptedModel::Sites AdaptedModel::new_sites(const PlacedAdapter& adapter) const {
+  Sites opened;
   for (const PlacedSlot& placed : adapter.slots) {
-    if (sites_.contains(placed.site.module)) continue;
-    sites_.emplace(placed.site.module, open_site(placed.site));
-    any = true;
+    if (sites_.contains(placed.site.module) || opened.contains(placed.site.module)) continue;
+    opened.emplace(placed.site.module, open_site(placed.site));
   }
-  return any;
+  return opened;
 }
 
-void AdaptedModel::close_empty_sites() {
-  std::erase_if(sites_, [](const auto& entry) { return entry.second.layer->slots().empty(); });
+// In model order.
+std::vector<const AdaptedModel::Site*> AdaptedModel::sites_with(const Sites& opened) const {
+  std::map<ModuleId, const Site*> all;
+  for (const auto& [module, site] : sites_) all.emplace(module, &site);
+  for (const auto& [module, site] : opened) all.emplace(module, &site);
+  std::vector<const Site*> sites;
+  for (const auto& [module, site] : all) sites.push_back(site);
+  return sites;
 }
 
-void AdaptedModel::build_program() {
-  std::vector<LayerCall> calls;
+// Without those that only this adapter is on.
+std::vector<const AdaptedModel::Site*> AdaptedModel::sites_without(
+    const PlacedAdapter& adapter) const {
+  std::vector<const Site*> sites;
   for (const auto& [module, site] : sites_) {
-    for (std::size_t i = 0; i < site.regions.size(); ++i) {
-      calls.push_back({site.layer.get(), &site.regions[i], site.programs[i]});
+    const AdaptedLayer::Slots& slots = site.layer->slots();
+    if (slots.size() > 1 || !slots.contains(adapter.config.name)) sites.push_back(&site);
+  }
+  return sites;
+}
+
+AdaptedModel::Running AdaptedModel::build(const std::vector<const Site*>& sites,
+                                          const std::vector<ModuleId>& checkpointed) const {
+  std::vector<LayerCall> calls;
+  for (const Site* site : sites) {
+    for (std::size_t i = 0; i < site->regions.size(); ++i) {
+      calls.push_back({site->layer, &site->regions[i], site->programs[i]});
     }
   }
   std::vector<LayerReplacement> replacements;
@@ -193,10 +262,12 @@ void AdaptedModel::build_program() {
     for (const LayerCall& call : group) added.layers.push_back(call.layer);
     added.replacement = replace_siblings(std::move(group));
   }
-  program_ =
-      std::make_unique<Program>(model_.graph, model_.tensors,
-                                checkpoint_modules(model_, std::move(replacements), checkpointed_));
-  row_layouts_ = std::make_unique<RowLayouts>();
+  Running running;
+  running.program = std::make_shared<const Program>(
+      model_.graph, model_.tensors,
+      checkpoint_modules(model_, std::move(replacements), checkpointed));
+  running.row_layouts = std::make_shared<RowLayouts>();
+  return running;
 }
 
 }  // namespace tenon

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <shared_mutex>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "inject/active_layers.h"
 #include "inject/adapted_layer.h"
 #include "inject/placed_adapter.h"
 #include "inject/row_layout.h"
@@ -29,16 +31,23 @@ struct MergedTensor {
 // A model that is ready to run: the frozen base, and the adapters on it. Without any it is the bare
 // base. The base's own tensors never change: merging keeps the merged ones beside them.
 //
-// forward may run in several threads; whatever changes adapters must not overlap it. Every change
-// is whole or not at all: after an Error the model is as it was.
+// Forwards may run in several threads, also while another changes adapters: each runs with what was
+// there when it began, which stays alive until it ends. Changes must not overlap each other, nor
+// what is asked for beside forwards. Every change is whole or not at all: after an exception the
+// model is as it was.
 class AdaptedModel {
  public:
   explicit AdaptedModel(ModelData model);
   // With its first adapter, active and trainable.
   AdaptedModel(ModelData model, const InjectionPlan& plan, std::uint64_t seed);
 
-  // Flattened tensor outputs. Inputs are checked first.
+  // Flattened tensor outputs. Inputs are checked first. Of what is active, unless `mode` says what
+  // the layers run.
   std::vector<at::Tensor> forward(const std::vector<at::Tensor>& inputs, const RunMode& mode) const;
+  // With these adapters, whatever is active; none: the base alone.
+  std::vector<at::Tensor> forward_with(const std::vector<at::Tensor>& inputs,
+                                       const std::vector<std::string>& adapters,
+                                       const RunMode& mode) const;
   // A batch of mixed rows (PEFT: adapter_names): row i of the inputs runs with adapters[i] alone,
   // or with none for "__base__", whatever is active. The base runs once for all. Where an adapter
   // is on a layer whose rows cannot be told apart, an Error{kInjection}.
@@ -70,6 +79,7 @@ class AdaptedModel {
   // trainability and scale stay. Ranks may differ. Nothing is rebuilt, unless the new one is on
   // layers that no adapter has been on.
   std::unique_ptr<PlacedAdapter> swap_adapter(std::unique_ptr<PlacedAdapter> adapter);
+  void exchange_adapter(std::unique_ptr<PlacedAdapter>& adapter);
   // If it was active alone, the first of the others in alphabetical order becomes active.
   void delete_adapter(const std::string& name);
   std::vector<std::string> adapter_names() const;  // in the order they were added
@@ -104,12 +114,26 @@ class AdaptedModel {
 
  private:
   struct Site {
-    std::unique_ptr<AdaptedLayer> layer;
+    std::shared_ptr<AdaptedLayer> layer;
     std::vector<std::int32_t> tensors;
     std::vector<Region> regions;
     std::vector<std::shared_ptr<const RegionProgram>> programs;  // one for each region
   };
+  using Sites = std::map<ModuleId, Site>;
   using Adapters = std::vector<std::unique_ptr<PlacedAdapter>>;
+  // What a forward begins with. Never changed, only put in the place of another.
+  struct Running {
+    std::shared_ptr<const Program> program;
+    std::shared_ptr<RowLayouts> row_layouts;  // of the program
+    std::shared_ptr<const ActiveLayers> layers;
+  };
+  // A slot of an adapter that comes, or an empty place for one that goes. Exchanging twice changes
+  // nothing.
+  struct SlotPlace {
+    std::shared_ptr<AdaptedLayer> layer;
+    AdaptedLayer::Slots::node_type node;
+  };
+  using SlotPlaces = std::vector<SlotPlace>;
 
   Adapters::iterator find_adapter(const std::string& name);
   Adapters::const_iterator find_adapter(const std::string& name) const;
@@ -118,26 +142,37 @@ class AdaptedModel {
   void check_bias(const PlacedAdapter& adapter) const;
   void check_saved(const std::vector<std::string>& names) const;
   void check_count(const std::vector<std::string>& names) const;
-  bool open_sites(const PlacedAdapter& adapter);  // whether there are new ones
+  Sites new_sites(const PlacedAdapter& adapter) const;
   Site open_site(const LayerSite& wanted) const;
-  void put(PlacedAdapter& adapter);
-  void take_off(const PlacedAdapter& adapter);
-  void close_empty_sites();
-  void build_program();
+  SlotPlaces slot_places(const PlacedAdapter* before, const PlacedAdapter* after,
+                         const Sites& opened) const;
+  static void exchange(SlotPlaces& places, const std::string& adapter) noexcept;
+  Running build(const std::vector<const Site*>& sites,
+                const std::vector<ModuleId>& checkpointed) const;
+  std::vector<const Site*> sites_with(const Sites& opened) const;
+  std::vector<const Site*> sites_without(const PlacedAdapter& adapter) const;
+  Running running() const;
+  std::vector<at::Tensor> run(const Program& program, const std::vector<at::Tensor>& inputs,
+                              const RunMode& mode) const;
   void merge_as_one(const std::vector<std::string>& names,
                     std::vector<std::vector<at::Tensor>>& weights) const;
-  std::vector<LayerChoice> choose(const std::vector<std::string>& names) const;
-  void activate(std::vector<LayerChoice> choices);
+  std::shared_ptr<const ActiveLayers> choose(const std::vector<const Site*>& sites,
+                                             const std::vector<std::string>& names) const;
+  std::shared_ptr<const ActiveLayers> choose(const std::vector<std::string>& names) const;
+  void change_merged(std::vector<std::string> names, std::vector<std::vector<at::Tensor>> weights,
+                     std::vector<std::string> active);
 
   ModelData model_;
-  std::map<ModuleId, Site> sites_;
+  Sites sites_;
   Adapters adapters_;
   std::vector<std::string> active_;
   std::vector<std::string> merged_;
   std::vector<ModuleId> checkpointed_;
   bool enabled_ = true;
-  std::unique_ptr<Program> program_;
-  std::unique_ptr<RowLayouts> row_layouts_;  // of program_
+  Running running_;
+  // Held shared by a forward while it looks at the members above, and by a change while it writes
+  // them. On the heap, so that a model can be moved.
+  std::unique_ptr<std::shared_mutex> set_ = std::make_unique<std::shared_mutex>();
 };
 
 }  // namespace tenon

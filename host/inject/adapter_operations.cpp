@@ -1,6 +1,7 @@
 // What AdaptedModel does to its adapters after they are made: PEFT's add_adapter, set_adapter,
 // delete_adapter, merge_adapter and their kin.
 #include <algorithm>
+#include <mutex>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -100,30 +101,18 @@ void AdaptedModel::check_bias(const PlacedAdapter& adapter) const {
   }
 }
 
-std::vector<LayerChoice> AdaptedModel::choose(const std::vector<std::string>& names) const {
-  std::vector<LayerChoice> choices;
-  choices.reserve(sites_.size());
-  for (const auto& [module, site] : sites_) {
-    choices.push_back(enabled_ ? site.layer->choose(names) : site.layer->choose_base());
+std::shared_ptr<const ActiveLayers> AdaptedModel::choose(
+    const std::vector<const Site*>& sites, const std::vector<std::string>& names) const {
+  auto layers = std::make_shared<ActiveLayers>(model_.tree.modules.size());
+  for (const Site* site : sites) {
+    layers->set(*site->layer, enabled_ ? site->layer->choose(names) : site->layer->choose_base());
   }
-  return choices;
+  return layers;
 }
 
-void AdaptedModel::activate(std::vector<LayerChoice> choices) {
-  std::size_t i = 0;
-  for (auto& [module, site] : sites_) site.layer->activate(std::move(choices[i++]));
-}
-
-void AdaptedModel::put(PlacedAdapter& adapter) {
-  for (const PlacedSlot& placed : adapter.slots) {
-    sites_.at(placed.site.module).layer->put(*placed.slot);
-  }
-}
-
-void AdaptedModel::take_off(const PlacedAdapter& adapter) {
-  for (const PlacedSlot& placed : adapter.slots) {
-    sites_.at(placed.site.module).layer->remove(*placed.slot);
-  }
+std::shared_ptr<const ActiveLayers> AdaptedModel::choose(
+    const std::vector<std::string>& names) const {
+  return choose(sites_with({}), names);
 }
 
 void AdaptedModel::add_adapter(const InjectionPlan& plan, std::uint64_t seed) {
@@ -131,52 +120,35 @@ void AdaptedModel::add_adapter(const InjectionPlan& plan, std::uint64_t seed) {
 }
 
 void AdaptedModel::add_adapter(std::unique_ptr<PlacedAdapter> adapter) {
-  const std::string name = adapter->config.name;
+  const std::string& name = adapter->config.name;
   if (find_adapter(name) != adapters_.end()) {
     fail("Adapter with name '" + name + "' already exists.", "give it another name");
   }
   check_bias(*adapter);
   check_sites(*adapter);
   const bool is_first = adapters_.empty();
-  try {
-    if (open_sites(*adapter) || program_ == nullptr) build_program();
-  } catch (...) {
-    close_empty_sites();
-    throw;
+  Sites opened = new_sites(*adapter);
+  Running next = running_;
+  if (!opened.empty() || next.program == nullptr) next = build(sites_with(opened), checkpointed_);
+  SlotPlaces places = slot_places(nullptr, adapter.get(), opened);
+  std::vector<std::string> active = is_first ? std::vector{name} : active_;
+  {
+    const std::unique_lock lock(*set_);
+    adapters_.reserve(adapters_.size() + 1);
+    exchange(places, name);
+    try {
+      // What is active runs as before, unless there are new layers to run.
+      if (is_first || !opened.empty()) next.layers = choose(sites_with(opened), active);
+    } catch (...) {
+      exchange(places, name);
+      throw;
+    }
+    sites_.merge(opened);
+    adapter->set_requires_grad(is_first);
+    adapters_.push_back(std::move(adapter));
+    active_ = std::move(active);
+    running_ = std::move(next);
   }
-  put(*adapter);
-  adapter->set_requires_grad(is_first);
-  adapters_.push_back(std::move(adapter));
-  if (is_first) active_ = {name};
-  activate(choose(active_));
-}
-
-std::unique_ptr<PlacedAdapter> AdaptedModel::swap_adapter(std::unique_ptr<PlacedAdapter> adapter) {
-  const std::string name = adapter->config.name;
-  require({name});
-  if (contains(merged_, name)) {
-    fail("the adapter " + name + " is merged, so it cannot be swapped", "unmerge it first");
-  }
-  check_sites(*adapter);
-  std::unique_ptr<PlacedAdapter>& place = *find_adapter(name);
-  std::swap(place, adapter);
-  try {
-    check_bias(*place);
-    check_saved(contains(active_, name) ? active_ : std::vector{name});
-    check_count(active_);
-    if (open_sites(*place)) build_program();
-  } catch (...) {
-    std::swap(place, adapter);
-    throw;
-  }
-  const bool trains =
-      std::ranges::any_of(adapter->tensors, [](const auto& t) { return t.tensor.requires_grad(); });
-  place->set_requires_grad(trains);
-  place->rescale(adapter->scale);
-  take_off(*adapter);
-  put(*place);
-  activate(choose(active_));
-  return adapter;
 }
 
 void AdaptedModel::delete_adapter(const std::string& name) {
@@ -187,20 +159,32 @@ void AdaptedModel::delete_adapter(const std::string& name) {
   if (contains(merged_, name)) {
     fail("Cannot delete the adapter " + name + " while it is merged", "unmerge it first");
   }
-  take_off(**place);
-  adapters_.erase(place);
-  close_empty_sites();
-  build_program();
-  const bool was_active = std::erase(active_, name) > 0;
+  std::vector<std::string> active = active_;
+  const bool was_active = std::erase(active, name) > 0;
   std::vector<std::string> rest = adapter_names();
-  if (was_active && active_.empty() && !rest.empty()) {
-    std::sort(rest.begin(), rest.end());
-    log::warning("the adapter " + name + " was active and is deleted; " + rest.front() +
+  std::erase(rest, name);
+  const bool another = was_active && active.empty() && !rest.empty();
+  if (another) {
+    active = {*std::ranges::min_element(rest)};
+    log::warning("the adapter " + name + " was active and is deleted; " + active.front() +
                  " is active now");
-    set_active({rest.front()});
-    return;
   }
-  activate(choose(active_));
+  const std::vector<const Site*> left = sites_without(**place);
+  SlotPlaces places = slot_places(place->get(), nullptr, {});
+  Running next = running_;
+  if (left.size() != sites_.size()) next = build(left, checkpointed_);
+  if (was_active || left.size() != sites_.size()) next.layers = choose(left, active);
+  const std::unique_lock lock(*set_);
+  exchange(places, name);
+  std::erase_if(sites_, [](const auto& entry) { return entry.second.layer->slots().empty(); });
+  adapters_.erase(place);
+  if (another) {
+    for (const auto& adapter : adapters_) {
+      adapter->set_requires_grad(contains(active, adapter->config.name));
+    }
+  }
+  active_ = std::move(active);
+  running_ = std::move(next);
 }
 
 void AdaptedModel::set_active(const std::vector<std::string>& names, bool trainable) {
@@ -209,10 +193,14 @@ void AdaptedModel::set_active(const std::vector<std::string>& names, bool traina
   check_count(names);
   if (!merged_.empty()) {
     log::warning("Adapter cannot be set when the model is merged. Unmerging the model first.");
-    unmerge();
+    change_merged({}, std::vector<std::vector<at::Tensor>>(sites_.size()), names);
+  } else {
+    std::vector<std::string> active = names;
+    auto layers = choose(names);
+    const std::unique_lock lock(*set_);
+    running_.layers = std::move(layers);
+    active_ = std::move(active);
   }
-  activate(choose(names));
-  active_ = names;
   for (const auto& adapter : adapters_) {
     adapter->set_requires_grad(trainable && contains(names, adapter->config.name));
   }
@@ -224,53 +212,14 @@ void AdaptedModel::set_trainable(const std::string& name, bool trainable) {
 }
 
 void AdaptedModel::set_enabled(bool enabled) {
-  enabled_ = enabled;
-  activate(choose(active_));
-}
-
-void AdaptedModel::rescale(const std::string& name, double factor) {
-  require({name});
-  if (contains(merged_, name)) {
-    fail("the adapter " + name + " is merged, so it cannot be rescaled", "unmerge it first");
+  const std::unique_lock lock(*set_);
+  std::swap(enabled_, enabled);
+  try {
+    running_.layers = choose(active_);
+  } catch (...) {
+    std::swap(enabled_, enabled);
+    throw;
   }
-  PlacedAdapter& adapter = **find_adapter(name);
-  if (adapter.method != nullptr && !adapter.method->scales()) {
-    fail("the adapter " + name + " cannot be rescaled: adapters of the method " +
-             adapter.method->name() + " do not scale",
-         "a factor would change nothing; leave it out");
-  }
-  adapter.rescale(factor);
-}
-
-void AdaptedModel::merge(const std::vector<std::string>& names) {
-  require(names);
-  std::vector<std::string> all = merged_;
-  for (const std::string& name : names) {
-    if (!contains(all, name)) all.push_back(name);
-  }
-  if (all.size() == merged_.size()) {
-    log::warning("All adapters are already merged, nothing to do.");
-    return;
-  }
-  check_saved(all);
-  check_count(all);
-  std::vector<std::vector<at::Tensor>> weights;
-  for (const auto& [module, site] : sites_) weights.push_back(site.layer->merged_weights(all));
-  merge_as_one(all, weights);
-  std::size_t i = 0;
-  for (auto& [module, site] : sites_) site.layer->set_merged(all, std::move(weights[i++]));
-  merged_ = std::move(all);
-  activate(choose(active_));
-}
-
-void AdaptedModel::unmerge() {
-  if (merged_.empty()) {
-    log::warning("Already unmerged. Nothing to do.");
-    return;
-  }
-  for (auto& [module, site] : sites_) site.layer->set_merged({}, {});
-  merged_.clear();
-  activate(choose(active_));
 }
 
 }  // namespace tenon

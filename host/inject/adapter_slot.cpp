@@ -21,4 +21,10 @@ AdapterSlot::AdapterSlot(Parts parts)
   table_.state = parts_.state.get();
 }
 
+std::shared_ptr<const AdapterSlot> AdapterSlot::rescaled(double factor) const {
+  auto slot = std::make_shared<AdapterSlot>(parts_);
+  slot->table_.scaling = factor * parts_.scaling;
+  return slot;
+}
+
 }  // namespace tenon

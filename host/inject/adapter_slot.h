@@ -14,7 +14,8 @@ namespace tenon {
 std::vector<tenon_tensor> handles_of(const std::vector<at::Tensor>& tensors);
 
 // What one adapter does to one layer: a plugin's parameters on it, or weights of its own in place
-// of the base's (a module that it saves whole). Neither copied nor moved: calls hold its address.
+// of the base's (a module that it saves whole). Neither copied, moved nor changed: calls hold its
+// address, in several threads.
 class AdapterSlot {
  public:
   struct Parts {
@@ -43,8 +44,8 @@ class AdapterSlot {
   const std::string& unmergeable() const { return parts_.unmergeable; }
   // As a plugin's call gets it.
   const tenon_adapter& table() const { return table_; }
-  // The adapter's term, `factor` times what it was made with.
-  void rescale(double factor) { table_.scaling = factor * parts_.scaling; }
+  // The same with its term `factor` times what it was made with.
+  std::shared_ptr<const AdapterSlot> rescaled(double factor) const;
 
  private:
   Parts parts_;

@@ -105,14 +105,14 @@ LayerReplacement fold(const ModelData& model, Block block) {
                              std::vector<c10::IValue> values, const RunMode& mode) {
     std::vector<at::Tensor> trained = parameters;
     std::vector<at::Tensor> written = buffers;
-    for (const AdaptedLayer* layer : layers) {
-      for (const AdapterSlot* slot : layer->slots()) {
-        trained.insert(trained.end(), slot->parameters().begin(), slot->parameters().end());
-        for (const at::Tensor& weight : slot->weights()) {
+    for (const auto& layer : layers) {
+      mode.layers->visit_slots(*layer, [&](const AdapterSlot& slot) {
+        trained.insert(trained.end(), slot.parameters().begin(), slot.parameters().end());
+        for (const at::Tensor& weight : slot.weights()) {
           if (!weight.defined()) continue;
           (weight.requires_grad() ? trained : written).push_back(weight);
         }
-      }
+      });
     }
     return run_checkpointed(
         [program, mode](std::vector<c10::IValue> given) {

@@ -12,7 +12,7 @@ namespace tenon {
 // What runs in place of some nodes, and the layers whose tensors it uses.
 struct LayerReplacement {
   Replacement replacement;
-  std::vector<const AdaptedLayer*> layers;
+  std::vector<std::shared_ptr<const AdaptedLayer>> layers;
 };
 
 // The modules that `rule` names, as target_modules would ([train] checkpoint). Throws

@@ -27,13 +27,15 @@ struct RegionProgram {
   std::shared_ptr<OutputContract> contract = std::make_shared<OutputContract>();
 };
 
-// What a layer runs: the weights of its base, and the adapters on top in their order.
+// What a layer runs: the weights of its base, and the adapters on top in their order. Keeps alive
+// what it points to.
 struct LayerChoice {
   std::vector<at::Tensor> weights;
   std::vector<tenon_tensor> weight_handles;
   const LayerType* layer_type = nullptr;  // nullptr: the base alone
   const LayerFacts* facts = nullptr;
   std::vector<const tenon_adapter*> adapters;
+  std::vector<std::shared_ptr<const AdapterSlot>> slots;  // of these and of the weights
   bool is_saved_module = false;  // the weights are an adapter's own
   // The base's types where one of the weights is kept in a wider one; else empty.
   std::vector<at::ScalarType> runs_in = {};

@@ -82,12 +82,12 @@ std::vector<at::Tensor> AdaptedLayer::merged_weights(std::span<const std::string
   const at::NoGradGuard no_grad;
   LayerChoice choice(weights_);
   for (const std::string& name : adapters) {
-    const AdapterSlot* slot = find(name);
-    if (slot == nullptr) continue;
-    if (!slot->unmergeable().empty()) {
-      fail_to_merge(*slot->layer_type(), path_, slot->unmergeable());
+    const auto slot = slots_.find(name);
+    if (slot == slots_.end()) continue;
+    if (!slot->second->unmergeable().empty()) {
+      fail_to_merge(*slot->second->layer_type(), path_, slot->second->unmergeable());
     }
-    add_to(choice, *slot);
+    add_to(choice, slot->second);
   }
   std::vector<at::Tensor> merged(weights_.size());
   if (choice.layer_type != nullptr) merged = fold_in(choice, path_);
@@ -119,7 +119,7 @@ std::vector<at::Tensor> AdaptedLayer::merged_weights(std::span<const std::string
 std::vector<at::Tensor> AdaptedLayer::weight_changes(const std::string& adapter) const {
   const at::NoGradGuard no_grad;
   LayerChoice choice(weights_);
-  if (const AdapterSlot* slot = find(adapter)) add_to(choice, *slot);
+  if (const auto slot = slots_.find(adapter); slot != slots_.end()) add_to(choice, slot->second);
   std::vector<at::Tensor> changes(weights_.size());
   if (choice.layer_type != nullptr) changes = fold_in(choice, path_);
   for (std::size_t i = 0; i < changes.size(); ++i) {

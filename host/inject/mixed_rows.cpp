@@ -36,8 +36,7 @@ std::vector<RowGroup> group_rows(const std::vector<std::string>& adapters) {
   return groups;
 }
 
-MixedRows::MixedRows(std::vector<RowGroup> groups, std::shared_ptr<const RowLayout> layout)
-    : groups_(std::move(groups)), layout_(std::move(layout)) {
+MixedRows::MixedRows(std::vector<RowGroup> groups) : groups_(std::move(groups)) {
   for (const RowGroup& group : groups_) batch_ += group.rows.numel();
 }
 
@@ -46,6 +45,13 @@ void MixedRows::add(const AdaptedLayer& layer) {
   for (const RowGroup& group : groups_) {
     const bool is_base = group.adapter == kBaseRows;
     choices.push_back(is_base ? layer.choose_base() : layer.choose({&group.adapter, 1}));
+  }
+}
+
+void MixedRows::visit_slots(const AdaptedLayer& layer,
+                            const std::function<void(const AdapterSlot&)>& visit) const {
+  for (const LayerChoice& choice : choices_.at(&layer)) {
+    for (const auto& slot : choice.slots) visit(*slot);
   }
 }
 

@@ -30,15 +30,18 @@ std::vector<RowGroup> group_rows(const std::vector<std::string>& adapters);
 // on one run of the base, and the rows are put together from what it gave.
 class MixedRows : public LayerRunner {
  public:
-  // `layout` may be nullptr where there is one group only.
-  MixedRows(std::vector<RowGroup> groups, std::shared_ptr<const RowLayout> layout);
+  explicit MixedRows(std::vector<RowGroup> groups);
 
   // By group, what `layer` runs for its rows.
   void add(const AdaptedLayer& layer);
+  // Wanted where there is more than one group.
+  void set_layout(std::shared_ptr<const RowLayout> layout) { layout_ = std::move(layout); }
 
   std::vector<c10::IValue> run(const AdaptedLayer& layer, const RegionProgram& region,
                                const std::vector<c10::IValue>& values,
                                const RunMode& mode) const override;
+  void visit_slots(const AdaptedLayer& layer,
+                   const std::function<void(const AdapterSlot&)>& visit) const override;
 
  private:
   std::vector<at::Tensor> rows_in(const at::Tensor& tensor, RowDimension dimension) const;

@@ -84,7 +84,7 @@ void place_layer(const ModelData& model, const PlannedLayer& planned,
   if (!start.residuals.empty()) parts.weights.resize(weights.size());
   for (auto& [number, residual] : start.residuals) parts.weights[number] = std::move(residual);
   adapter.slots.push_back({{planned.module, planned.tensors, planned.regions},
-                           std::make_unique<AdapterSlot>(std::move(parts))});
+                           std::make_shared<const AdapterSlot>(std::move(parts))});
 }
 
 // Biases outside the adapted layers run where the base's did.
@@ -104,7 +104,7 @@ void place_biases(const ModelData& model, const InjectionPlan& plan,
     AdapterSlot::Parts parts;
     parts.adapter = adapter.config.name;
     parts.weights = biases_among(biases, site.tensors);
-    adapter.slots.push_back({std::move(site), std::make_unique<AdapterSlot>(std::move(parts))});
+    adapter.slots.push_back({std::move(site), std::make_shared<const AdapterSlot>(std::move(parts))});
   }
 }
 
@@ -118,7 +118,7 @@ void place_copies(const Copies& copies, LayerSite site, PlacedAdapter& adapter) 
     const auto copy = copies.find(tensor);
     parts.weights.push_back(copy == copies.end() ? at::Tensor() : copy->second);
   }
-  adapter.slots.push_back({std::move(site), std::make_unique<AdapterSlot>(std::move(parts))});
+  adapter.slots.push_back({std::move(site), std::make_shared<const AdapterSlot>(std::move(parts))});
 }
 
 bool is_saved(const ModelData& model, const InjectionPlan& plan, const std::string& path) {
@@ -220,13 +220,16 @@ bool PlacedAdapter::has_shared(const std::string& key) const {
 
 void PlacedAdapter::set_requires_grad(bool on) {
   for (AddedTensor& added : tensors) {
-    if (added.trainable) added.tensor.requires_grad_(on);
+    // Written only where it changes: forwards in other threads may be reading it.
+    if (added.trainable && added.tensor.requires_grad() != on) added.tensor.requires_grad_(on);
   }
 }
 
-void PlacedAdapter::rescale(double factor) {
-  scale = factor;
-  for (const PlacedSlot& placed : slots) placed.slot->rescale(factor);
+std::vector<std::shared_ptr<const AdapterSlot>> PlacedAdapter::rescaled(double factor) const {
+  std::vector<std::shared_ptr<const AdapterSlot>> scaled;
+  scaled.reserve(slots.size());
+  for (const PlacedSlot& placed : slots) scaled.push_back(placed.slot->rescaled(factor));
+  return scaled;
 }
 
 std::unique_ptr<PlacedAdapter> place_adapter(const ModelData& model, const InjectionPlan& plan,

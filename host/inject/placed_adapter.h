@@ -43,7 +43,7 @@ struct LayerSite {
 
 struct PlacedSlot {
   LayerSite site;
-  std::unique_ptr<AdapterSlot> slot;
+  std::shared_ptr<const AdapterSlot> slot;
 };
 
 // An adapter with all its tensors, made for one model and ready to be put on it.
@@ -61,7 +61,8 @@ struct PlacedAdapter {
 
   bool has_shared(const std::string& key) const;
   void set_requires_grad(bool on);
-  void rescale(double factor);
+  // Its slots with their terms `factor` times what they were made with, in the order of `slots`.
+  std::vector<std::shared_ptr<const AdapterSlot>> rescaled(double factor) const;
 };
 
 // Allocates an adapter's parameters and starts them from `seed`, or as `given`. Nothing of the

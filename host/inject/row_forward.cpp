@@ -1,5 +1,7 @@
 // AdaptedModel's forward of a batch whose rows have different adapters.
 #include <algorithm>
+#include <memory>
+#include <mutex>
 
 #include "base/error.h"
 #include "base/suggest.h"
@@ -45,20 +47,30 @@ std::vector<at::Tensor> AdaptedModel::forward_rows(const std::vector<at::Tensor>
                                                    const std::vector<std::string>& adapters,
                                                    const RunMode& mode) const {
   check_inputs(model_.inputs, inputs, model_.guards);
-  check_rows(inputs, adapters);
-  if (!enabled_) return forward(inputs, mode);
   std::vector<RowGroup> groups = group_rows(adapters);
-  std::shared_ptr<const RowLayout> layout;
-  if (groups.size() > 1) {
-    layout = row_layouts_->find(inputs, [&](const auto& tried, const LayerRunner& watch) {
-      program_->run(std::vector<c10::IValue>(tried.begin(), tried.end()), {.layers = &watch});
-    });
-  }
-  MixedRows rows(std::move(groups), std::move(layout));
-  for (const auto& [module, site] : sites_) rows.add(*site.layer);
+  const bool is_mixed = groups.size() > 1;
+  const auto rows = std::make_shared<MixedRows>(std::move(groups));
   RunMode row_mode = mode;
-  row_mode.layers = &rows;
-  return forward(inputs, row_mode);
+  Running running;
+  {
+    const std::shared_lock lock(*set_);
+    check_rows(inputs, adapters);
+    running = running_;
+    row_mode.layers = enabled_ ? std::shared_ptr<const LayerRunner>(rows) : running.layers;
+    if (enabled_) {
+      for (const auto& [module, site] : sites_) rows->add(*site.layer);
+    }
+  }
+  if (is_mixed && row_mode.layers == rows) {
+    rows->set_layout(
+        running.row_layouts->find(inputs, [&](const auto& tried, const LayerRunner& watch) {
+          // Nobody's to keep: it stays here until the run ends.
+          const std::shared_ptr<const LayerRunner> borrowed(std::shared_ptr<void>(), &watch);
+          running.program->run(std::vector<c10::IValue>(tried.begin(), tried.end()),
+                               {.layers = borrowed});
+        }));
+  }
+  return run(*running.program, inputs, row_mode);
 }
 
 }  // namespace tenon

@@ -16,7 +16,7 @@ namespace tenon {
 
 // One place in the graph where a layer runs.
 struct LayerCall {
-  const AdaptedLayer* layer = nullptr;
+  std::shared_ptr<const AdaptedLayer> layer;
   const Region* region = nullptr;
   std::shared_ptr<const RegionProgram> program;
 };

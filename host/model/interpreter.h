@@ -20,8 +20,9 @@ struct RunMode {
   bool training = false;
   // Whether BatchNorm uses and updates the batch's statistics while training ([train] batch_norm).
   bool batch_norm_training = false;
-  // Runs the layers that adapters are on; nullptr: they run what is active.
-  const LayerRunner* layers = nullptr;
+  // Runs the layers that adapters are on; nullptr where a program has none. A gradient that runs
+  // something once more does so with the same.
+  std::shared_ptr<const LayerRunner> layers = nullptr;
 };
 
 // What runs in place of a set of nodes: one IValue for each of `inputs`, in order; writes one for

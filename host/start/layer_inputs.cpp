@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "inject/adapted_layer.h"
 
@@ -31,8 +32,8 @@ bool is_mask(const at::Tensor& tensor) {
 
 void observe_inputs(const AdaptedModel& model, const Batch& batch, const InputObserver& observer) {
   const at::NoGradGuard no_grad;
-  const InputRunner runner(observer);
-  model.forward(batch.inputs, {.training = false, .layers = &runner});
+  model.forward(batch.inputs,
+                {.training = false, .layers = std::make_shared<const InputRunner>(observer)});
 }
 
 at::Tensor used_positions(const std::vector<InputSpec>& inputs, const Batch& batch,

@@ -1,15 +1,17 @@
 #include "train/method_layers.h"
 
 #include <string>
+#include <utility>
 
 namespace tenon {
 
 // Everything that the view points to stays here.
 struct MethodLayers::Layer {
-  Layer(const PlannedLayer& planned_layer, const AdapterSlot& slot)
+  Layer(const PlannedLayer& planned_layer, std::shared_ptr<const AdapterSlot> its_slot)
       : planned(&planned_layer),
-        table(&slot.table()),
-        parameters(slot.parameters()),
+        slot(std::move(its_slot)),
+        table(&slot->table()),
+        parameters(slot->parameters()),
         gradients(parameters.size()),
         handles(handles_of(parameters)),
         gradient_handles(parameters.size()),
@@ -38,6 +40,7 @@ struct MethodLayers::Layer {
   }
 
   const PlannedLayer* planned;
+  std::shared_ptr<const AdapterSlot> slot;
   const tenon_adapter* table;
   std::vector<at::Tensor> parameters;
   std::vector<at::Tensor> gradients;
@@ -55,7 +58,7 @@ MethodLayers::MethodLayers(const PlacedAdapter& adapter) {
     for (const PlacedSlot& placed : adapter.slots) {
       const bool is_its =
           placed.slot->layer_type() != nullptr && &placed.slot->facts() == planned.facts.get();
-      if (is_its) layers_.push_back(std::make_unique<Layer>(planned, *placed.slot));
+      if (is_its) layers_.push_back(std::make_unique<Layer>(planned, placed.slot));
     }
   }
   for (const auto& layer : layers_) views_.push_back(&layer->view);

@@ -1,0 +1,148 @@
+// Adapters that take the place of others on their layers: a swap, another scale.
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/suggest.h"
+#include "inject/adapted_model.h"
+
+namespace tenon {
+namespace {
+
+bool is_among(const std::vector<std::string>& names, const std::string& name) {
+  return std::ranges::count(names, name) > 0;
+}
+
+[[noreturn]] void fail_exchange(const std::string& message, const std::string& hint) {
+  throw Error({.stage = Stage::kInjection, .message = message, .hint = hint});
+}
+
+}  // namespace
+
+void AdaptedModel::exchange(SlotPlaces& places, const std::string& adapter) noexcept {
+  for (SlotPlace& place : places) place.layer->exchange(adapter, place.node);
+}
+
+// For every layer that one of the two is on, what it gets: the slot of `after`, or none.
+AdaptedModel::SlotPlaces AdaptedModel::slot_places(const PlacedAdapter* before,
+                                                   const PlacedAdapter* after,
+                                                   const Sites& opened) const {
+  std::map<ModuleId, SlotPlace> places;
+  const auto place = [&](ModuleId module) -> SlotPlace& {
+    SlotPlace& found = places[module];
+    if (found.layer == nullptr) {
+      const auto known = sites_.find(module);
+      found.layer = known == sites_.end() ? opened.at(module).layer : known->second.layer;
+    }
+    return found;
+  };
+  if (before != nullptr) {
+    for (const PlacedSlot& placed : before->slots) place(placed.site.module);
+  }
+  if (after != nullptr) {
+    for (const PlacedSlot& placed : after->slots) {
+      AdaptedLayer::Slots one;
+      one.emplace(after->config.name, placed.slot);
+      SlotPlace& found = place(placed.site.module);
+      if (found.node.empty()) found.node = one.extract(one.begin());
+    }
+  }
+  SlotPlaces list;
+  list.reserve(places.size());
+  for (auto& [module, found] : places) list.push_back(std::move(found));
+  return list;
+}
+
+std::unique_ptr<PlacedAdapter> AdaptedModel::swap_adapter(std::unique_ptr<PlacedAdapter> adapter) {
+  exchange_adapter(adapter);
+  return adapter;
+}
+
+void AdaptedModel::exchange_adapter(std::unique_ptr<PlacedAdapter>& adapter) {
+  const std::string name = adapter->config.name;
+  require({name});
+  if (is_among(merged_, name)) {
+    fail_exchange("the adapter " + name + " is merged, so it cannot be swapped",
+                  "unmerge it first");
+  }
+  check_sites(*adapter);
+  std::unique_ptr<PlacedAdapter>& place = *find_adapter(name);
+  auto slots = place->scale == adapter->scale ? std::vector<std::shared_ptr<const AdapterSlot>>()
+                                              : adapter->rescaled(place->scale);
+  const bool trains =
+      std::ranges::any_of(place->tensors, [](const auto& t) { return t.tensor.requires_grad(); });
+  Sites opened = new_sites(*adapter);
+  Running next = running_;
+  if (!opened.empty()) next = build(sites_with(opened), checkpointed_);
+  const auto take_scale = [&] {
+    for (std::size_t i = 0; i < slots.size(); ++i) std::swap(adapter->slots[i].slot, slots[i]);
+  };
+  take_scale();
+  SlotPlaces places;
+  try {
+    places = slot_places(place.get(), adapter.get(), opened);
+  } catch (...) {
+    take_scale();
+    throw;
+  }
+  const std::unique_lock lock(*set_);
+  std::swap(place, adapter);
+  exchange(places, name);
+  try {
+    check_bias(*place);
+    check_saved(is_among(active_, name) ? active_ : std::vector{name});
+    check_count(active_);
+    if (is_among(active_, name) || !opened.empty()) {
+      next.layers = choose(sites_with(opened), active_);
+    }
+  } catch (...) {
+    exchange(places, name);
+    std::swap(place, adapter);
+    take_scale();
+    throw;
+  }
+  place->set_requires_grad(trains);
+  place->scale = adapter->scale;
+  sites_.merge(opened);
+  running_ = std::move(next);
+}
+
+void AdaptedModel::rescale(const std::string& name, double factor) {
+  require({name});
+  if (is_among(merged_, name)) {
+    fail_exchange("the adapter " + name + " is merged, so it cannot be rescaled",
+                  "unmerge it first");
+  }
+  PlacedAdapter& adapter = **find_adapter(name);
+  if (adapter.method != nullptr && !adapter.method->scales()) {
+    fail_exchange("the adapter " + name + " cannot be rescaled: adapters of the method " +
+                      adapter.method->name() + " do not scale",
+                  "a factor would change nothing; leave it out");
+  }
+  auto slots = adapter.rescaled(factor);
+  const auto take = [&] {
+    for (std::size_t i = 0; i < slots.size(); ++i) std::swap(adapter.slots[i].slot, slots[i]);
+  };
+  take();
+  SlotPlaces places;
+  try {
+    places = slot_places(&adapter, &adapter, {});
+  } catch (...) {
+    take();
+    throw;
+  }
+  const std::unique_lock lock(*set_);
+  exchange(places, name);
+  try {
+    if (is_among(active_, name)) running_.layers = choose(active_);
+  } catch (...) {
+    exchange(places, name);
+    take();
+    throw;
+  }
+  adapter.scale = factor;
+}
+
+}  // namespace tenon
