@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "adapter/adapter_folder.h"
+#include "adapter/base_check.h"
 #include "adapter/base_weights.h"
-#include "adapter/fingerprint.h"
 #include "adapter/idle_tensors.h"
 #include "adapter/tied_tensors.h"
 #include "adapter/twin_modules.h"
@@ -26,24 +26,6 @@ void compare(const AdapterConfig& config, const char* key, const T& own, const T
   if (config.given.contains(key) && own != loaded) problems.emplace_back(key);
 }
 
-// Says whether an adapter was trained on these very weights; it runs on others too. The fingerprint
-// is worked out once for all adapters of a model.
-class BaseCheck {
- public:
-  explicit BaseCheck(const AdaptedModel& model) : model_(model) {}
-  void warn(const AdapterFiles& files, const std::filesystem::path& folder) {
-    if (files.base_fingerprint.empty()) return;
-    if (fingerprint_.empty()) fingerprint_ = base_fingerprint(model_.base_tensors());
-    if (files.base_fingerprint == fingerprint_) return;
-    log::warning("the adapter in " + folder.string() +
-                 " was trained on a base with other weights than this model's; it runs on them "
-                 "all the same, with other results than it was trained for");
-  }
-
- private:
-  const AdaptedModel& model_;
-  std::string fingerprint_;
-};
 // The tensors of a file go into the adapter; those of modules on which it does nothing are kept as
 // they are.
 void assign_files(AdapterFiles& files, const InjectionPlan& plan, PlacedAdapter& placed,
@@ -172,41 +154,49 @@ AdapterConfig effective_adapter_config(const AdapterConfig& config) {
   return loaded;
 }
 
+std::unique_ptr<PlacedAdapter> make_adapter(const AdaptedModel& model,
+                                            const std::vector<AdapterConfig>& adapters,
+                                            std::size_t number, const PluginRegistry& plugins,
+                                            const AddOptions& options, BaseCheck& base,
+                                            std::vector<std::string>& notes) {
+  const AdapterConfig& given = adapters[number];
+  AdapterConfig config = effective_adapter_config(given);
+  AdapterFiles start;
+  if (config.init_from) {
+    start = load_start(*config.init_from, options.load_tensors);
+    note_ties(start, plugins.methods());
+    config.saved_ties = start.config.saved_ties;
+    leave_out_twins(model.model(), start);
+    config.not_saved = start.config.not_saved;
+  }
+  if (options.train_statistics && given.active && given.trainable) {
+    config.statistics_of = statistics_to_train(model.model(), adapters);
+  }
+  const std::uint64_t seed = options.seed + number;
+  const InjectionPlan plan = plan_injection(model.model(), config, plugins, start.layers);
+  notes.insert(notes.end(), plan.notes.begin(), plan.notes.end());
+  for (std::string& note : merge_notes(model.model(), plan)) notes.push_back(std::move(note));
+  auto placed = needs_data(config)
+                    ? place_from_data(model.model(), plan, plugins, options, seed, notes)
+                    : place_adapter(model.model(), plan, seed);
+  for (std::string& note : twin_notes(model.model(), *placed)) notes.push_back(std::move(note));
+  if (config.init_from && options.load_tensors) {
+    base.warn(start, *config.init_from);
+    check_base_weights(start, model.base_tensors(), *config.init_from);
+    assign_files(start, plan, *placed, *config.init_from);
+  }
+  return placed;
+}
+
 std::vector<std::string> add_adapters(AdaptedModel& model,
                                       const std::vector<AdapterConfig>& adapters,
                                       const PluginRegistry& plugins, const AddOptions& options) {
   std::vector<std::string> notes;
   std::vector<std::string> active;
-  std::uint64_t seed = options.seed;
   BaseCheck base(model);
-  for (const AdapterConfig& given : adapters) {
-    AdapterConfig config = effective_adapter_config(given);
-    AdapterFiles start;
-    if (config.init_from) {
-      start = load_start(*config.init_from, options.load_tensors);
-      note_ties(start, plugins.methods());
-      config.saved_ties = start.config.saved_ties;
-      leave_out_twins(model.model(), start);
-      config.not_saved = start.config.not_saved;
-    }
-    if (options.train_statistics && given.active && given.trainable) {
-      config.statistics_of = statistics_to_train(model.model(), adapters);
-    }
-    const InjectionPlan plan = plan_injection(model.model(), config, plugins, start.layers);
-    notes.insert(notes.end(), plan.notes.begin(), plan.notes.end());
-    for (std::string& note : merge_notes(model.model(), plan)) notes.push_back(std::move(note));
-    auto placed = needs_data(config)
-                      ? place_from_data(model.model(), plan, plugins, options, seed, notes)
-                      : place_adapter(model.model(), plan, seed);
-    ++seed;
-    for (std::string& note : twin_notes(model.model(), *placed)) notes.push_back(std::move(note));
-    if (config.init_from && options.load_tensors) {
-      base.warn(start, *config.init_from);
-      check_base_weights(start, model.base_tensors(), *config.init_from);
-      assign_files(start, plan, *placed, *config.init_from);
-    }
-    model.add_adapter(std::move(placed));
-    if (given.active) active.push_back(given.name);
+  for (std::size_t i = 0; i < adapters.size(); ++i) {
+    model.add_adapter(make_adapter(model, adapters, i, plugins, options, base, notes));
+    if (adapters[i].active) active.push_back(adapters[i].name);
   }
   model.set_active(active);
   for (const AdapterConfig& given : adapters) model.set_trainable(given.name, given.trainable);
@@ -250,24 +240,28 @@ std::vector<NamedFolder> named_folders(const std::vector<std::string>& arguments
   return folders;
 }
 
+std::unique_ptr<PlacedAdapter> place_files(const AdaptedModel& model, AdapterFiles files,
+                                           const std::filesystem::path& folder,
+                                           const PluginRegistry& plugins, BaseCheck& base) {
+  note_ties(files, plugins.methods());
+  leave_out_twins(model.model(), files);
+  base.warn(files, folder);
+  check_base_weights(files, model.base_tensors(), folder);
+  const InjectionPlan plan = plan_injection(model.model(), files.config, plugins, files.layers);
+  for (const std::string& note : plan.notes) log::warning(note);
+  auto placed = place_adapter(model.model(), plan, 0);
+  assign_files(files, plan, *placed, folder);
+  return placed;
+}
+
 AdaptedModel with_adapters(ModelData data, const std::vector<NamedFolder>& adapters,
                            const PluginRegistry& plugins) {
   AdaptedModel model(std::move(data));
-  std::vector<std::string> names;
   BaseCheck base(model);
   for (const auto& [name, folder] : adapters) {
     AdapterFiles files = load_adapter(folder);
     files.config.name = name;
-    note_ties(files, plugins.methods());
-    leave_out_twins(model.model(), files);
-    base.warn(files, folder);
-    check_base_weights(files, model.base_tensors(), folder);
-    const InjectionPlan plan = plan_injection(model.model(), files.config, plugins, files.layers);
-    for (const std::string& note : plan.notes) log::warning(note);
-    auto placed = place_adapter(model.model(), plan, 0);
-    assign_files(files, plan, *placed, folder);
-    model.add_adapter(std::move(placed));
-    names.push_back(name);
+    model.add_adapter(place_files(model, std::move(files), folder, plugins, base));
   }
   return model;
 }

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "adapter/adapter_store.h"
+#include "adapter/base_check.h"
 #include "config/adapter_config.h"
 #include "inject/adapted_model.h"
 #include "plugin/plugin_registry.h"
@@ -37,6 +39,18 @@ struct AddOptions {
 std::vector<std::string> add_adapters(AdaptedModel& model,
                                       const std::vector<AdapterConfig>& adapters,
                                       const PluginRegistry& plugins, const AddOptions& options);
+
+// The first half of it: the adapter of one of the configs, on nothing yet.
+std::unique_ptr<PlacedAdapter> make_adapter(const AdaptedModel& model,
+                                            const std::vector<AdapterConfig>& adapters,
+                                            std::size_t number, const PluginRegistry& plugins,
+                                            const AddOptions& options, BaseCheck& base,
+                                            std::vector<std::string>& notes);
+
+// An adapter that a folder holds, made for the model and on nothing yet.
+std::unique_ptr<PlacedAdapter> place_files(const AdaptedModel& model, AdapterFiles files,
+                                           const std::filesystem::path& folder,
+                                           const PluginRegistry& plugins, BaseCheck& base);
 
 // Whether an adapter's start needs data: init_lora_weights = "eva" or "corda", and no init_from.
 bool needs_data(const AdapterConfig& config);

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <cstdint>
-#include <optional>
+#include <tenon/combine_options.h>
+
 #include <string>
 #include <vector>
 
@@ -9,17 +9,6 @@
 #include "plugin/method.h"
 
 namespace tenon {
-
-// PEFT's arguments of add_weighted_adapter, by its names.
-struct CombineOptions {
-  std::vector<double> weights;  // one for each adapter
-  std::string combination_type = "svd";
-  std::optional<std::int64_t> svd_rank;  // none: the largest of the adapters'
-  std::optional<double> svd_clamp;
-  std::optional<double> density;
-  std::string majority_sign_method = "total";
-  std::uint64_t seed = 0;  // of dare
-};
 
 // All combination types.
 const std::vector<std::string>& combination_types();

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "config/overrides.h"
 #include "config/toml_keys.h"
+#include "config/toml_reader.h"
 
 namespace tenon {
 namespace {
@@ -14,8 +15,7 @@ std::string position_text(const std::filesystem::path& file, const toml::source_
   return file.string() + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
 }
 
-toml::table parse_file(const std::filesystem::path& file) {
-  const std::string text = read_text_file(file, Stage::kConfig, kMostConfigBytes);
+toml::table parse(const std::string& text, const std::filesystem::path& file) {
   if (const auto deep = find_deep_key(text)) {
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<long>(*deep), '\n');
     throw Error{{.stage = Stage::kConfig,
@@ -33,8 +33,8 @@ toml::table parse_file(const std::filesystem::path& file) {
 
 }  // namespace
 
-TomlDocument::TomlDocument(std::filesystem::path file, toml::table root)
-    : file_(std::move(file)), root_(std::move(root)) {}
+TomlDocument::TomlDocument(std::filesystem::path file, toml::table root, bool has_lines)
+    : file_(std::move(file)), root_(std::move(root)), has_lines_(has_lines) {}
 
 // The parser notes the source it was given in every node: the file's name, or "--set KEY".
 bool TomlDocument::is_overridden(const toml::source_region& source) const {
@@ -45,7 +45,9 @@ Place TomlDocument::place(const toml::source_region& source) const {
   const toml::source_position& at = source.begin;
   if (at.line == 0) return {.text = file_.string()};
   Place place{.overridden = is_overridden(source), .line = at.line, .column = at.column};
-  place.text = place.overridden ? *source.path : position_text(file_, at);
+  place.text = place.overridden ? *source.path
+               : has_lines_     ? position_text(file_, at)
+                                : file_.string();
   return place;
 }
 
@@ -61,9 +63,13 @@ std::filesystem::path TomlDocument::resolve(const toml::node& node, const std::s
 
 TomlDocument read_document(const std::filesystem::path& file,
                            const std::vector<std::string>& overrides, Problems& problems) {
-  toml::table root = parse_file(file);
+  toml::table root = parse(read_text_file(file, Stage::kConfig, kMostConfigBytes), file);
   apply_overrides(root, overrides, problems);
   return TomlDocument(file, std::move(root));
+}
+
+TomlDocument read_document(const ConfigText& config) {
+  return TomlDocument(config.name, parse(config.text, config.name), config.has_lines);
 }
 
 }  // namespace tenon

@@ -11,11 +11,14 @@
 
 namespace tenon {
 
+struct ConfigText;
+
 // A parsed config file, changed by --set. Knows of each node where it came from.
 class TomlDocument {
  public:
   TomlDocument() = default;
-  TomlDocument(std::filesystem::path file, toml::table root);
+  // Without `has_lines` places are named by the file alone.
+  TomlDocument(std::filesystem::path file, toml::table root, bool has_lines = true);
 
   const std::filesystem::path& file() const { return file_; }
   const toml::table& root() const { return root_; }
@@ -33,11 +36,13 @@ class TomlDocument {
 
   std::filesystem::path file_;
   toml::table root_;
+  bool has_lines_ = true;
 };
 
 // Throws Error{Stage::kConfig} if the file cannot be read or is not TOML; bad overrides are added
 // to `problems`.
 TomlDocument read_document(const std::filesystem::path& file,
                            const std::vector<std::string>& overrides, Problems& problems);
+TomlDocument read_document(const ConfigText& config);
 
 }  // namespace tenon

@@ -23,7 +23,9 @@ bool always(const ConfigScope&) { return true; }
 bool for_model(const ConfigScope& scope) { return scope.model; }
 bool for_adapter(const ConfigScope& scope) { return scope.adapter || scope.training; }
 bool for_data(const ConfigScope& scope) { return scope.data || scope.evaluation || scope.training; }
-bool for_evaluation(const ConfigScope& scope) { return scope.evaluation || scope.training; }
+bool for_evaluation(const ConfigScope& scope) {
+  return scope.evaluation || scope.training || scope.settings;
+}
 bool for_training(const ConfigScope& scope) { return scope.training; }
 
 constexpr Section kSections[] = {{"model", read_model_section, for_model, false},
@@ -172,15 +174,11 @@ void list_keys(SectionReader& reader, std::vector<ConfigKey>& keys) {
   keys.insert(keys.end(), reader.keys().begin(), reader.keys().end());
 }
 
-}  // namespace
-
-RunConfig read_run_config(const std::filesystem::path& file,
-                          const std::vector<std::string>& overrides, const ConfigScope& scope) {
-  Problems problems;
-  const TomlDocument document = read_document(file, overrides, problems);
+RunConfig read_run_config(const TomlDocument& document, const ConfigScope& scope,
+                          Problems& problems) {
   const ReadContext context{document, problems};
   RunConfig config;
-  config.file = file;
+  config.file = document.file();
   refuse_unknown_sections(context);
   if (scope.model) require_section("model", "it names the model to work on", context);
   read_sections(context, scope, config);
@@ -190,8 +188,21 @@ RunConfig read_run_config(const std::filesystem::path& file,
     if (!config.train) config.train.emplace();
   }
   list_values(document.root(), "", config.values);
-  problems.throw_if_any(file.string());
+  problems.throw_if_any(document.file().string());
   return config;
+}
+
+}  // namespace
+
+RunConfig read_run_config(const std::filesystem::path& file,
+                          const std::vector<std::string>& overrides, const ConfigScope& scope) {
+  Problems problems;
+  return read_run_config(read_document(file, overrides, problems), scope, problems);
+}
+
+RunConfig read_run_config(const ConfigText& text, const ConfigScope& scope) {
+  Problems problems;
+  return read_run_config(read_document(text), scope, problems);
 }
 
 // Reading an empty table asks for every key that there is.

@@ -17,6 +17,7 @@ struct ConfigScope {
   bool data = false;        // [data]: validated if present
   bool evaluation = false;  // [data] and [train]: validated; [data] required
   bool training = false;    // [data], [train], [output]: validated; [data] and [train] required
+  bool settings = false;    // [train]: validated if present
 };
 
 // Reads a config file and applies overrides, each "section.key=VALUE" (VALUE is TOML, else a plain
@@ -25,6 +26,15 @@ struct ConfigScope {
 // "file:line:column: what is wrong; did you mean `x`?".
 RunConfig read_run_config(const std::filesystem::path& file,
                           const std::vector<std::string>& overrides, const ConfigScope& scope);
+// A config that is no file: what it is called in messages, and its text. Of text that a program
+// wrote, lines mean nothing to anybody.
+struct ConfigText {
+  std::string name;
+  std::string text;
+  bool has_lines = true;
+};
+// Its paths are relative to the working directory.
+RunConfig read_run_config(const ConfigText& text, const ConfigScope& scope);
 
 // One key of the schema, as configs/README.md describes it.
 struct ConfigKey {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ void fault_arm(const char* root, long at, int code, int flags) {
 
 long fault_disarm(void) {
   fault_root[0] = '\0';
+  fault_flags = 0;
   return fault_count;
 }
 
@@ -96,7 +98,8 @@ static int fault_open(const char* name, int is_inside, int folder, const char* p
     errno = EOPNOTSUPP;
     return -1;
   }
-  if (fault_now(is_inside && fault_writes(flags))) return -1;
+  const int counts = fault_writes(flags) || (fault_flags & FAULT_READS) != 0;
+  if (fault_now(is_inside && counts)) return -1;
   if (folder == AT_FDCWD) return REAL(int, name, const char*, int, mode_t)(path, flags, mode);
   return REAL(int, "openat", int, const char*, int, mode_t)(folder, path, flags, mode);
 }
@@ -125,6 +128,21 @@ int open64(const char* path, int flags, ...) {
 ssize_t write(int number, const void* bytes, size_t size) {
   if (fault_now(fault_is_descriptor_inside(number))) return -1;
   return REAL(ssize_t, "write", int, const void*, size_t)(number, bytes, size);
+}
+
+static int fault_reads(int number) {
+  return (fault_flags & FAULT_READS) != 0 && fault_is_descriptor_inside(number);
+}
+
+ssize_t read(int number, void* bytes, size_t size) {
+  if (fault_now(fault_reads(number))) return -1;
+  return REAL(ssize_t, "read", int, void*, size_t)(number, bytes, size);
+}
+
+void* mmap(void* address, size_t size, int protection, int flags, int number, off_t offset) {
+  if (fault_now(fault_reads(number))) return MAP_FAILED;
+  return REAL(void*, "mmap", void*, size_t, int, int, int, off_t)(address, size, protection, flags,
+                                                                  number, offset);
 }
 
 static int fault_sync(const char* name, int number) {

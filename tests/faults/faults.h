@@ -16,6 +16,7 @@ enum {
   FAULT_NO_SYNC = 1,      // calls that only sync succeed without doing it: sweeps are many
   FAULT_NO_EXCHANGE = 2,  // of a file system that cannot exchange two names
   FAULT_NO_UNNAMED = 4,   // of one without unnamed files
+  FAULT_READS = 8,        // calls that open, read and map files count too
 };
 
 // Counts calls on what lies in `root` from now on; the `at`-th (from 1) fails by `code`. 0: none.

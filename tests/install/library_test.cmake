@@ -27,6 +27,45 @@ if(NOT EXISTS "${PREFIX}/elsewhere/adapter/adapter_model.safetensors")
   message(FATAL_ERROR "the example saved no adapter")
 endif()
 
+# example_prints(serve "..." ...): runs one of the others and looks for what it must print.
+function(example_prints program)
+  run("${PREFIX}/elsewhere" "${PREFIX}/elsewhere/build/${program}")
+  foreach(text IN LISTS ARGN)
+    string(FIND "${output}" "${text}" position)
+    if(position EQUAL -1)
+      message(FATAL_ERROR "the example ${program} does not print `${text}`:\n${output}")
+    endif()
+  endforeach()
+endfunction()
+example_prints(serve "answered 400 requests with 25 adapters")
+example_prints(early_stopping "of 400 steps: yes" "the same steps from the saved state: yes")
+example_prints(merge)
+example_prints(evaluate "stock LibTorch gives the adapted output: yes")
+
+# Public headers and nothing of the host's own.
+file(GLOB_RECURSE headers RELATIVE "${PREFIX}/include" "${PREFIX}/include/*")
+foreach(header IN LISTS headers)
+  if(NOT header MATCHES "^tenon/([a-z_]+\\.(h|hpp)|(cpp|draft|ext|torch)/[a-z_]+\\.(h|hpp))$")
+    message(FATAL_ERROR "${header} is installed and is no public header")
+  endif()
+  file(STRINGS "${PREFIX}/include/${header}" inner REGEX "#include \"(base|config|plugin|model|inject|adapter)/")
+  if(inner)
+    message(FATAL_ERROR "${header} includes what is not installed: ${inner}")
+  endif()
+endforeach()
+
+# find_package refuses another version, and parts that there are not.
+foreach(wanted "9.0" "0.0" "0.1 COMPONENTS adapt serve")
+  file(WRITE "${PREFIX}/elsewhere/refused/CMakeLists.txt"
+    "cmake_minimum_required(VERSION 3.25)\nproject(refused LANGUAGES CXX)\nfind_package(tenon ${wanted} REQUIRED)\n")
+  execute_process(COMMAND ${CMAKE_COMMAND} -S refused -B refused/build
+      -D "CMAKE_PREFIX_PATH=${PREFIX}" -D "CMAKE_CXX_COMPILER=${COMPILER}"
+    WORKING_DIRECTORY "${PREFIX}/elsewhere" RESULT_VARIABLE status OUTPUT_QUIET ERROR_VARIABLE errors)
+  if(status EQUAL 0 OR NOT errors MATCHES "tenon")
+    message(FATAL_ERROR "find_package(tenon ${wanted}) was not refused:\n${errors}")
+  endif()
+endforeach()
+
 # A model plugin as `plugin new` writes it, from the first command of its README to an adapter that is
 # loaded again.
 set(tenon "${PREFIX}/bin/tenon")

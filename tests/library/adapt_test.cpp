@@ -18,11 +18,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // The guide's MLP with the guide's settings (PEFT: "Custom models").
-AdapterConfig guide_config(std::vector<std::string> targets, std::vector<std::string> saved) {
-  AdapterConfig config;
-  config.target_modules = std::move(targets);
-  config.modules_to_save = std::move(saved);
-  return config;
+Config guide_config(const std::vector<std::string>& targets,
+                    const std::vector<std::string>& saved) {
+  return {{"target_modules", targets}, {"modules_to_save", saved}};
 }
 
 // A few steps on a fixed batch; returns the last output.
@@ -46,20 +44,16 @@ TEST(Adapt, TrainsByTheKeysOfAConfigAsAnOptimizerOfTheUsersWould) {
   auto other = adapt(model, {x}, guide_config({"first", "second"}, {"last"}));
   one.train();
   const Tensor wanted = train(one, x, labels);
-  TrainConfig config;
-  config.loss = "nll";
-  config.learning_rate = 2e-2;
-  config.steps = 5;
-  config.batch_size = 8;
-  config.shuffle = false;
+  Config config{{"loss", "nll"},
+                {"learning_rate", 2e-2},
+                {"steps", 5},
+                {"batch_size", 8},
+                {"shuffle", false}};
   const TrainReport report = tenon::train(other, {.inputs = {x}, .target = labels}, config);
   EXPECT_EQ(report.losses.size(), 5U);
   EXPECT_LT(report.losses.back(), report.losses.front());
   EXPECT_TRUE(at::allclose(other.forward({x}), wanted, 1e-4, 1e-5));
-  config.steps.reset();
-  config.epochs = 1;
-  config.batch_size = 3;
-  config.max_grad_norm = 0.1;
+  config = {{"loss", "nll"}, {"epochs", 1}, {"batch_size", 3}, {"max_grad_norm", 0.1}};
   EXPECT_EQ(tenon::train(other, {.inputs = {x}, .target = labels}, config).grad_norms.size(), 3U);
 }
 
@@ -126,8 +120,7 @@ TEST(Adapt, SavedAdapterStartsAnotherModel) {
   const Tensor after = train(adapted, x, at::randint(2, {8}, at::kLong));
   adapted.save(folder.path() / "adapter");
 
-  AdapterConfig config;
-  config.init_from = folder.path() / "adapter";
+  const Config config{{"init_from", folder.path() / "adapter"}};
   const auto loaded = adapt(model, {x}, config);
   EXPECT_TRUE(at::equal(loaded.forward({x}), after));
 }
@@ -144,8 +137,7 @@ TEST(Adapt, ConfigMayBeATomlFile) {
 
 TEST(Adapt, ForwardGivesWhatTheModelsOwnGives) {
   const auto attention = std::make_shared<SelfAttentionImpl>();
-  AdapterConfig config;
-  config.target_modules = {"attention"};
+  const Config config{{"target_modules", {"attention"}}};
   const Tensor x = at::randn({5, 3, 8});
   auto adapted = adapt(attention, {x}, config);
   const auto [own, own_weights] = attention->forward(x);
@@ -154,8 +146,8 @@ TEST(Adapt, ForwardGivesWhatTheModelsOwnGives) {
   EXPECT_TRUE(at::allclose(own_weights, weights, 1e-5, 1e-6));
 
   const auto many = std::make_shared<ManyWaysImpl>();
-  config.target_modules = {"first"};
-  const auto named = adapt(many, {at::randn({3, 3}), at::randn({3, 4})}, config);
+  const auto named =
+      adapt(many, {at::randn({3, 3}), at::randn({3, 4})}, {{"target_modules", {"first"}}});
   EXPECT_THAT(named.forward({at::randn({2, 3}), at::randn({2, 4})}).at("b").sizes(),
               ElementsAre(2, 2));
 }
@@ -166,8 +158,7 @@ TEST(Adapt, FunctionMayCallAModelThatTakesMoreThanTensors) {
     torch::nn::Linear fc = register_module("fc", torch::nn::Linear(3, 3));
   };
   Scaled model;
-  AdapterConfig config;
-  config.target_modules = {"fc"};
+  const Config config{{"target_modules", {"fc"}}};
   const Tensor x = at::randn({4, 3});
   auto adapted = adapt(
       model, [&](const Tensor& input) { return model.forward(input, 0.5); }, {x}, config);
@@ -211,9 +202,9 @@ TEST(Adapt, TiedLayersAreMergedIntoTheirOneWeightAndTakenOutBitForBit) {
   TiedLm model;
   const Tensor ids = at::arange(6).reshape({2, 3});
   const Tensor before = model.forward(ids).detach();
-  AdapterConfig config = guide_config({"embedding"}, {});
-  config.ensure_weight_tying = true;
-  config.init_lora_weights = "random";
+  const Config config{{"target_modules", {"embedding"}},
+                      {"ensure_weight_tying", true},
+                      {"init_lora_weights", false}};
   const std::function<Tensor(const Tensor&)> forward = [&](const Tensor& x) {
     return model.forward(x);
   };
@@ -231,8 +222,7 @@ TEST(Adapt, ExportedProgramIsTrainedMergedAndSavedLikeAModel) {
   at::manual_seed(1);
   const testing::TempDir folder;
   const std::filesystem::path program = testing::test_data("mlp.pt2");
-  AdapterConfig config;
-  config.target_modules = "all-linear";
+  const Config config{{"target_modules", "all-linear"}};
   auto adapted = adapt_program(program, config);
   const Tensor x = at::randn({3, 4});
   const Tensor before = adapted.forward({x})[0].detach();
@@ -251,37 +241,124 @@ TEST(Adapt, ExportedProgramIsTrainedMergedAndSavedLikeAModel) {
   adapted.unmerge_from_model();
   EXPECT_TRUE(at::equal(adapted.forward({x})[0], after));
 
-  config = {};
-  config.init_from = folder.path() / "adapter";
-  EXPECT_TRUE(at::equal(adapt_program(program, config).forward({x})[0], after));
+  const Config again{{"init_from", folder.path() / "adapter"}};
+  EXPECT_TRUE(at::equal(adapt_program(program, again).forward({x})[0], after));
 }
 
-TEST(Adapt, WrongNumbersInTheConfigAreToldAllAtOnce) {
-  AdapterConfig config;
-  config.target_modules = {"first"};
-  config.r = 0;
-  config.lora_dropout = 1.5;
-  config.bias = "some";
-  config.init_lora_weights = "zeros";
+TEST(Adapt, ProgramMayLieInMemory) {
+  std::ifstream file(testing::test_data("mlp.pt2"), std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  const Config config{{"target_modules", "all-linear"}, {"init_lora_weights", false}};
+  const auto adapted = adapt_program(ProgramBytes{bytes.data(), bytes.size()}, config);
+  bytes.assign(bytes.size(), 'x');  // they may go
+  const Tensor x = at::randn({3, 4});
+  const auto from_file = adapt_program(testing::test_data("mlp.pt2"), config);
+  EXPECT_TRUE(at::equal(adapted.forward({x})[0], from_file.forward({x})[0]));
+  try {
+    adapt_program(ProgramBytes{bytes.data(), bytes.size()}, config);
+    FAIL() << "adapted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.failure().location, "the program in memory");
+    EXPECT_EQ(error.failure().stage, Stage::kModel);
+  }
+}
+
+TEST(Adapt, ModelMayBeAPluginsByName) {
+  const AdaptOptions options{.plugin_directories = {TENON_TEST_MODEL_PLUGINS}};
+  const Config config{{"target_modules", "all-linear"}, {"init_lora_weights", false}};
+  auto adapted = adapt_model_plugin("test.mlp", Table{{"hidden", 12}}, config, options);
+  EXPECT_FALSE(adapted.targeted_module_names().empty());
+  EXPECT_EQ(adapted.parameters()[1].size(0), 12);
+  try {
+    adapt_model_plugin("test.mlp", Table{{"hiden", 12}}, config, options);
+    FAIL() << "adapted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("hiden"));
+  }
+}
+
+TEST(Adapt, WrongKeysOfAConfigAreToldAllAtOnce) {
+  const Config config{{"target_modules", {"first"}},
+                      {"r", 0},
+                      {"lora_dropout", 1.5},
+                      {"bias", "some"},
+                      {"lora_alhpa", 16},
+                      {"rank_pattern", Table{{"first", -1}}}};
   try {
     adapt(Mlp(), {at::randn({2, 20})}, config);
     FAIL() << "adapted";
   } catch (const Error& error) {
+    EXPECT_EQ(error.failure().stage, Stage::kConfig);
     EXPECT_THAT(
         error.what(),
-        ::testing::AllOf(HasSubstr("AdapterConfig has 4 problems"),
-                         HasSubstr("`r` must be at least 1, not 0"),
-                         HasSubstr("`lora_dropout` must be at least 0 and below 1, not 1.5"),
-                         HasSubstr("`bias` must be none, all or lora_only, not `some`"),
-                         HasSubstr("not `zeros`")));
+        ::testing::AllOf(HasSubstr("5 problems in tenon::Config"),
+                         HasSubstr("tenon::Config: `adapter.r` must be"),
+                         HasSubstr("`adapter.lora_dropout` must be"), HasSubstr("`adapter.bias`"),
+                         HasSubstr("did you mean `lora_alpha`?"), HasSubstr("rank_pattern")));
   }
 }
 
-TEST(Adapt, ModelThatIsNotThereIsToldBeforeItIsRun) {
-  AdapterConfig config;
-  config.target_modules = {"first"};
+TEST(Adapt, ConfigMayBeText) {
+  Mlp model;
+  const Config config = Config::from_text("[adapter]\nr = 4\ntarget_modules = [\"first\"]\n");
+  const auto adapted = adapt(model, {at::randn({2, 20})}, config);
+  EXPECT_EQ(adapted.named_parameters()[0].second.size(0), 4);
   try {
-    adapt(std::shared_ptr<MlpImpl>(), {at::randn({2, 20})}, config);
+    adapt(model, {at::randn({2, 20})}, Config::from_text("[adapter]\nr = 0\n"));
+    FAIL() << "adapted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("Config::from_text:2:5: `adapter.r` must be"));
+  }
+}
+
+TEST(Adapt, ValuesAreWhatTomlHas) {
+  const Config config{{"a b", "say \"hi\"\n\x01"},
+                      {"numbers", {1, 2.0, 1e-7, -3L}},
+                      {"truth", true},
+                      {"table", Table{{"x.*", 4}, {"y", {"z"}}}}};
+  EXPECT_EQ(config.text(),
+            "\"a b\" = \"say \\\"hi\\\"\\u000A\\u0001\"\n"
+            "\"numbers\" = [1, 2.0, 1e-07, -3]\n"
+            "\"truth\" = true\n"
+            "\"table\" = { \"x.*\" = 4, \"y\" = [\"z\"] }\n");
+}
+
+TEST(Adapt, KeysThatTrainingWithoutOtherRowsCannotHeedAreRefused) {
+  Mlp model;
+  const Tensor x = at::randn({8, 20});
+  auto adapted = adapt(model, {x}, guide_config({"first"}, {}));
+  try {
+    tenon::train(adapted, {.inputs = {x}, .target = at::randint(2, {8}, at::kLong)},
+                 {{"loss", "nll"}, {"eval_steps", 2}});
+    FAIL() << "trained";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("eval_steps: tenon::train has rows to train on"));
+  }
+}
+
+TEST(Adapt, FunctionThatIsCalledAfterEachStepMayEndTheTraining) {
+  Mlp model;
+  const Tensor x = at::randn({8, 20});
+  const TrainRows rows{.inputs = {x}, .target = at::randint(2, {8}, at::kLong)};
+  auto adapted = adapt(model, {x}, guide_config({"first"}, {}));
+  const Config config{{"loss", "nll"}, {"steps", 9}, {"batch_size", 4}};
+  std::vector<double> losses;
+  const TrainReport report = tenon::train(adapted, rows, config, [&](const TrainStep& step) {
+    EXPECT_EQ(step.steps, 9);
+    losses.push_back(step.loss);
+    return step.step < 3;
+  });
+  EXPECT_TRUE(report.stopped);
+  EXPECT_EQ(report.losses, losses);
+  EXPECT_EQ(losses.size(), 3U);
+  EXPECT_THROW(tenon::train(adapted, rows, config,
+                            [](const TrainStep&) -> bool { throw std::out_of_range("mine"); }),
+               std::out_of_range);
+}
+
+TEST(Adapt, ModelThatIsNotThereIsToldBeforeItIsRun) {
+  try {
+    adapt(std::shared_ptr<MlpImpl>(), {at::randn({2, 20})}, {{"target_modules", {"first"}}});
     FAIL() << "adapted";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("the pointer to the module is null"));
@@ -303,24 +380,20 @@ TEST(Adapt, StartsAnAdapterFromExamples) {
     Mlp model;
     const Tensor x = at::randn({64, 20});
     const Tensor before = model->forward(x);
-    AdapterConfig config;
-    config.target_modules = {"first"};
-    config.init_lora_weights = init;
+    const Config config{{"target_modules", {"first"}}, {"init_lora_weights", init}};
     auto adapted = adapt(model, {x}, config, {.start_inputs = {x}});
     EXPECT_TRUE(at::allclose(adapted.forward({x}), before, 1e-4, 1e-4)) << init;
     const testing::TempDir folder;
     adapted.save(folder.path() / "adapter");
-    AdapterConfig again;
-    again.init_from = folder.path() / "adapter";
+    const Config again{{"init_from", folder.path() / "adapter"}};
     EXPECT_TRUE(at::allclose(adapt(model, {x}, again).forward({x}), before, 1e-4, 1e-4)) << init;
   }
 }
 
 TEST(Adapt, ExamplesToStartFromAreCalledForAndChecked) {
   const auto told = [](const std::string& init, std::vector<Tensor> examples) -> std::string {
-    AdapterConfig config;
-    config.target_modules = {"first"};
-    config.init_lora_weights = init;
+    Config config{{"target_modules", {"first"}}};
+    if (init != "true") config.set("init_lora_weights", init);
     try {
       adapt(Mlp(), {at::randn({2, 20})}, config, {.start_inputs = std::move(examples)});
     } catch (const Error& error) {
@@ -335,11 +408,11 @@ TEST(Adapt, ExamplesToStartFromAreCalledForAndChecked) {
 }
 
 // What the model computes with a whole adapter of random parameters on the named modules.
-AdaptedModule with_random_adapter(const CallableModel& model, std::vector<std::string> targets) {
-  AdapterConfig config;   // r = 8, which all groups of the models' convolutions divide
-  config.lora_alpha = 2;  // gates of recurrent cells saturate
-  config.init_lora_weights = "random";
-  config.target_modules = std::move(targets);
+AdaptedModule with_random_adapter(const CallableModel& model,
+                                  const std::vector<std::string>& targets) {
+  const Config config{{"lora_alpha", 2},  // gates of recurrent cells saturate
+                      {"init_lora_weights", false},
+                      {"target_modules", targets}};
   return AdaptedModule(detail::adapt_module(model, config, {}));
 }
 

@@ -1,44 +1,31 @@
 // Adapters on a model in a program of your own:
 //
-//   auto adapted = tenon::adapt(model, {example_input}, config);
+//   auto adapted = tenon::adapt(model, {example_input}, {{"target_modules", {"0", "2"}}});
 //   torch::optim::AdamW optimizer(adapted.parameters());
 //   ... adapted.forward({x}) ... optimizer.step() ...
 //   adapted.save("adapter");
 //   adapted.merge_into_model();  // model->forward now gives the adapted output
 //
-// Whatever fails throws tenon::Error, which says what, where and what to do.
+// Whatever fails throws tenon::Error and nothing else, which says what, where and what to do; what
+// threw has changed nothing.
 #pragma once
 
+#include <tenon/adapted_module.h>
 #include <tenon/callable_model.h>
+#include <tenon/error.h>
+#include <tenon/library_version.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
-#include "base/error.h"
-#include "config/adapter_config.h"
-#include "config/train_config.h"
-#include "inject/adapter_status.h"
-
 namespace tenon {
-
-// What to adapt and how: a struct, or a TOML file with the sections [adapter] and [plugins].
-class Config {
- public:
-  Config(AdapterConfig adapter) : source_(std::move(adapter)) {}             // NOLINT
-  Config(std::filesystem::path file) : source_(std::move(file)) {}           // NOLINT
-  Config(const char* file) : source_(std::filesystem::path(file)) {}         // NOLINT
-  Config(const std::string& file) : source_(std::filesystem::path(file)) {}  // NOLINT
-  const std::variant<AdapterConfig, std::filesystem::path>& source() const { return source_; }
-
- private:
-  std::variant<AdapterConfig, std::filesystem::path> source_;
-};
 
 struct AdaptOptions {
   std::vector<std::filesystem::path> plugin_directories = {};  // before all other places
@@ -48,51 +35,6 @@ struct AdaptOptions {
   // inputs, examples in dimension 0, which the base runs on in batches of this size.
   std::vector<at::Tensor> start_inputs = {};
   std::int64_t start_batch_size = 32;
-};
-
-struct AdaptedState;
-struct TrainReport;
-struct TrainRows;
-
-// A model with an adapter on it. The base is frozen and shared with the user's model, whose own
-// forward stays as it was until merge_into_model. Copies are the same object.
-class AdaptedModule {
- public:
-  explicit AdaptedModule(std::shared_ptr<AdaptedState> state);
-
-  // The defined tensors of the output, in order.
-  std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs) const;
-
-  // What an optimizer trains.
-  std::vector<at::Tensor> parameters() const;
-  // "seq.0.lora_A.weight" and its like.
-  std::vector<std::pair<std::string, at::Tensor>> named_parameters() const;
-
-  // At first the mode of the user's model; an exported program's is evaluation. BatchNorm's
-  // statistics are used and not updated, unless `batch_norm`.
-  void train(bool on = true, bool batch_norm = false);
-  void eval() { train(false); }
-  bool is_training() const;
-
-  // Writes the adapter's folder, as PEFT does.
-  void save(const std::filesystem::path& folder, bool force = false);
-
-  // Folds the adapter into the user's model's own weights, and takes it out again, bit for bit.
-  void merge_into_model();
-  void unmerge_from_model();
-
-  std::vector<std::string> targeted_module_names() const;
-  // What is on each layer: plugin, adapters, whether active, merged and trained, dtype, device.
-  ModelStatus status() const;
-  // "trainable params: 52,162 || all params: ...", as PEFT prints it.
-  std::string trainable_parameters() const;
-  // What the user should know: sizes that are fixed, layers that were skipped.
-  const std::vector<std::string>& notes() const;
-
- private:
-  friend TrainReport train(AdaptedModule& model, const TrainRows& rows, const TrainConfig& config);
-
-  std::shared_ptr<AdaptedState> state_;
 };
 
 // One whose forward gives what the model's own forward gives.
@@ -107,8 +49,8 @@ class Adapted : public AdaptedModule {
     });
   }
 
-  Output forward(const std::vector<at::Tensor>& inputs) const {
-    std::vector<at::Tensor> tensors = run(inputs);
+  Output forward(const std::vector<at::Tensor>& inputs, const ForwardOptions& options = {}) const {
+    std::vector<at::Tensor> tensors = run(inputs, options);
     Output output = shape_;
     std::size_t place = 0;
     std::size_t next = 0;
@@ -130,31 +72,57 @@ struct TrainRows {
   at::Tensor weights = {};  // of the rows in the loss, if they differ
 };
 
+// After a step of the optimizer.
+struct TrainStep {
+  std::int64_t step = 0;   // from 1
+  std::int64_t steps = 0;  // planned
+  double epoch = 0;        // passes over the rows so far
+  double loss = 0;
+  double learning_rate = 0;
+};
+
 struct TrainReport {
   std::vector<double> losses;  // of each step
   std::vector<double> learning_rates;
   std::vector<double> grad_norms;  // where max_grad_norm is set
+  bool stopped = false;            // by the callback
 };
 
 // Trains the adapter as `tenon run` does by the keys of [train]: losses, optimizers, schedules,
-// clipping. What it says of evaluations is left alone. A loss that is not finite is an error; the
-// adapter is then as it was when the loss was last finite.
-TrainReport train(AdaptedModule& model, const TrainRows& rows, const TrainConfig& config);
+// clipping, checkpointing, autocast. Training ends before its last step where `go_on` gives false.
+// What it throws is passed on, and the adapter stays as the last step left it. Keys of evaluations
+// are refused: evaluate in `go_on`. A loss that is not finite is an error; the adapter is then as
+// it was when the loss was last finite.
+inline TrainReport train(AdaptedModule& model, const TrainRows& rows, const Config& config,
+                         const std::function<bool(const TrainStep&)>& go_on = nullptr) {
+  return detail::train_adapted(model, rows, config, go_on);
+}
+
+// What such a file holds, in memory. Copied: it may go when the call has returned.
+struct ProgramBytes {
+  const void* data = nullptr;
+  std::size_t size = 0;
+};
 
 namespace detail {
 std::shared_ptr<AdaptedState> adapt_module(const CallableModel& model, const Config& config,
                                            const AdaptOptions& options);
 std::shared_ptr<AdaptedState> adapt_program(const std::filesystem::path& file, const Config& config,
                                             const AdaptOptions& options);
+std::shared_ptr<AdaptedState> adapt_program(const ProgramBytes& bytes, const Config& config,
+                                            const AdaptOptions& options);
+std::shared_ptr<AdaptedState> adapt_model_plugin(const std::string& model,
+                                                 const Table& model_options, const Config& config,
+                                                 const AdaptOptions& options);
 }  // namespace detail
 
 // A C++ model and what calls its forward: `forward(x)` or `forward(x, y)`, with as many tensors as
 // there are examples.
-template <typename Model, typename Forward>
-requires(detail::fewest_inputs<std::decay_t<Forward>>() <=
-         detail::kMostInputs) auto adapt(Model&& model, Forward forward,
-                                         std::vector<at::Tensor> examples, const Config& config,
-                                         const AdaptOptions& options = {}) {
+template <typename Model, typename Forward,
+          std::enable_if_t<(detail::fewest_inputs<std::decay_t<Forward>>() <= detail::kMostInputs),
+                           int> = 0>
+auto adapt(Model&& model, Forward forward, std::vector<at::Tensor> examples, const Config& config,
+           const AdaptOptions& options = {}) {
   using Output = detail::OutputOf<Forward>;
   const auto shape = std::make_shared<std::optional<Output>>();
   const CallableModel callable{detail::module_pointer(model),
@@ -178,8 +146,8 @@ auto adapt(Model&& model, std::vector<at::Tensor> examples, const Config& config
 // A list needs no form to take; so are the outputs of an exported program.
 template <>
 inline std::vector<at::Tensor> Adapted<std::vector<at::Tensor>>::forward(
-    const std::vector<at::Tensor>& inputs) const {
-  return run(inputs);
+    const std::vector<at::Tensor>& inputs, const ForwardOptions& options) const {
+  return run(inputs, options);
 }
 
 // A program that torch.export saved.
@@ -187,6 +155,20 @@ inline Adapted<std::vector<at::Tensor>> adapt_program(const std::filesystem::pat
                                                       const Config& config,
                                                       const AdaptOptions& options = {}) {
   return {detail::adapt_program(file, config, options), {}};
+}
+inline Adapted<std::vector<at::Tensor>> adapt_program(const ProgramBytes& bytes,
+                                                      const Config& config,
+                                                      const AdaptOptions& options = {}) {
+  return {detail::adapt_program(bytes, config, options), {}};
+}
+
+// A C++ model that a plugin offers by this name, made with these options (as [model] plugin and
+// [model.options]; see <tenon/model_plugin.h>).
+inline Adapted<std::vector<at::Tensor>> adapt_model_plugin(const std::string& model,
+                                                           const Table& model_options,
+                                                           const Config& config,
+                                                           const AdaptOptions& options = {}) {
+  return {detail::adapt_model_plugin(model, model_options, config, options), {}};
 }
 
 }  // namespace tenon

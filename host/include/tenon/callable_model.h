@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <concepts>
 #include <functional>
 #include <map>
 #include <memory>
@@ -34,22 +33,22 @@ struct CallableModel {
 
 namespace detail {
 
+template <typename T, typename = void>
+struct IsHolder : std::false_type {};
 template <typename T>
-concept ModulePointer = requires(T& model) {
-  { *model.ptr() } -> std::convertible_to<torch::nn::Module&>;
-};
+struct IsHolder<T, std::void_t<decltype(*std::declval<T&>().ptr())>>
+    : std::is_convertible<decltype(*std::declval<T&>().ptr()), torch::nn::Module&> {};
 
 // The user's module behind a module holder (TORCH_MODULE), a shared pointer, or itself.
 template <typename T>
 auto module_pointer(T& model) {
-  if constexpr (ModulePointer<T>) {
+  if constexpr (IsHolder<T>::value) {
     return model.ptr();
-  } else if constexpr (std::derived_from<T, torch::nn::Module>) {
+  } else if constexpr (std::is_base_of_v<torch::nn::Module, T>) {
     return std::shared_ptr<T>(std::shared_ptr<void>(), &model);
   } else {
-    static_assert(
-        requires { std::shared_ptr<torch::nn::Module>(model); },
-        "the model must be a torch::nn::Module, a shared pointer to one, or its holder");
+    static_assert(std::is_constructible_v<std::shared_ptr<torch::nn::Module>, T&>,
+                  "the model must be a torch::nn::Module, a shared pointer to one, or its holder");
     return model;
   }
 }
@@ -117,14 +116,15 @@ void visit_tensors(torch::OrderedDict<Key, T>& output, const Visit& visit) {
 
 inline constexpr std::size_t kMostInputs = 12;
 
+template <std::size_t>
+using TensorReference = at::Tensor&;
+template <typename Function, typename Places>
+struct Takes;
 template <typename Function, std::size_t... I>
-constexpr bool takes(std::index_sequence<I...>) {
-  return requires(Function & function, std::array<at::Tensor, kMostInputs> & t) {
-    function(t[I]...);
-  };
-}
+struct Takes<Function, std::index_sequence<I...>>
+    : std::is_invocable<Function&, TensorReference<I>...> {};
 template <typename Function, std::size_t N>
-inline constexpr bool kTakes = takes<Function>(std::make_index_sequence<N>());
+inline constexpr bool kTakes = Takes<Function, std::make_index_sequence<N>>::value;
 
 // The fewest tensors, at least one, that a function takes; kMostInputs + 1 if none.
 template <typename Function, std::size_t N = 1>

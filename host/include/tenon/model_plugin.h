@@ -12,20 +12,21 @@
 #pragma once
 
 #include <tenon/callable_model.h>
+#include <tenon/options.h>
 #include <tenon/plugin.h>
 #include <tenon/torch/cxx_abi.h>
 #include <torch/version.h>
 
 #include <cstddef>
-#include <initializer_list>
+#include <cstdint>
+#include <iterator>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
-
-#include "config/adapter_config.h"
+#include <vector>
 
 namespace tenon {
 
@@ -59,7 +60,7 @@ class ModelOptions {
   std::vector<std::string> unread() const {
     std::vector<std::string> names;
     for (const auto& [name, value] : options_) {
-      if (!read_.contains(name)) names.push_back(name);
+      if (read_.count(name) == 0) names.push_back(name);
     }
     return names;
   }

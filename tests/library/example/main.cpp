@@ -1,30 +1,17 @@
-// PEFT's guide "Custom models" in C++: a model of one's own, adapted without touching its code.
+// Adapt a model of one's own, train it in a loop of one's own, save the adapter, merge it.
 #include <tenon/adapt.h>
-#include <torch/nn/modules/linear.h>
 #include <torch/optim/adam.h>
 
 #include <iostream>
 
-struct MlpImpl : torch::nn::Module {
-  at::Tensor forward(const at::Tensor& x) {
-    return at::log_softmax(last(at::relu(second(at::relu(first(x))))), -1);
-  }
-  torch::nn::Linear first = register_module("first", torch::nn::Linear(20, 200));
-  torch::nn::Linear second = register_module("second", torch::nn::Linear(200, 200));
-  torch::nn::Linear last = register_module("last", torch::nn::Linear(200, 2));
-};
-TORCH_MODULE(Mlp);
+#include "mlp.h"
 
 int main() try {
   torch::manual_seed(0);
   Mlp model;
-  const at::Tensor x = at::rand({256, 20});
-  const at::Tensor labels = (x.sum(1) > 10).to(at::kLong);
-
-  tenon::AdapterConfig config;
-  config.target_modules = {"first", "second"};
-  config.modules_to_save = {"last"};
-  auto adapted = tenon::adapt(model, {x}, config);
+  const Rows rows;
+  auto adapted = tenon::adapt(
+      model, {rows.x}, {{"target_modules", {"first", "second"}}, {"modules_to_save", {"last"}}});
   std::cout << adapted.trainable_parameters() << "\n";
 
   torch::optim::Adam optimizer(adapted.parameters(), 2e-3);
@@ -32,7 +19,7 @@ int main() try {
   double loss = 0;
   for (int step = 0; step < 60; ++step) {
     optimizer.zero_grad();
-    const at::Tensor output = at::nll_loss(adapted.forward({x}), labels);
+    const at::Tensor output = at::nll_loss(adapted.forward({rows.x}), rows.labels);
     output.backward();
     optimizer.step();
     loss = output.item<double>();
@@ -42,7 +29,7 @@ int main() try {
 
   adapted.save("adapter", /*force=*/true);
   adapted.merge_into_model();
-  const bool merged = at::allclose(model(x), adapted.forward({x}), 1e-4, 1e-5);
+  const bool merged = at::allclose(model(rows.x), adapted.forward({rows.x}), 1e-4, 1e-5);
   std::cout << "the model's own forward gives the adapted output: " << (merged ? "yes" : "no")
             << "\n";
   return merged && loss < first_loss ? 0 : 1;

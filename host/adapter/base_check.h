@@ -1,0 +1,26 @@
+#pragma once
+
+#include <filesystem>
+#include <mutex>
+#include <string>
+
+#include "adapter/adapter_store.h"
+#include "inject/adapted_model.h"
+
+namespace tenon {
+
+// Says whether an adapter was trained on these very weights; it runs on others too. The fingerprint
+// is worked out once for all adapters of a model. Borrows the model.
+class BaseCheck {
+ public:
+  explicit BaseCheck(const AdaptedModel& model) : model_(model) {}
+  // May be called from several threads.
+  void warn(const AdapterFiles& files, const std::filesystem::path& folder);
+
+ private:
+  const AdaptedModel& model_;
+  std::mutex mutex_;
+  std::string fingerprint_;
+};
+
+}  // namespace tenon
