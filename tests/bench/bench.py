@@ -27,6 +27,9 @@ ROOT = FOLDER.parent.parent
 # --compile, is PEFT under torch.compile, its first step told apart.
 SIDES = ("tenon", "peft", "floor")
 
+PARTS = ("training", "adapter", "serving", "interpreter")
+
+
 @dataclass
 class Run:
     """What one process took."""
@@ -273,8 +276,8 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--tenon", type=Path, default=ROOT / "build" / "bin" / "tenon")
     parser.add_argument("--python", default=peers_python(), help="with the peers' packages")
-    parser.add_argument("--part", choices=("training", "adapter", "interpreter"),
-                        help="one of the three; all where it is left out")
+    parser.add_argument("--part", choices=PARTS,
+                        help="one of them; all where it is left out")
     parser.add_argument("--only", default="", help="training cases whose name holds this")
     parser.add_argument("--compile", action="store_true", help="PEFT under torch.compile as well")
     parser.add_argument("--output", type=Path, help="a JSON file for all figures")
@@ -302,7 +305,7 @@ def measure_training(bench, arguments):
 
 def main():
     arguments = parse_arguments()
-    parts = (arguments.part,) if arguments.part else ("training", "adapter", "interpreter")
+    parts = (arguments.part,) if arguments.part else PARTS
     with tempfile.TemporaryDirectory(prefix="tenon-bench-") as folder:
         bench = Bench(arguments, folder)
         load = os.getloadavg()[0]  # before our own: figures of a busy machine mislead
@@ -314,6 +317,8 @@ def main():
             figures["training"] = measure_training(bench, arguments)
         if "adapter" in parts:
             figures["adapter"] = host_tables.measure_adapters(bench)
+        if "serving" in parts:
+            figures["serving"] = host_tables.measure_serving(bench)
         if "interpreter" in parts:
             figures["interpreter"] = host_tables.measure_interpreter(bench)
         if arguments.output:

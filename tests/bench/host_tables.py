@@ -22,6 +22,18 @@ WHATS = {
 }
 
 
+SERVING = {
+    "memory_ratio": "memory over the sum of the files",
+    "load_ms": "loading one more, ms",
+    "read_ms": "of that, reading its files, ms",
+    "one_adapter_ms": "forward with one for all rows, ms",
+    "mixed_ms": "forward with one for each row, ms",
+    "mixed_over_one": "the second over the first",
+    "swap_active_us": "swapping the one that is active, µs",
+    "swap_idle_us": "swapping another, µs",
+}
+
+
 def median_of(runs):
     """Key by key; a key that is missing stays missing."""
     return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
@@ -61,6 +73,25 @@ def adapter_by_peft(bench, case):
             "batch_size": case["batch"], "threads": bench.threads}
     command = [bench.python, "-B", FOLDER / "time_adapter.py", json.dumps(task)]
     return json.loads(bench.run_process(command)[0])
+
+
+def measure_serving(bench):
+    """A thousand adapters on MiniLM, of which PEFT, whose loading takes longer, gets 64: as many as the
+    batch has rows. Prints the table and returns the figures."""
+    if not any(case["model"] == "minilm" for case in bench.cases.values()):
+        return {}  # --only left it out
+    adapter = bench.folder / "minilm-adapter"
+    ours = [bench.host_bench.with_name("serving_bench"), bench.folder / "minilm.pt2", adapter,
+            "1000", "64", "16"]
+    theirs = [bench.python, "-B", FOLDER / "serve_by_peft.py", "minilm", adapter, "64", "64", "16"]
+    figures = {"tenon": json.loads(bench.run_process(ours)[0]),
+               "peft": json.loads(bench.run_process(theirs)[0])}
+    print("\nMany adapters on MiniLM, a batch of 64 rows of 16 tokens with an adapter each.\n")
+    print("| | Tenon, 1,000 adapters | PEFT, 64 |\n|---|---:|---:|")
+    for key, what in SERVING.items():
+        cells = (f"{figures[side][key]:.4g}" if key in figures[side] else "" for side in figures)
+        print(f"| {what} | {' | '.join(cells)} |")
+    return figures
 
 
 def measure_interpreter(bench):
