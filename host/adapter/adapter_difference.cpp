@@ -87,8 +87,8 @@ std::vector<LayerDifference> compare_layers(const AdapterFiles& one, const Adapt
   if (method == nullptr || method->factors() == nullptr || methods.of(other.config) != method) {
     return differences;
   }
-  const auto left = factor_pairs(one, *method->factors());
-  const auto right = factor_pairs(other, *method->factors());
+  const auto left = factor_pairs(one, *method);
+  const auto right = factor_pairs(other, *method);
   for (const auto& [module, pair] : left) {
     const auto found = right.find(module);
     if (found == right.end() || pair.is_grouped() || found->second.is_grouped()) continue;

@@ -12,8 +12,9 @@
 #include "base/log.h"
 #include "base/suggest.h"
 #include "config/adapter_name.h"
-#include "config/lora_init.h"
+#include "inject/factor_keys.h"
 #include "inject/merge_notes.h"
+#include "inject/method_config.h"
 #include "inject/running_statistics.h"
 
 // The steps between an adapted model and the folders of its adapters.
@@ -24,6 +25,39 @@ template <typename T>
 void compare(const AdapterConfig& config, const char* key, const T& own, const T& loaded,
              std::vector<std::string>& problems) {
   if (config.given.contains(key) && own != loaded) problems.emplace_back(key);
+}
+
+// Whether a start that the config gives may be another than the adapter's: it no longer matters,
+// unless one of them changed the base.
+bool is_past(const DeclaredOption& key, const Method& method, const OptionTable& own,
+             const OptionTable& loaded) {
+  if (key.of_start) return true;
+  const Factors* factors = method.factors();
+  return factors != nullptr && key.key == factors->keys().start &&
+         !FactorKeys(method, own).changes_base() && !FactorKeys(method, loaded).changes_base();
+}
+
+// The keys of the method that the config gives otherwise than the adapter has them. What may be
+// another, such as dropout, is taken over.
+void compare_method_keys(const AdapterConfig& config, const MethodTable& methods,
+                         AdapterConfig& loaded, std::vector<std::string>& differing) {
+  const Method* method = methods.of(loaded);
+  if (method == nullptr) return;  // told when it is planned
+  std::vector<OptionProblem> ignored;
+  const OptionTable own = method->settled(config.method_keys, false, ignored);
+  const OptionTable saved = method->settled(loaded.method_keys, true, ignored);
+  for (const auto& [name, value] : config.method_keys) {
+    const auto key = std::ranges::find(method->keys(), name, &DeclaredOption::key);
+    if (key == method->keys().end()) {
+      differing.push_back(name);
+    } else if (key->changeable) {
+      loaded.method_keys[name] = value;
+      const auto place = config.key_places.find(name);
+      if (place != config.key_places.end()) loaded.key_places.insert(*place);
+    } else if (!same_option(own.at(name), saved.at(name)) && !is_past(*key, *method, own, saved)) {
+      differing.push_back(name);
+    }
+  }
 }
 
 // The tensors of a file go into the adapter; those of modules on which it does nothing are kept as
@@ -43,16 +77,15 @@ std::unique_ptr<PlacedAdapter> place_from_data(const ModelData& model, const Inj
                                                std::vector<std::string>& notes) {
   const AdapterConfig& config = plan.config;
   if (!options.load_tensors) {
-    notes.push_back("init_lora_weights = \"" + config.init_lora_weights +
-                    "\": how the adapter starts is worked out from the data by `tenon run`" +
-                    (config.init_lora_weights == "eva" ? ", each layer's rank included" : ""));
+    notes.push_back(start_of(plan) +
+                    ": how the adapter starts is worked out from the data by `tenon run`" +
+                    (deals_ranks(plan) ? ", each layer's rank included" : ""));
     return place_adapter(model, plan, seed);
   }
   if (!options.data) {
     throw Error(
         {.stage = Stage::kConfig,
-         .message = "init_lora_weights = \"" + config.init_lora_weights +
-                    "\" needs batches of the training data, and there are none here",
+         .message = start_of(plan) + " needs batches of the training data, and there are none here",
          .hint = "start the adapter with `tenon run`, and go on from its folder (init_from)",
          .location = config.location});
   }
@@ -97,35 +130,23 @@ std::vector<std::string> statistics_to_train(const ModelData& model,
 
 }  // namespace
 
-bool needs_data(const AdapterConfig& config) {
-  return starts_from_data(config.init_lora_weights) && !config.init_from;
+bool needs_data(const AdapterConfig& config, const MethodTable& methods) {
+  if (config.init_from) return false;
+  const MethodConfig known = with_method(config, methods);
+  return known.method->factors() != nullptr &&
+         FactorKeys(*known.method, known.config.method_keys).starts_from_data();
 }
 
-AdapterConfig effective_adapter_config(const AdapterConfig& config) {
+AdapterConfig effective_adapter_config(const AdapterConfig& config, const MethodTable& methods) {
   if (!config.init_from) return config;
   AdapterConfig loaded = load_adapter_config(*config.init_from);
   std::vector<std::string> differing;
-  compare(config, "r", config.r, loaded.r, differing);
-  compare(config, "lora_alpha", config.lora_alpha, loaded.lora_alpha, differing);
-  compare(config, "use_rslora", config.use_rslora, loaded.use_rslora, differing);
-  compare(config, "use_dora", config.use_dora, loaded.use_dora, differing);
-  compare(config, "lora_bias", config.lora_bias, loaded.lora_bias, differing);
   compare(config, "bias", config.bias, loaded.bias, differing);
   compare(config, "trainable_token_indices", config.trainable_tokens, loaded.trainable_tokens,
           differing);
   compare(config, "ensure_weight_tying", config.ensure_weight_tying, loaded.ensure_weight_tying,
           differing);
-  // Other starts no longer matter.
-  if (changes_base(config.init_lora_weights) || changes_base(loaded.init_lora_weights)) {
-    compare(config, "init_lora_weights", config.init_lora_weights, loaded.init_lora_weights,
-            differing);
-  }
-  compare(config, "rank_pattern", config.rank_pattern, loaded.rank_pattern, differing);
-  compare(config, "alpha_pattern", config.alpha_pattern, loaded.alpha_pattern, differing);
-  for (const auto& [key, value] : config.method_keys) {
-    const auto own = loaded.method_keys.find(key);
-    if (own == loaded.method_keys.end() || own->second != value) differing.push_back(key);
-  }
+  compare_method_keys(config, methods, loaded, differing);
   if (!differing.empty()) {
     throw Error({.stage = Stage::kConfig,
                  .message = "[adapter] " + join(differing) +
@@ -140,7 +161,6 @@ AdapterConfig effective_adapter_config(const AdapterConfig& config) {
   if (config.given.contains("exclude_modules")) loaded.exclude_modules = config.exclude_modules;
   if (config.given.contains("modules_to_save")) loaded.modules_to_save = config.modules_to_save;
   for (const std::string& key : config.given) loaded.lenient_keys.erase(key);
-  if (config.given.contains("lora_dropout")) loaded.lora_dropout = config.lora_dropout;
   loaded.autocast_adapter_dtype = config.autocast_adapter_dtype;
   loaded.name = config.name;
   // PEFT's type is known, the method that a config names must be the one of that type.
@@ -160,7 +180,7 @@ std::unique_ptr<PlacedAdapter> make_adapter(const AdaptedModel& model,
                                             const AddOptions& options, BaseCheck& base,
                                             std::vector<std::string>& notes) {
   const AdapterConfig& given = adapters[number];
-  AdapterConfig config = effective_adapter_config(given);
+  AdapterConfig config = effective_adapter_config(given, plugins.methods());
   AdapterFiles start;
   if (config.init_from) {
     start = load_start(*config.init_from, options.load_tensors);
@@ -176,7 +196,7 @@ std::unique_ptr<PlacedAdapter> make_adapter(const AdaptedModel& model,
   const InjectionPlan plan = plan_injection(model.model(), config, plugins, start.layers);
   notes.insert(notes.end(), plan.notes.begin(), plan.notes.end());
   for (std::string& note : merge_notes(model.model(), plan)) notes.push_back(std::move(note));
-  auto placed = needs_data(config)
+  auto placed = starts_from_data(plan)
                     ? place_from_data(model.model(), plan, plugins, options, seed, notes)
                     : place_adapter(model.model(), plan, seed);
   for (std::string& note : twin_notes(model.model(), *placed)) notes.push_back(std::move(note));

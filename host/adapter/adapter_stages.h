@@ -23,7 +23,7 @@ constexpr const char* kDefaultAdapter = "default";
 
 // With init_from, keys that the config leaves out come from that folder. Throws Error{kConfig} if a
 // given key that scales the adapter differs from the folder's.
-AdapterConfig effective_adapter_config(const AdapterConfig& config);
+AdapterConfig effective_adapter_config(const AdapterConfig& config, const MethodTable& methods);
 
 // Puts the adapters of a config on the model and makes them active and trainable as it says.
 // Returns what the plans noted. Without `load_tensors`, of init_from only the plan is taken, and
@@ -53,7 +53,7 @@ std::unique_ptr<PlacedAdapter> place_files(const AdaptedModel& model, AdapterFil
                                            const PluginRegistry& plugins, BaseCheck& base);
 
 // Whether an adapter's start needs data: init_lora_weights = "eva" or "corda", and no init_from.
-bool needs_data(const AdapterConfig& config);
+bool needs_data(const AdapterConfig& config, const MethodTable& methods);
 
 // The tensors of an adapter as its file holds them, by key.
 std::vector<AdapterTensor> adapter_tensors(const PlacedAdapter& adapter);

@@ -14,7 +14,7 @@
 #include "adapter/tied_tensors.h"
 #include "base/error.h"
 #include "base/suggest.h"
-#include "config/lora_init.h"
+#include "inject/factor_keys.h"
 #include "inject/name_patterns.h"
 #include "model/parameter_init.h"
 
@@ -130,7 +130,7 @@ void check_layers(const std::map<std::string, Sources>& layers, const CombineOpt
   }
 }
 
-// lora_bias: the term's constant part, exact where the whole is.
+// The term's constant part, exact where the whole is.
 at::Tensor combined_bias(const Sources& sources) {
   at::Tensor bias;
   for (std::size_t i = 0; i < sources.pairs.size(); ++i) {
@@ -191,10 +191,11 @@ AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters, const M
   if (adapters.size() == 1) options.combination_type = "linear";
   std::vector<std::string> problems = combination_problems(adapters, methods, options);
   throw_combination_problems(problems);
-  const Factors& factors = *methods.of(adapters.front().config)->factors();
+  const Method& method = *methods.of(adapters.front().config);
+  const Factors& factors = *method.factors();
   std::vector<Pairs> pairs;
   pairs.reserve(adapters.size());
-  for (const AdapterFiles& adapter : adapters) pairs.push_back(factor_pairs(adapter, factors));
+  for (const AdapterFiles& adapter : adapters) pairs.push_back(factor_pairs(adapter, method));
   std::map<std::string, Sources> layers;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     for (const auto& [module, pair] : pairs[i]) {
@@ -203,7 +204,7 @@ AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters, const M
     }
   }
   check_layers(layers, options, problems);
-  AdapterFiles result = combined_header(adapters, factors, options);
+  AdapterFiles result = combined_header(adapters, method, options);
   add_saved(adapters, factors, result, problems);
   const std::map<std::string, std::string> owners = common_ties(adapters, pairs, factors, problems);
   if (!owners.empty()) result.config.ensure_weight_tying = true;
@@ -212,7 +213,10 @@ AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters, const M
   const TaskArithmetic how{arithmetic_of(options.combination_type), options.density.value_or(1),
                            options.majority_sign_method == "frequency",
                            make_generator(options.seed)};
-  const std::int64_t rank = result.config.r;
+  FactorKeysEditor keys(method, result.config.method_keys);
+  const std::int64_t rank = keys.rank();
+  auto ranks = keys.rank_pattern();
+  auto alphas = keys.alpha_pattern();
   std::map<std::string, FactorMatrices> combined;
   for (const auto& [module, sources] : layers) {
     combined[module] = options.combination_type == "cat" ? concatenated(sources, rank)
@@ -237,15 +241,17 @@ AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters, const M
     add(first.form->down, matrices.a);
     add(first.form->up, matrices.b);
     const at::Tensor bias = combined_bias(sources);
-    if (result.config.lora_bias) {
+    if (keys.has_bias()) {
       add(first.form->bias,
           bias.defined() ? bias : at::zeros({first.b.size(0)}, first.b.options()));
     }
     const std::int64_t own = matrices.a.size(0);
     if (own == rank) continue;
-    result.config.rank_pattern.emplace_back(exact_pattern(pattern_path(module)), own);
-    result.config.alpha_pattern.emplace_back(exact_pattern(pattern_path(module)), own);
+    ranks.emplace_back(exact_pattern(pattern_path(module)), own);
+    alphas.emplace_back(exact_pattern(pattern_path(module)), static_cast<double>(own));
   }
+  keys.set_rank_pattern(ranks);
+  keys.set_alpha_pattern(alphas);
   return result;
 }
 

@@ -6,7 +6,7 @@
 #include "adapter/factor_pairs.h"
 #include "base/error.h"
 #include "base/suggest.h"
-#include "config/lora_init.h"
+#include "inject/factor_keys.h"
 
 namespace tenon {
 namespace {
@@ -14,19 +14,20 @@ namespace {
 bool needs_one_rank(const std::string& type) { return type != "cat" && !type.ends_with("svd"); }
 
 // A module's rank is at most this (PEFT: _check_add_weighted_adapter).
-std::int64_t largest_rank(const AdapterConfig& config) {
-  std::int64_t rank = config.r;
-  for (const auto& [pattern, own] : config.rank_pattern) rank = std::max(rank, own);
+std::int64_t largest_rank(const FactorKeys& keys) {
+  std::int64_t rank = keys.rank();
+  for (const auto& [pattern, own] : keys.rank_pattern()) rank = std::max(rank, own);
   return rank;
 }
 
-std::int64_t combined_rank(const std::vector<AdapterFiles>& adapters,
+std::int64_t combined_rank(const std::vector<AdapterFiles>& adapters, const Method& method,
                            const CombineOptions& options) {
   std::int64_t sum = 0;
   std::int64_t largest = 0;
   for (const AdapterFiles& adapter : adapters) {
-    sum += largest_rank(adapter.config);
-    largest = std::max(largest, largest_rank(adapter.config));
+    const std::int64_t rank = largest_rank({method, adapter.config.method_keys});
+    sum += rank;
+    largest = std::max(largest, rank);
   }
   if (options.combination_type == "cat") return sum;
   const bool is_svd = options.combination_type.ends_with("svd");
@@ -59,10 +60,10 @@ ModuleRule joined_targets(const std::vector<AdapterFiles>& adapters) {
 }
 
 // Where the adapters chose their layers in ways that no one rule says, the layers themselves.
-ModuleRule layer_names(const std::vector<AdapterFiles>& adapters, const Factors& factors) {
+ModuleRule layer_names(const std::vector<AdapterFiles>& adapters, const Method& method) {
   std::set<std::string> names;
   for (const AdapterFiles& adapter : adapters) {
-    for (const auto& [module, pair] : factor_pairs(adapter, factors)) {
+    for (const auto& [module, pair] : factor_pairs(adapter, method)) {
       names.insert(pattern_path(module));
     }
   }
@@ -78,21 +79,23 @@ void check_adapter(const AdapterFiles& adapter, const MethodTable& methods,
     add("it is a " + config.peft_type + " adapter; only LoRA adapters can be combined");
     return;
   }
-  if (config.use_dora) {
-    add("it uses DoRA, whose magnitudes belong to its own weights (PEFT forgets those that were "
-        "trained and takes the norms of the base); make it plain LoRA first: tenon adapter "
+  const FactorKeys keys(*method, config.method_keys);
+  if (keys.has_magnitude()) {
+    add("it has " + keys.magnitude_key() +
+        ": magnitudes belong to its own weights (PEFT forgets those "
+        "that were trained and takes the norms of the base); make it plain first: tenon adapter "
         "convert");
   }
   if (config.bias != "none") add("it trained biases (bias = \"" + config.bias + "\")");
   if (!config.trainable_tokens.empty()) add("it trained rows of an embedding");
   if (!config.target_parameters.empty()) add("it targets parameters by name (target_parameters)");
-  if (changes_base(config.init_lora_weights)) {
-    add("its start (init_lora_weights = \"" + config.init_lora_weights +
-        "\") changed the base; make it plain first: tenon adapter convert");
+  if (keys.changes_base()) {
+    add("its start (" + keys.start_key() + " = " + keys.start_text() +
+        ") changed the base; make it plain first: tenon adapter convert");
   }
   const std::string& type = options.combination_type;
-  if (config.lora_bias && type != "svd" && type != "cat" && type != "linear") {
-    add("lora_bias can be combined by svd, cat and linear only");
+  if (keys.has_bias() && type != "svd" && type != "cat" && type != "linear") {
+    add(keys.bias_key() + " can be combined by svd, cat and linear only");
   }
 }
 
@@ -114,7 +117,10 @@ std::vector<std::string> combination_problems(const std::vector<AdapterFiles>& a
   std::set<std::size_t> rules;
   std::set<std::string> bases;
   for (const AdapterFiles& adapter : adapters) {
-    ranks.insert(largest_rank(adapter.config));
+    const Method* method = methods.of(adapter.config);
+    if (method != nullptr && method->factors() != nullptr) {
+      ranks.insert(largest_rank({*method, adapter.config.method_keys}));
+    }
     rules.insert(adapter.config.target_modules.index());
     if (!adapter.base_fingerprint.empty()) bases.insert(adapter.base_fingerprint);
   }
@@ -141,7 +147,7 @@ void throw_combination_problems(const std::vector<std::string>& problems) {
                .message = "these adapters cannot be combined:\n  " + join(problems, "\n  ")});
 }
 
-AdapterFiles combined_header(const std::vector<AdapterFiles>& adapters, const Factors& factors,
+AdapterFiles combined_header(const std::vector<AdapterFiles>& adapters, const Method& method,
                              const CombineOptions& options) {
   AdapterFiles result;
   const AdapterFiles& first = adapters.front();
@@ -149,18 +155,19 @@ AdapterFiles combined_header(const std::vector<AdapterFiles>& adapters, const Fa
   result.base_model_class = first.base_model_class;
   result.parent_library = first.parent_library;
   AdapterConfig& config = result.config;
-  config.r = combined_rank(adapters, options);
-  config.lora_alpha = static_cast<double>(config.r);
+  FactorKeysEditor keys(method, config.method_keys);
+  keys.set_rank(combined_rank(adapters, method, options));
+  keys.set_alpha(static_cast<double>(keys.rank()));
   // PEFT keeps it and so scales the whole by the root of the rank.
-  config.use_rslora = false;
-  config.rank_pattern.clear();
-  config.alpha_pattern.clear();
+  keys.set_by_root(false);
+  keys.set_rank_pattern({});
+  keys.set_alpha_pattern({});
   config.modules_to_save.clear();
-  config.lora_bias = false;
+  bool has_bias = false;
   bool alike = true;
   for (const AdapterFiles& adapter : adapters) {
     alike = alike && select_alike(first.config, adapter.config);
-    config.lora_bias = config.lora_bias || adapter.config.lora_bias;
+    has_bias = has_bias || FactorKeys(method, adapter.config.method_keys).has_bias();
     for (const std::string& module : adapter.config.modules_to_save) {
       if (std::ranges::count(config.modules_to_save, module) == 0) {
         config.modules_to_save.push_back(module);
@@ -173,12 +180,13 @@ AdapterFiles combined_header(const std::vector<AdapterFiles>& adapters, const Fa
       }
     }
   }
+  keys.set_bias(has_bias);
   // A record of some layers only would be no record.
   if (!std::ranges::all_of(adapters, &AdapterFiles::has_tenon_json)) result.layers.clear();
   if (alike) {
     config.target_modules = joined_targets(adapters);
   } else {
-    config.target_modules = layer_names(adapters, factors);
+    config.target_modules = layer_names(adapters, method);
     config.exclude_modules = {};
     config.layers_to_transform.clear();
     config.layers_pattern.clear();

@@ -16,7 +16,7 @@ std::vector<std::string> combination_problems(const std::vector<AdapterFiles>& a
 void throw_combination_problems(const std::vector<std::string>& problems);
 
 // All but the tensors: the config with a rank and an alpha that scale by 1, the base, the records.
-AdapterFiles combined_header(const std::vector<AdapterFiles>& adapters, const Factors& factors,
+AdapterFiles combined_header(const std::vector<AdapterFiles>& adapters, const Method& method,
                              const CombineOptions& options);
 
 }  // namespace tenon

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "inject/exact_targets.h"
+#include "inject/factor_keys.h"
 #include "inject/module_names.h"
 #include "inject/rule_matcher.h"
 #include "inject/tied_layers.h"
@@ -83,9 +84,8 @@ std::vector<std::string> targeted_layers(const PlacedAdapter& adapter) {
 bool chooses_beyond_peft(const AdapterConfig& config) {
   const bool excludes = !std::holds_alternative<std::monostate>(config.exclude_modules);
   return config.skip_unsupported ||
-         (config.method != "lora" &&
-          ((!config.layers_to_transform.empty() && !config.writes_layers) ||
-           (excludes && !config.writes_exclude)));
+         (!config.layers_to_transform.empty() && !config.writes.contains("layers_to_transform")) ||
+         (excludes && !config.writes.contains("exclude_modules"));
 }
 
 void name_targets(const ModelData& model, const PlacedAdapter& adapter, AdapterConfig& config) {
@@ -145,7 +145,9 @@ bool is_product(const PlannedLayer& layer) {
 }  // namespace
 
 AdapterConfig config_for_peft(const ModelData& model, const PlacedAdapter& adapter) {
-  AdapterConfig config = config_in_file(adapter.config, adapter.layers);
+  AdapterConfig config = adapter.method == nullptr
+                             ? adapter.config
+                             : config_in_file(adapter.config, *adapter.method, adapter.layers);
   config.modules_to_save = modules_in_file(model, adapter);
   name_targets(model, adapter, config);
   name_modules_of_method(adapter, config);
@@ -155,9 +157,13 @@ AdapterConfig config_for_peft(const ModelData& model, const PlacedAdapter& adapt
     config.target_modules = std::vector<std::string>();
   }
   name_embedding(model, config.trainable_tokens);
-  // PEFT knows this start of products only, and it changed nothing that is not in the file.
-  if (config.init_lora_weights == "eva" && !std::ranges::all_of(adapter.layers, is_product)) {
-    config.init_lora_weights = "default";
+  // PEFT knows starts from data of products only, and this one changed nothing that is not in the
+  // file.
+  if (adapter.method != nullptr && adapter.method->factors() != nullptr) {
+    FactorKeysEditor keys(*adapter.method, config.method_keys);
+    if (keys.starts_from_data() && !std::ranges::all_of(adapter.layers, is_product)) {
+      keys.set_plain_start();
+    }
   }
   return config;
 }

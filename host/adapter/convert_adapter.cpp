@@ -13,7 +13,9 @@
 #include "adapter/tied_tensors.h"
 #include "base/error.h"
 #include "base/suggest.h"
+#include "inject/factor_keys.h"
 #include "inject/linear_layer.h"
+#include "inject/method_config.h"
 #include "inject/name_patterns.h"
 
 namespace tenon {
@@ -76,51 +78,72 @@ FactorMatrices decomposed(const Layer& layer, const ConvertRank& wanted) {
   return {v.narrow(0, 0, rank), u.narrow(1, 0, rank) * s.narrow(0, 0, rank)};
 }
 
-void add_factors(const Layer& layer, const FactorForm& form, const FactorMatrices& factors,
-                 const ConvertRank& wanted, AdapterFiles& result) {
+// The adapter that others are converted to, while its layers are added.
+struct Converted {
+  const Method& method;
+  const ConvertRank& wanted;
+  AdapterFiles files = {};
+  bool has_bias = false;
+  FactorKeys::Patterns<std::int64_t> ranks = {};
+  FactorKeys::Patterns<double> alphas = {};
+};
+
+void add_factors(const Layer& layer, const FactorMatrices& factors, Converted& converted) {
+  const FactorForm& form = converted.method.factors()->form(layer.is_embedding);
   const auto add = [&](const std::string& name, const at::Tensor& tensor) {
-    result.tensors.push_back({layer.path + "." + name, tensor.contiguous()});
+    converted.files.tensors.push_back({layer.path + "." + name, tensor.contiguous()});
   };
   add(form.down, factors.a);
   add(form.up, factors.b);
-  if (result.config.lora_bias) {
+  if (converted.has_bias) {
     const at::Tensor none = at::zeros({layer.delta.size(0)}, layer.delta.options());
     add(form.bias, layer.bias.defined() ? layer.bias : none);
   }
-  if (wanted.rank) return;
+  if (converted.wanted.rank) return;
   const std::int64_t rank = factors.a.size(0);
-  result.config.rank_pattern.emplace_back(exact_pattern(layer.path), rank);
-  result.config.alpha_pattern.emplace_back(exact_pattern(layer.path), rank);
+  converted.ranks.emplace_back(exact_pattern(layer.path), rank);
+  converted.alphas.emplace_back(exact_pattern(layer.path), static_cast<double>(rank));
 }
 
-void add_layers(const std::vector<Layer>& layers, const Factors& target, const ConvertRank& wanted,
-                AdapterFiles& result) {
+void add_layers(const std::vector<Layer>& layers, Converted& converted) {
   std::map<std::string, FactorMatrices> factors;
   std::map<std::string, bool> embeds;
   for (const Layer& layer : layers) {
     embeds[layer.path] = layer.is_embedding;
     const bool is_tied = !layer.tied_to.empty();
-    if (is_tied) result.config.ensure_weight_tying = true;
+    if (is_tied) converted.files.config.ensure_weight_tying = true;
     factors[layer.path] = is_tied ? tied_factors(factors.at(layer.tied_to),
                                                  embeds.at(layer.tied_to) != layer.is_embedding)
-                                  : decomposed(layer, wanted);
-    add_factors(layer, target.form(layer.is_embedding), factors.at(layer.path), wanted, result);
+                                  : decomposed(layer, converted.wanted);
+    add_factors(layer, factors.at(layer.path), converted);
   }
+  FactorKeysEditor keys(converted.method, converted.files.config.method_keys);
+  keys.set_bias(converted.has_bias);
+  keys.set_rank_pattern(converted.ranks);
+  keys.set_alpha_pattern(converted.alphas);
 }
 
-// The config of a LoRA adapter on the layers and saved modules of another adapter.
-AdapterConfig lora_config(const AdapterConfig& config, std::int64_t rank) {
-  AdapterConfig lora;
-  lora.peft_type = "LORA";
-  lora.target_modules = config.target_modules;
-  lora.exclude_modules = config.exclude_modules;
-  lora.modules_to_save = config.modules_to_save;
-  lora.layers_to_transform = config.layers_to_transform;
-  lora.layers_pattern = config.layers_pattern;
-  lora.fan_in_fan_out = config.fan_in_fan_out;
-  lora.r = rank;
-  lora.lora_alpha = static_cast<double>(rank);
-  return lora;
+// The config of an adapter of the method on the layers and saved modules of another adapter.
+AdapterConfig converted_config(const AdapterConfig& config, const MethodTable& methods,
+                               const Method& method, std::int64_t rank) {
+  AdapterConfig converted;
+  converted.method = method.name();
+  converted.target_modules = config.target_modules;
+  converted.exclude_modules = config.exclude_modules;
+  converted.modules_to_save = config.modules_to_save;
+  converted.layers_to_transform = config.layers_to_transform;
+  converted.layers_pattern = config.layers_pattern;
+  converted = with_method(std::move(converted), methods).config;
+  FactorKeysEditor keys(method, converted.method_keys);
+  keys.set_rank(rank);
+  keys.set_alpha(static_cast<double>(rank));
+  // PEFT's, of a layer whose weight is stored transposed.
+  constexpr const char* kStored = "fan_in_fan_out";
+  const auto stored = config.method_keys.find(kStored);
+  if (stored != config.method_keys.end() && converted.method_keys.contains(kStored)) {
+    converted.method_keys[kStored] = stored->second;
+  }
+  return converted;
 }
 
 AdapterFiles started_files(const ModelData& model, const AdapterFiles& files,
@@ -128,7 +151,7 @@ AdapterFiles started_files(const ModelData& model, const AdapterFiles& files,
   const InjectionPlan plan = plan_injection(model, files.config, plugins, files.layers);
   const auto placed = place_adapter(model, plan, 0);
   AdapterFiles start;
-  start.config = files.config;
+  start.config = plan.config;
   for (const AdapterTensor& tensor : adapter_tensors(*placed)) {
     start.tensors.push_back({tensor.key, tensor.tensor.detach()});
   }
@@ -141,8 +164,10 @@ AdapterFiles started_files(const ModelData& model, const AdapterFiles& files,
 
 }  // namespace
 
-AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& files,
-                             const Factors& factors, const ConvertRank& rank) {
+AdapterFiles convert_to_factors(const AdaptedModel& model, const AdapterFiles& files,
+                                const MethodTable& methods, const ConvertRank& rank) {
+  const Method* method = methods.find_general();
+  if (method == nullptr) fail({"no method is here that others are converted to"});
   const at::NoGradGuard no_grad;
   const PlacedAdapter& adapter = model.adapter();
   std::vector<std::string> problems;
@@ -157,8 +182,9 @@ AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& file
     if (layer->find(adapter.config.name) == nullptr) continue;
     deltas[layer->path()] = layer->weight_changes(adapter.config.name);
   }
-  AdapterFiles result;
-  result.config = lora_config(adapter.config, rank.rank.value_or(1));
+  Converted converted{*method, rank};
+  AdapterFiles& result = converted.files;
+  result.config = converted_config(adapter.config, methods, *method, rank.rank.value_or(1));
   result.base_model_class = files.base_model_class;
   result.parent_library = files.parent_library;
   result.base_fingerprint = base_fingerprint(model.base_tensors());
@@ -173,17 +199,16 @@ AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& file
     }
     layers.push_back(std::move(layer));
   }
-  result.config.lora_bias =
+  converted.has_bias =
       std::ranges::any_of(layers, [](const Layer& layer) { return layer.bias.defined(); });
   for (const Layer& layer : layers) {
-    if (result.config.lora_bias && layer.is_embedding) {
-      problems.push_back("`" + layer.path +
-                         "` is an Embedding, which cannot have the lora_bias "
-                         "that other layers need");
+    if (converted.has_bias && layer.is_embedding) {
+      problems.push_back("`" + layer.path + "` is an Embedding, which cannot have the " +
+                         method->factors()->keys().bias + " that other layers need");
     }
   }
   if (!problems.empty()) fail(problems);
-  add_layers(layers, factors, rank, result);
+  add_layers(layers, converted);
   for (const AddedTensor& added : adapter.tensors) {
     if (std::ranges::count(adapter.saved, added.module) > 0) {
       result.tensors.push_back({added.key(), added.tensor.detach()});
@@ -194,9 +219,9 @@ AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& file
 
 AdapterFiles plain_adapter(const ModelData& model, const AdapterFiles& files,
                            const PluginRegistry& plugins) {
-  const Factors& factors = *plugins.methods().of(files.config)->factors();
+  const Method& method = *plugins.methods().of(files.config);
   AdapterFiles result =
-      as_plain_factors(files, factors, factor_pairs(started_files(model, files, plugins), factors));
+      as_plain_factors(files, method, factor_pairs(started_files(model, files, plugins), method));
   if (result.base_fingerprint.empty()) result.base_fingerprint = base_fingerprint(model.tensors);
   return result;
 }

@@ -16,15 +16,15 @@ struct ConvertRank {
   double energy = 1;
 };
 
-// The one adapter of `model`, whatever its method, as LoRA: what it adds to each weight, cut to a
-// rank by its singular values (PEFT: convert_to_lora). `files` is where it came from, `factors` are
-// those of method lora. Throws
-// Error{Stage::kAdapter} with every layer that LoRA's two factors cannot stand for.
-AdapterFiles convert_to_lora(const AdaptedModel& model, const AdapterFiles& files,
-                             const Factors& factors, const ConvertRank& rank);
+// The one adapter of `model`, whatever its method, as one of the method that others are converted
+// to, LoRA: what it adds to each weight, cut to a rank by its singular values (PEFT:
+// convert_to_lora). `files` is where it came from. Throws Error{Stage::kAdapter} with every layer
+// that two factors cannot stand for.
+AdapterFiles convert_to_factors(const AdaptedModel& model, const AdapterFiles& files,
+                                const MethodTable& methods, const ConvertRank& rank);
 
-// A LoRA adapter whose start changed the base (PiSSA, OLoRA) as one for the base as it was (see
-// plain_factors.h), the start made again from the base.
+// An adapter with factors whose start changed the base as one for the base as it was (see
+// plain_factors.h), the start made again from the base. Its config has all keys (with_method).
 AdapterFiles plain_adapter(const ModelData& model, const AdapterFiles& files,
                            const PluginRegistry& plugins);
 

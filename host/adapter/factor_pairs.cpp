@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -13,6 +12,7 @@
 #include "adapter/adapter_folder.h"
 #include "base/error.h"
 #include "base/suggest.h"
+#include "inject/factor_keys.h"
 #include "inject/module_names.h"
 #include "inject/name_patterns.h"
 
@@ -92,35 +92,36 @@ std::vector<std::string> pattern_paths(const AdapterFiles& files, const std::str
 
 class PairScaler {
  public:
-  explicit PairScaler(const AdapterFiles& files)
+  PairScaler(const AdapterFiles& files, const Method& method)
       : files_(files),
-        ranks_("rank_pattern", files.config.rank_pattern),
-        alphas_("alpha_pattern", files.config.alpha_pattern) {}
+        keys_(method, files.config.method_keys),
+        ranks_("rank_pattern", keys_.rank_pattern()),
+        alphas_("alpha_pattern", keys_.alpha_pattern()) {}
 
   void scale(const std::string& module, FactorPair& pair) const {
     const std::string layer = pattern_path(module);
     std::set<std::pair<std::int64_t, double>> found;
     for (const std::string& path : pattern_paths(files_, module)) {
-      const std::int64_t r = ranks_.value(path).value_or(files_.config.r);
+      const std::int64_t r = ranks_.value(path).value_or(keys_.rank());
       // A parameter may be a stack of matrices.
       if (path == layer ? pair.rank() == r : pair.rank() % r == 0) found.emplace(r, alpha_of(path));
     }
     pair.is_ambiguous = found.size() > 1;
     if (found.empty()) {
-      pair.wanted_r = ranks_.value(layer).value_or(files_.config.r);
+      pair.wanted_r = ranks_.value(layer).value_or(keys_.rank());
       found.emplace(pair.rank(), alpha_of(layer));
     }
     std::tie(pair.r, pair.alpha) = *found.begin();
-    const auto r = static_cast<double>(pair.r);
-    pair.scaling = pair.alpha / (files_.config.use_rslora ? std::sqrt(r) : r);
+    pair.scaling = keys_.scaling(pair.r, pair.alpha);
   }
 
  private:
   double alpha_of(const std::string& path) const {
-    return alphas_.value(path).value_or(files_.config.lora_alpha);
+    return alphas_.value(path).value_or(keys_.alpha());
   }
 
   const AdapterFiles& files_;
+  FactorKeys keys_;
   NamePatterns<std::int64_t> ranks_;
   NamePatterns<double> alphas_;
 };
@@ -152,7 +153,8 @@ at::Tensor FactorPair::product() const {
   return at::mm(b.to(type).flatten(1), a.to(type).flatten(1)) * scaling;
 }
 
-std::map<std::string, FactorPair> factor_pairs(const AdapterFiles& files, const Factors& factors) {
+std::map<std::string, FactorPair> factor_pairs(const AdapterFiles& files, const Method& method) {
+  const Factors& factors = *method.factors();
   std::map<std::string, FactorPair> pairs;
   for (const AdapterTensor& tensor : files.tensors) {
     const auto name = factors.find(tensor.key);
@@ -162,7 +164,7 @@ std::map<std::string, FactorPair> factor_pairs(const AdapterFiles& files, const 
     set_part(pair, *name, tensor.tensor);
   }
   std::vector<std::string> faults;
-  const PairScaler scaler(files);
+  const PairScaler scaler(files, method);
   for (auto& [module, pair] : pairs) {
     const std::string fault = fault_of(pair);
     if (!fault.empty()) {

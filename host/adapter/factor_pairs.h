@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "adapter/adapter_store.h"
-#include "plugin/factors.h"
+#include "plugin/method.h"
 
 // An adapter's tensors sorted by the layers that they belong to, without the model.
 namespace tenon {
@@ -46,9 +46,10 @@ struct FactorPair {
   at::Tensor product() const;
 };
 
-// By module path, with PEFT's `base_layer` in it where layers stand in one another. Throws
-// Error{Stage::kAdapter} with every half of a pair that is missing or of a wrong shape.
-std::map<std::string, FactorPair> factor_pairs(const AdapterFiles& files, const Factors& factors);
+// By module path, with PEFT's `base_layer` in it where layers stand in one another. `method`: of
+// the files, whose config has all of its keys. Throws Error{Stage::kAdapter} with every half of a
+// pair that is missing or of a wrong shape.
+std::map<std::string, FactorPair> factor_pairs(const AdapterFiles& files, const Method& method);
 
 // The path that rank_pattern and its kin know a pair by: "mha" of "mha.base_layer.out_proj".
 std::string pattern_path(const std::string& module);

@@ -12,6 +12,8 @@
 #include "base/safetensors.h"
 #include "base/suggest.h"
 #include "inject/exact_targets.h"
+#include "inject/factor_keys.h"
+#include "inject/method_config.h"
 #include "inject/name_patterns.h"
 #include "model/tensor_file.h"
 
@@ -245,8 +247,8 @@ std::string foreign_names(const std::vector<std::string>& names) {
   return "";
 }
 
-AdapterFiles read_foreign_adapter(const ModelData& model, const std::filesystem::path& file,
-                                  const std::string& from) {
+AdapterFiles read_foreign_adapter(const ModelData& model, const MethodTable& methods,
+                                  const std::filesystem::path& file, const std::string& from) {
   std::vector<std::string> problems;
   const std::map<std::string, ForeignPair> pairs =
       sort_pairs(read_tensor_file(file, Stage::kAdapter), problems);
@@ -259,9 +261,11 @@ AdapterFiles read_foreign_adapter(const ModelData& model, const std::filesystem:
                  "is this the model that it was trained on, exported by the names that " + from +
                      " knows? `tenon tree` lists them");
   }
+  const Method* method = methods.find_general();
+  if (method == nullptr) fail_foreign(file, {"no method is here that it could be read as"}, "");
+  const FactorForm& form = method->factors()->form(false);
   AdapterFiles files;
-  files.config.peft_type = "LORA";
-  files.config.use_rslora = metadata.use_rslora;
+  files.config.method = method->name();
   std::vector<std::string> paths;
   std::vector<std::int64_t> ranks;
   std::vector<double> alphas;
@@ -270,22 +274,26 @@ AdapterFiles read_foreign_adapter(const ModelData& model, const std::filesystem:
     ranks.push_back(layer.pair.a.size(0));
     alphas.push_back(layer.pair.alpha.value_or(static_cast<double>(ranks.back())));
     const at::Tensor* weight = weight_of(model, layer.path);
-    files.tensors.push_back(
-        {layer.path + ".lora_A.weight", as_wide_as(layer.pair.a, weight).contiguous()});
-    files.tensors.push_back(
-        {layer.path + ".lora_B.weight", as_wide_as(layer.pair.b, weight).contiguous()});
-  }
-  files.config.r = most_frequent(ranks);
-  files.config.lora_alpha = most_frequent(alphas);
-  for (std::size_t i = 0; i < paths.size(); ++i) {
-    if (ranks[i] != files.config.r) {
-      files.config.rank_pattern.emplace_back(exact_pattern(paths[i]), ranks[i]);
-    }
-    if (alphas[i] != files.config.lora_alpha) {
-      files.config.alpha_pattern.emplace_back(exact_pattern(paths[i]), alphas[i]);
-    }
+    const auto add = [&](const std::string& name, const at::Tensor& factor) {
+      files.tensors.push_back({layer.path + "." + name, as_wide_as(factor, weight).contiguous()});
+    };
+    add(form.down, layer.pair.a);
+    add(form.up, layer.pair.b);
   }
   files.config.target_modules = exact_targets(model.tree, paths);
+  files.config = with_method(std::move(files.config), methods).config;
+  FactorKeysEditor keys(*method, files.config.method_keys);
+  keys.set_by_root(metadata.use_rslora);
+  keys.set_rank(most_frequent(ranks));
+  keys.set_alpha(most_frequent(alphas));
+  FactorKeys::Patterns<std::int64_t> rank_pattern;
+  FactorKeys::Patterns<double> alpha_pattern;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    if (ranks[i] != keys.rank()) rank_pattern.emplace_back(exact_pattern(paths[i]), ranks[i]);
+    if (alphas[i] != keys.alpha()) alpha_pattern.emplace_back(exact_pattern(paths[i]), alphas[i]);
+  }
+  keys.set_rank_pattern(rank_pattern);
+  keys.set_alpha_pattern(alpha_pattern);
   return files;
 }
 

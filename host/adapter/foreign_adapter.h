@@ -6,6 +6,7 @@
 
 #include "adapter/adapter_store.h"
 #include "model/graph.h"
+#include "plugin/method.h"
 
 // LoRA files of other programs: one safetensors file without a config, its layers by names of their
 // own. kohya's `lora_unet_mid_block_attentions_0_proj_in.lora_down.weight` writes a path with
@@ -19,7 +20,7 @@ std::string foreign_names(const std::vector<std::string>& names);
 // The file as a plain LoRA adapter for `model`, its config included: ranks and alphas as the
 // tensors have them. `from` is "kohya" or "diffusers". Throws Error{kAdapter} with every layer that
 // the model does not have or has more than once, and every tensor that is of no LoRA.
-AdapterFiles read_foreign_adapter(const ModelData& model, const std::filesystem::path& file,
-                                  const std::string& from);
+AdapterFiles read_foreign_adapter(const ModelData& model, const MethodTable& methods,
+                                  const std::filesystem::path& file, const std::string& from);
 
 }  // namespace tenon

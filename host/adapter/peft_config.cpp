@@ -1,7 +1,6 @@
 #include "adapter/peft_config.h"
 
 #include "adapter/json_problems.h"
-#include "adapter/lora_config.h"
 #include "adapter/method_config_json.h"
 #include "base/json.h"
 
@@ -20,7 +19,6 @@ OrderedJson parse(std::string_view text, const std::string& file) {
                .location = file});
 }
 
-// Other types than "LORA" are those of plugins' methods.
 std::string peft_type(const OrderedJson& json, const std::string& file) {
   const auto type = json.find("peft_type");
   if (type != json.end() && type->is_string()) return type->get<std::string>();
@@ -36,8 +34,7 @@ std::string peft_type(const OrderedJson& json, const std::string& file) {
 
 AdapterConfig read_peft_config(std::string_view json, const std::string& file) {
   const OrderedJson parsed = parse(json, file);
-  AdapterConfig config = peft_type(parsed, file) == "LORA" ? read_lora_config(parsed, file)
-                                                           : read_method_config(parsed, file);
+  AdapterConfig config = read_method_config(parsed, peft_type(parsed, file), file);
   // Tensors of what does not match are missed when they are assigned.
   config.lenient_keys = {"target_modules", "exclude_modules", "modules_to_save", "rank_pattern",
                          "alpha_pattern"};

@@ -14,15 +14,14 @@ struct BaseModelClass {
   std::string parent_library;  // "transformers.models.mistral.modeling_mistral"
 };
 
-// adapter_config.json exactly as PEFT 0.21.2 writes it: all keys of LoraConfig, sorted, indent 2,
-// inference_mode true, auto_mapping from the root's class. rank_pattern and alpha_pattern keep
-// their order, which decides which of their expressions wins.
+// adapter_config.json exactly as PEFT 0.21.2 writes it: all keys of the method's config, sorted,
+// indent 2, inference_mode true, auto_mapping from the root's class. Tables of patterns keep their
+// order, which decides which of their expressions wins.
 std::string write_peft_config(const AdapterConfig& config, const std::string& base_model_class,
                               const std::string& parent_library);
 
-// Reads what any PEFT from 0.10 on writes. `file` is for messages. A key that asks for a behaviour
-// that is not supported (use_dora: true, bias: "all", ...) is an error naming key and value, all of
-// them at once; unknown keys are an error unless their value is null, false, empty or a default.
+// Reads what any PEFT from 0.10 on writes. `file` is for messages. Of the method's own keys only
+// the types are known yet: see with_method.
 AdapterConfig read_peft_config(std::string_view json, const std::string& file);
 
 // The same file's `auto_mapping`.

@@ -1,4 +1,3 @@
-#include "adapter/lora_config.h"
 #include "adapter/method_config_json.h"
 #include "adapter/peft_config.h"
 #include "base/json.h"
@@ -19,9 +18,7 @@ OrderedJson auto_mapping_to_json(const std::string& base_model_class,
 std::string write_peft_config(const AdapterConfig& config, const std::string& base_model_class,
                               const std::string& parent_library) {
   const OrderedJson mapping = auto_mapping_to_json(base_model_class, parent_library);
-  const OrderedJson json = config.method == "lora"
-                               ? write_lora_config(config, mapping, kPeftVersion)
-                               : write_method_config(config, mapping, kPeftVersion);
+  const OrderedJson json = write_method_config(config, mapping, kPeftVersion);
   // Python's json.dumps escapes what is not ASCII.
   return json.dump(2, ' ', true, OrderedJson::error_handler_t::replace);
 }

@@ -5,9 +5,12 @@
 #include <cmath>
 #include <utility>
 
+#include "inject/factor_keys.h"
+
 namespace tenon {
-AdapterFiles as_plain_factors(AdapterFiles files, const Factors& factors,
+AdapterFiles as_plain_factors(AdapterFiles files, const Method& method,
                               const std::map<std::string, FactorPair>& starts) {
+  const Factors& factors = *method.factors();
   for (AdapterTensor& tensor : files.tensors) {
     const auto name = factors.find(tensor.key);
     if (!name || (name->part != FactorPart::kDown && name->part != FactorPart::kUp)) continue;
@@ -20,14 +23,18 @@ AdapterFiles as_plain_factors(AdapterFiles files, const Factors& factors,
     }
     tensor.tensor = at::cat({tensor.tensor, added}, is_down ? 0 : 1);
   }
-  AdapterConfig& config = files.config;
-  config.init_lora_weights = "default";
-  config.r *= 2;
-  // Keeps alpha / r, or with rslora alpha / sqrt(r).
-  const double factor = config.use_rslora ? std::sqrt(2.0) : 2;
-  config.lora_alpha *= factor;
-  for (auto& [pattern, rank] : config.rank_pattern) rank *= 2;
-  for (auto& [pattern, alpha] : config.alpha_pattern) alpha *= factor;
+  FactorKeysEditor keys(method, files.config.method_keys);
+  keys.set_plain_start();
+  keys.set_rank(keys.rank() * 2);
+  // Keeps alpha / r, or with a root alpha / sqrt(r).
+  const double factor = keys.by_root() ? std::sqrt(2.0) : 2;
+  keys.set_alpha(keys.alpha() * factor);
+  auto ranks = keys.rank_pattern();
+  for (auto& [pattern, rank] : ranks) rank *= 2;
+  keys.set_rank_pattern(ranks);
+  auto alphas = keys.alpha_pattern();
+  for (auto& [pattern, alpha] : alphas) alpha *= factor;
+  keys.set_alpha_pattern(alphas);
   return files;
 }
 

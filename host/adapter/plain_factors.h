@@ -13,7 +13,7 @@
 namespace tenon {
 
 // `starts`: A0 and B0 by the layer's path.
-AdapterFiles as_plain_factors(AdapterFiles files, const Factors& factors,
+AdapterFiles as_plain_factors(AdapterFiles files, const Method& method,
                               const std::map<std::string, FactorPair>& starts);
 
 // Those of layers that were given another base to start from.

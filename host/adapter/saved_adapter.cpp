@@ -43,7 +43,7 @@ AdapterFiles adapter_files(const AdaptedModel& model, const PlacedAdapter& adapt
   const Factors* factors = adapter.method == nullptr ? nullptr : adapter.method->factors();
   if (factors == nullptr) return files;
   const auto starts = starts_beside_the_base(adapter.given, *factors);
-  return starts.empty() ? files : as_plain_factors(std::move(files), *factors, starts);
+  return starts.empty() ? files : as_plain_factors(std::move(files), *adapter.method, starts);
 }
 
 }  // namespace tenon

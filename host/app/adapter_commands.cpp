@@ -12,6 +12,8 @@
 #include "base/error.h"
 #include "base/file_watch.h"
 #include "base/log.h"
+#include "inject/factor_keys.h"
+#include "inject/method_config.h"
 #include "plugin/plugin_registry.h"
 
 // `tenon adapter ...`: what works on the folders of adapters, without their model.
@@ -21,9 +23,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // Messages call an adapter by its folder.
-AdapterFiles load_named(const std::filesystem::path& folder) {
+AdapterFiles load_named(const std::filesystem::path& folder, const MethodTable& methods) {
   AdapterFiles files = load_adapter(folder);
   warn_of_broken_tensors(files, folder);
+  files.config = with_method(std::move(files.config), methods, files.layers).config;
   files.config.name = folder.string();
   return files;
 }
@@ -78,29 +81,34 @@ void adapter_combine_command(const CommandLine& line) {
   const CombineArguments& given = line.combine;
   check_options(given);
   const auto output = reserve_output(line, {});
-  std::vector<AdapterFiles> adapters;
-  for (const std::filesystem::path& folder : given.folders) adapters.push_back(load_named(folder));
-  for (std::size_t i = 0; i < adapters.size(); ++i) refuse_broken(adapters[i], given.folders[i]);
   const PluginRegistry plugins({}, line.plugin_directories);
+  std::vector<AdapterFiles> adapters;
+  for (const std::filesystem::path& folder : given.folders) {
+    adapters.push_back(load_named(folder, plugins.methods()));
+  }
+  for (std::size_t i = 0; i < adapters.size(); ++i) refuse_broken(adapters[i], given.folders[i]);
   AdapterFiles combined = combine_adapters(adapters, plugins.methods(), given.options);
+  const std::int64_t rank =
+      FactorKeys(*plugins.methods().of(combined.config), combined.config.method_keys).rank();
   require_unchanged_files(Stage::kAdapter);
   output->write(adapter_folder_files(combined));
   if (line.json) {
     const Json out{{"output", line.outputs.string()},
                    {"combination_type", given.options.combination_type},
-                   {"r", combined.config.r},
+                   {"r", rank},
                    {"tensors", combined.tensors.size()}};
     std::cout << out.dump(2) << "\n";
   } else if (!line.quiet) {
     std::cout << "combined " << adapters.size() << " adapters by " << given.options.combination_type
-              << ", r = " << combined.config.r << "; saved in " << line.outputs.string() << "\n";
+              << ", r = " << rank << "; saved in " << line.outputs.string() << "\n";
   }
 }
 
 void adapter_diff_command(const CommandLine& line) {
   const PluginRegistry plugins({}, line.plugin_directories);
-  const AdapterDifference found =
-      compare_adapters(load_named(line.diff[0]), load_named(line.diff[1]), plugins.methods());
+  const MethodTable& methods = plugins.methods();
+  const AdapterDifference found = compare_adapters(load_named(line.diff[0], methods),
+                                                   load_named(line.diff[1], methods), methods);
   if (line.json) {
     Json out{{"equal", found.equal()},
              {"same_base", found.same_base},

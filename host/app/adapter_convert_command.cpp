@@ -10,10 +10,10 @@
 #include "app/stages.h"
 #include "base/error.h"
 #include "base/file_watch.h"
-#include "base/suggest.h"
 #include "capture/plugin_model.h"
-#include "config/lora_init.h"
 #include "config/toml_reader.h"
+#include "inject/factor_keys.h"
+#include "inject/method_config.h"
 #include "plugin/plugin_registry.h"
 
 namespace tenon {
@@ -32,26 +32,20 @@ ConvertRank parse_rank(const std::string& text) {
                .message = "--rank " + text + " is neither a rank (8) nor a share (0.95)"});
 }
 
-const Factors& factors_to_convert_to(const MethodTable& methods) {
-  const Method* lora = methods.find("lora");
-  if (lora != nullptr && lora->factors() != nullptr) return *lora->factors();
-  throw Error({.stage = Stage::kPlugins,
-               .message = "there is no method lora to convert to",
-               .hint = "methods here: " + join(methods.names())});
-}
-
 AdapterFiles convert(const CommandLine& line, ModelData data, const AdapterFiles& files,
                      const PluginRegistry& plugins) {
   if (!line.rank.empty()) {
     const ConvertRank rank = parse_rank(line.rank);
     const AdaptedModel model =
         with_adapters(std::move(data), named_folders(line.adapters), plugins);
-    return convert_to_lora(model, files, factors_to_convert_to(plugins.methods()), rank);
+    return convert_to_factors(model, files, plugins.methods(), rank);
   }
-  const Method* method = plugins.methods().of(files.config);
-  const bool has_factors = method != nullptr && method->factors() != nullptr;
-  if (has_factors && changes_base(files.config.init_lora_weights)) {
-    return plain_adapter(data, files, plugins);
+  const MethodConfig known = with_method(files.config, plugins.methods(), files.layers);
+  if (known.method->factors() != nullptr &&
+      FactorKeys(*known.method, known.config.method_keys).changes_base()) {
+    AdapterFiles complete = files;
+    complete.config = known.config;
+    return plain_adapter(data, complete, plugins);
   }
   throw Error({.stage = Stage::kCommandLine,
                .message = "--rank is missing: this adapter is converted by singular values",
@@ -63,13 +57,17 @@ AdapterFiles convert(const CommandLine& line, ModelData data, const AdapterFiles
 AdapterFiles convert_foreign(const CommandLine& line, ModelData data,
                              const PluginRegistry& plugins) {
   const std::filesystem::path file = named_folders(line.adapters).front().folder;
-  const AdapterFiles files = read_foreign_adapter(data, file, line.from);
+  const AdapterFiles files = read_foreign_adapter(data, plugins.methods(), file, line.from);
   AdaptedModel model(std::move(data));
   auto placed =
       place_adapter(model.model(), plan_injection(model.model(), files.config, plugins), 0);
   assign_adapter(files, adapter_tensors(*placed), file);
   model.add_adapter(std::move(placed));
   return adapter_files(model, model.adapter());
+}
+
+std::int64_t rank_of(const AdapterFiles& files, const MethodTable& methods) {
+  return FactorKeys(*methods.of(files.config), files.config.method_keys).rank();
 }
 
 }  // namespace
@@ -87,7 +85,7 @@ void adapter_convert_command(const CommandLine& line) {
   output->write(adapter_folder_files(converted));
   if (line.json) {
     const nlohmann::ordered_json out{{"output", line.outputs.string()},
-                                     {"r", converted.config.r},
+                                     {"r", rank_of(converted, plugins.methods())},
                                      {"tensors", converted.tensors.size()}};
     std::cout << out.dump(2) << "\n";
   } else if (!line.quiet) {

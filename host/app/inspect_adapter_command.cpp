@@ -14,6 +14,7 @@
 #include "app/commands.h"
 #include "base/error.h"
 #include "base/suggest.h"
+#include "inject/method_config.h"
 #include "plugin/plugin_registry.h"
 #include "train/tensor_text.h"
 
@@ -84,9 +85,10 @@ void add_ranks(const Factors& factors, const Pairs& pairs, Json& layer) {
 }
 
 // Ranks and scalings as the tensors and the config give them; notes where these differ.
-void add_ranks(const AdapterFiles& files, const Factors& factors, Json& layers,
+void add_ranks(const AdapterFiles& files, const Method& method, Json& layers,
                std::vector<std::string>& notes) {
-  const Pairs pairs = factor_pairs(files, factors);
+  const Factors& factors = *method.factors();
+  const Pairs pairs = factor_pairs(files, method);
   for (const auto& [module, pair] : pairs) {
     if (pair.is_ambiguous) {
       notes.push_back("which parameter the tensors of `" + module +
@@ -112,13 +114,14 @@ std::vector<std::string> find_notes(const AdapterFiles& files) {
 }
 
 Json describe(const std::filesystem::path& folder, const MethodTable& methods) {
-  const AdapterFiles files = load_adapter(folder);
+  AdapterFiles files = load_adapter(folder);
   const Method* method = methods.of(files.config);
   const Factors* factors = method == nullptr ? nullptr : method->factors();
+  if (method != nullptr) files.config = with_method(std::move(files.config), methods).config;
   std::vector<std::string> notes = find_notes(files);
   Json layers = modules_of(files, factors, Kind::kLayer);
   add_records(files, layers);
-  if (factors != nullptr) add_ranks(files, *factors, layers, notes);
+  if (factors != nullptr) add_ranks(files, *method, layers, notes);
   std::int64_t values = 0;
   std::int64_t bytes = 0;
   for (const AdapterTensor& tensor : files.tensors) {

@@ -240,7 +240,9 @@ int run_command(const CommandLine& line) {
   std::optional<TrainingData> rows;
   AddOptions options{.seed = config.train->seed};
   options.train_statistics = config.train->batch_norm == "train";
-  if (std::ranges::any_of(config.adapters, needs_data)) {
+  const bool starts_from_rows = std::ranges::any_of(
+      config.adapters, [&](const auto& adapter) { return needs_data(adapter, plugins.methods()); });
+  if (starts_from_rows) {
     rows = training_data(config, model.model());
     options.data.emplace(StartData{rows->train, *config.train});
   }

@@ -11,7 +11,9 @@ void schema_command(const CommandLine& line) {
   const PluginRegistry plugins({}, line.plugin_directories);
   std::vector<MethodKeys> methods;
   for (const std::string& name : plugins.methods().names()) {
-    methods.push_back({name, plugins.methods().find(name)->keys()});
+    MethodKeys method{name, plugins.methods().find(name)->keys()};
+    std::erase_if(method.keys, [](const DeclaredOption& key) { return !key.is_settable(); });
+    methods.push_back(std::move(method));
   }
   std::vector<std::string> losses;
   for (const PluginLoss* loss : plugins.losses()) losses.push_back(loss->name());

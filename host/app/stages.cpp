@@ -10,7 +10,6 @@
 #include "adapter/fingerprint.h"
 #include "base/error.h"
 #include "base/suggest.h"
-#include "config/lora_init.h"
 
 namespace tenon {
 namespace {

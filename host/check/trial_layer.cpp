@@ -20,12 +20,18 @@ LoadedLibrary open(const std::filesystem::path& file) {
   return std::get<LoadedLibrary>(std::move(result));
 }
 
-// What a method must be told: lists that must not be empty, such as the tokens to train, and
-// required keys, where their declaration names a value that they may have.
-void fill_keys(const PluginRegistry& registry, AdapterConfig& config) {
+// What a method must be told: a small rank, lists that must not be empty, such as the tokens to
+// train, and required keys, where their declaration names a value that they may have.
+void fill_keys(const PluginRegistry& registry, double dropout, AdapterConfig& config) {
   const Method* method = registry.methods().find(config.method);
   if (method == nullptr) return;
+  if (const Factors* factors = method->factors(); factors != nullptr) {
+    config.method_keys[factors->keys().rank] = std::int64_t{2};
+    config.method_keys[factors->keys().alpha] = std::int64_t{4};
+    if (!factors->keys().dropout.empty()) config.method_keys[factors->keys().dropout] = dropout;
+  }
   for (const DeclaredOption& key : method->keys()) {
+    if (!key.is_settable()) continue;
     if (key.types == TENON_OPTION_INT_LIST)
       config.method_keys[key.key] = std::vector<std::int64_t>{0, 2};
     if (!key.required) continue;
@@ -46,10 +52,7 @@ InjectionPlan plan_with(const PluginRegistry& registry, const LayerUnderCheck& l
   } else {
     config.target_modules = std::vector<std::string>{base.layer};
   }
-  fill_keys(registry, config);
-  config.r = 2;
-  config.lora_alpha = 4;
-  config.lora_dropout = dropout;
+  fill_keys(registry, dropout, config);
   return plan_injection(base.model, config, registry);
 }
 

@@ -44,23 +44,6 @@ struct TokenRows {
   bool operator==(const TokenRows&) const = default;
 };
 
-// How init_lora_weights = "eva" starts an adapter (PEFT: EvaConfig).
-struct EvaConfig {
-  double rho = 2;     // a layer's rank is at most rho times what the config gives it
-  double tau = 0.99;  // singular vectors whose cosine to the last batch's is this have settled
-  bool use_label_mask = true;  // leave out positions whose label is label_mask_value
-  std::int64_t label_mask_value = -100;
-  bool whiten = false;
-  bool adjust_scaling_factors = true;  // lora_alpha changes with the rank
-  bool operator==(const EvaConfig&) const = default;
-};
-
-// How init_lora_weights = "corda" starts an adapter (PEFT: CordaConfig).
-struct CordaConfig {
-  std::string corda_method = "ipm";  // "ipm": the largest components; "kpm": the smallest
-  bool operator==(const CordaConfig&) const = default;
-};
-
 // What the tensors of a saved adapter say of layers that share a weight (ensure_weight_tying):
 // which layers it is on, and pairs of them with the same low-rank factors, in both orders.
 struct SavedTies {
@@ -85,35 +68,22 @@ struct AdapterConfig {
   std::vector<std::int64_t> layers_to_transform = {};
   std::vector<std::string> layers_pattern = {};
 
-  std::int64_t r = 8;
-  double lora_alpha = 8;
-  double lora_dropout = 0;
-  bool use_rslora = false;
-  bool use_dora = false;
-  bool lora_bias = false;
-  bool fan_in_fan_out = false;                   // on disk only: what PEFT says of its Conv1D
-  std::string init_lora_weights = "default";     // see lora_init.h
-  EvaConfig eva_config = {};                     // read for "eva" only
-  CordaConfig corda_config = {};                 // for "corda" only
-  std::string bias = "none";                     // "all", "lora_only": biases of the base to train
+  std::string bias = "none";  // "all"; "lora_only" and its like: those of the adapted layers
   std::vector<TokenRows> trainable_tokens = {};  // trainable_token_indices
   bool ensure_weight_tying = false;
   std::optional<SavedTies> saved_ties = {};  // of a saved adapter with ensure_weight_tying
   bool autocast_adapter_dtype = true;  // adapters of a half-precision base are kept in float32
-  // Regular expressions on module paths; the first that matches wins, in the order of the file.
-  std::vector<std::pair<std::string, std::int64_t>> rank_pattern = {};
-  std::vector<std::pair<std::string, double>> alpha_pattern = {};
 
-  OptionTable method_keys = {};                  // what a plugin's method declares, by key
-  bool writes_exclude = false;                   // PEFT's config of that method has exclude_modules
-  bool writes_layers = false;                    // and layers_to_transform, layers_pattern
-  OptionTable options = {};                      // a layer type's own
-  std::map<std::string, Place> key_places = {};  // where a config has each of method_keys
+  OptionTable method_keys = {};       // what a plugin's method declares, by key
+  std::set<std::string> writes = {};  // those of the host's own keys that PEFT's config of it has
+  OptionTable options = {};           // a layer type's own
+  std::map<std::string, Place> key_places = {};     // where a config has each of method_keys
   std::map<std::string, Place> option_places = {};  // and each of options
   bool allow_unmatched = false;  // a list entry that matches nothing is then only a warning
   // Keys read from a saved adapter: what they name need not all be there, since the tensors tell
   // what was adapted. PEFT lists both "classifier" and "score" for sequence classification.
   std::set<std::string> lenient_keys = {};
+  bool is_saved = false;          // read from an adapter's own file
   bool skip_unsupported = false;  // layers that no plugin supports are left out and listed
   std::optional<std::filesystem::path> init_from = {};  // an adapter folder to start from
   bool active = true;     // of several: whether it runs, summed with the others

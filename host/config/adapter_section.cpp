@@ -1,7 +1,6 @@
 #include <utility>
 
 #include "config/adapter_name.h"
-#include "config/lora_keys.h"
 #include "config/sections.h"
 
 namespace tenon {
@@ -28,7 +27,36 @@ void read_layers_pattern(SectionReader& section, std::vector<std::string>& patte
   }
 }
 
-// What PEFT's LoraConfig refuses (lora/config.py, __post_init__).
+// A list is for the model's input embedding, a table names embeddings.
+void read_token_rows(SectionReader& section, std::vector<TokenRows>& rules) {
+  const auto value = section.take("trainable_token_indices", "list of integers or table", "");
+  if (!value) return;
+  const auto read = [&](const std::string& module, const ConfigValue& rows) {
+    TokenRows rule{module, {}};
+    for (const ConfigValue& row : rows.items()) {
+      if (const auto token = row.as_integer(at_least(0))) rule.tokens.push_back(*token);
+    }
+    if (rows.items().empty()) rows.fail("names no token");
+    rules.push_back(std::move(rule));
+  };
+  if (value->is_list()) return read("", *value);
+  for (const ConfigValue& entry : value->entries("a list of integers")) {
+    if (entry.is_list()) {
+      read(entry.key(), entry);
+    } else {
+      entry.fail_type("a list of integers");
+    }
+  }
+}
+
+// Of the host's keys that not every method goes with.
+void note_places(const SectionReader& section, AdapterConfig& adapter) {
+  for (const char* key : {"bias", "ensure_weight_tying", "trainable_token_indices"}) {
+    if (section.has(key)) adapter.key_places.emplace(key, section.place_of(key));
+  }
+}
+
+// What PEFT refuses (lora/config.py, __post_init__).
 void check_layer_filter(const SectionReader& section, const AdapterConfig& adapter) {
   if (std::holds_alternative<Regex>(adapter.target_modules)) {
     for (const char* key : {"layers_to_transform", "layers_pattern"}) {
@@ -73,12 +101,13 @@ void read_adapter_section(SectionReader& section, RunConfig& config) {
   section.options("options", adapter.options, &adapter.option_places);
   section.boolean("skip_unsupported", adapter.skip_unsupported);
   section.boolean("allow_unmatched", adapter.allow_unmatched);
-  if (adapter.method == "lora") {
-    read_lora_keys(section, adapter);
-  } else {
-    // A plugin's method declares them; they are checked once it is known.
-    section.take_others(adapter.method_keys, adapter.key_places);
-  }
+  section.boolean("autocast_adapter_dtype", adapter.autocast_adapter_dtype);
+  section.string("bias", adapter.bias);
+  section.boolean("ensure_weight_tying", adapter.ensure_weight_tying);
+  read_token_rows(section, adapter.trainable_tokens);
+  // A method declares the others; they are checked once it is known.
+  section.take_others(adapter.method_keys, adapter.key_places);
+  note_places(section, adapter);
 
   if (adapter.trainable && !adapter.active) {
     section.fail_at("trainable",

@@ -182,10 +182,12 @@ std::optional<OptionValue> ConfigValue::as_option() const {
   return std::nullopt;
 }
 
-std::optional<OptionValue> ConfigValue::as_key() const {
+std::optional<OptionValue> ConfigValue::as_key(std::map<std::string, Place>* places) const {
+  if (places != nullptr) places->emplace(key_, place());
   if (table() == nullptr) return as_option();
   OptionEntries entries_of_table;
   for (const ConfigValue& entry : entries("a plain value")) {
+    if (places != nullptr) places->emplace(key_ + "." + entry.key(), entry.place());
     if (auto value = entry.as_option()) {
       entries_of_table.items.push_back({entry.key(), *std::move(value)});
     }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,7 +44,8 @@ class ConfigValue {
   std::optional<std::vector<std::string>> as_strings() const;
   std::optional<std::vector<std::filesystem::path>> as_paths() const;
   std::optional<OptionValue> as_option() const;
-  std::optional<OptionValue> as_key() const;  // an option, or a table of them
+  // An option, or a table of them; where it and each entry stands goes to `places`.
+  std::optional<OptionValue> as_key(std::map<std::string, Place>* places = nullptr) const;
 
   std::vector<ConfigValue> items() const;  // of a list
   // Of a table: its values in the order of the file, those of --set after them. `expected` is what

@@ -137,8 +137,7 @@ void SectionReader::options(std::string_view key, OptionTable& out,
 void SectionReader::take_others(OptionTable& out, std::map<std::string, Place>& places) {
   for (const ConfigValue& value : others()) {
     take(value.key(), "plain value", "");
-    if (auto option = value.as_key()) out[value.key()] = *std::move(option);
-    places.emplace(value.key(), value.place());
+    if (auto option = value.as_key(&places)) out[value.key()] = *std::move(option);
   }
 }
 
@@ -163,10 +162,13 @@ Place SectionReader::place() const { return context_->document.place(table_->sou
 
 void SectionReader::fail(const std::string& text) const { context_->problems.add(place(), text); }
 
-void SectionReader::fail_at(std::string_view key, const std::string& text) const {
+Place SectionReader::place_of(std::string_view key) const {
   const toml::node* node = table_->get(key);
-  const Place at = node == nullptr ? place() : context_->document.place(node->source());
-  context_->problems.add(at, '`' + section_ + "." + std::string(key) + "` " + text);
+  return node == nullptr ? place() : context_->document.place(node->source());
+}
+
+void SectionReader::fail_at(std::string_view key, const std::string& text) const {
+  context_->problems.add(place_of(key), '`' + section_ + "." + std::string(key) + "` " + text);
 }
 
 void SectionReader::require(std::string_view key, const std::string& why) const {

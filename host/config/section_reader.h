@@ -82,6 +82,7 @@ class SectionReader {
 
   bool has(std::string_view key) const { return table_->contains(key); }
   std::set<std::string> given() const;
+  Place place_of(std::string_view key) const;
   std::string location() const { return place().text; }
   // The keys that no method asked for, as a plugin's or constructor's own.
   std::vector<ConfigValue> others() const;

@@ -43,17 +43,15 @@ at::Tensor make_parameter(const PlannedLayer& planned, const ParameterSpec& spec
   at::Tensor tensor = new_tensor(spec.shape, adapter_dtype(spec, planned),
                                  {.stage = Stage::kInjection,
                                   .message = "the adapter's `" + spec.name + "` at `" + path + "`",
-                                  .hint = "choose a smaller rank: r in [adapter]"});
+                                  .hint = "choose smaller adapters: a lower rank in [adapter]"});
   initialise_parameter(planned, spec, generator, tensor);
   return tensor;
 }
 
-// With init_lora_weights = false PEFT starts no parameter a second time.
+// Of numbers drawn at random PEFT starts none a second time.
 at::Tensor tied_parameter(const PlannedLayer& planned, const ParameterSpec& spec,
                           const at::Generator& generator, at::Tensor tensor) {
-  const auto init = planned.options.find("init_lora_weights");
-  const bool stays = init != planned.options.end() && init->second == OptionValue("random");
-  if (!stays) initialise_parameter(planned, spec, generator, tensor);
+  if (!planned.keeps_tied_start) initialise_parameter(planned, spec, generator, tensor);
   return tensor;
 }
 
@@ -112,8 +110,7 @@ void take_given(const PlannedLayer& planned, const GivenStart& given, AdapterSta
                    .message = planned.layer_type->id() + " on `" +
                               planned.facts->description().module_path + "` has no " + name +
                               " of shape " + c10::str(tensor.sizes()) + " to start from data",
-                   .hint = "choose another init_lora_weights, or another plugin in "
-                           "[plugins.prefer]"});
+                   .hint = "choose another start, or another plugin in [plugins.prefer]"});
     }
     start.parameters[number].copy_(tensor);
   }

@@ -135,13 +135,12 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
     if (!module.path.empty()) paths.push_back(module.path);
   }
   const MethodTable& methods = plugins.methods();
-  const Method* known = wanted.method.empty() ? methods.find_peft_type(wanted.peft_type)
-                                              : methods.find(wanted.method);
+  const Method* known = methods.of(wanted);
   ResolvedTargets resolved =
       resolve_targets(wanted, model, plugins.supported_types(wanted.method),
                       known == nullptr ? DefaultTargets() : known->default_targets());
   MethodConfig method = with_method(resolved.config, methods, recorded);
-  const TiedTargets tied = tie_targets(model, method.config, paths);
+  const TiedTargets tied = tie_targets(model, method, paths);
   method.config = tied.config;
   const AdapterConfig& config = method.config;
   const TargetMatch match = match_targets(config, paths, parameter_names(model));
@@ -152,6 +151,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
   InjectionPlan plan{config, method.method, {}, {}, {}, std::move(resolved.notes), {}};
   plan.notes.insert(plan.notes.end(), match.notes.begin(), match.notes.end());
   plan.notes.insert(plan.notes.end(), tied.notes.begin(), tied.notes.end());
+  plan.notes.insert(plan.notes.end(), options.notes().begin(), options.notes().end());
   std::vector<std::string> problems = tied.problems;
   GroupedTexts refused;
   GroupedTexts skipped;

@@ -33,6 +33,7 @@ struct PlannedLayer {
   ModuleId tied_to = kNoModule;
   std::vector<std::optional<TiedParameter>> tied;  // by parameter; empty if tied to none
   bool changes_alike = false;                      // the weight that both share, in the same way
+  bool keeps_tied_start = false;                   // factors that it shares are not started anew
   bool in_base_dtype = false;  // its parameters are no wider than the base's weights
   OptionTable options;         // as the plugin saw them
   OptionTable own_options;     // of these, the plugin's own

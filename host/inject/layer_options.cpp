@@ -1,26 +1,17 @@
 #include "inject/layer_options.h"
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "base/error.h"
 #include "base/suggest.h"
-#include "config/lora_init.h"
+#include "inject/factor_keys.h"
 
 namespace tenon {
 namespace {
 
-// What the parameters of one module may have each of its own.
-constexpr std::array<const char*, 2> kRankKeys{"r", "lora_alpha"};
-
 std::string own_key(const std::string& parameter, const std::string& key) {
   return parameter + "." + key;
-}
-
-// As layer types see it: a start from data is the host's own.
-std::string start_of_layer(const AdapterConfig& config) {
-  return starts_from_data(config.init_lora_weights) ? "default" : config.init_lora_weights;
 }
 
 [[noreturn]] void fail(const RecordedLayer& record, const std::string& key,
@@ -34,35 +25,28 @@ std::string start_of_layer(const AdapterConfig& config) {
 
 OptionTable LayerOptions::method_keys(const std::string& path) const {
   OptionTable keys = keys_.at(path);
-  if (config_.method != "lora") return keys;
-  keys["r"] = ranks_.value(path).value_or(config_.r);
-  keys["lora_alpha"] = alphas_.value(path).value_or(config_.lora_alpha);
-  keys["lora_dropout"] = config_.lora_dropout;
-  keys["use_rslora"] = config_.use_rslora;
-  keys["init_lora_weights"] = start_of_layer(config_);
-  keys["use_dora"] = config_.use_dora;
-  keys["lora_bias"] = config_.lora_bias;
+  if (method_.factors() == nullptr) return keys;
+  // A start from data is the host's own.
+  FactorKeysEditor factors(method_, keys);
+  if (factors.starts_from_data()) factors.set_plain_start();
   return keys;
 }
 
 OptionTable LayerOptions::parameter_keys(const std::string& module,
                                          const std::vector<std::string>& parameters) const {
   OptionTable keys = method_keys(module + "." + parameters.front());
-  std::vector<std::string> patterned = keys_.patterned();
-  if (config_.method == "lora") patterned.assign(kRankKeys.begin(), kRankKeys.end());
   for (const std::string& parameter : parameters) {
     const OptionTable own = method_keys(std::string(module).append(".").append(parameter));
-    for (const std::string& key : patterned) keys[own_key(parameter, key)] = own.at(key);
+    for (const std::string& key : keys_.patterned()) keys[own_key(parameter, key)] = own.at(key);
   }
   return keys;
 }
 
-std::string LayerOptions::ignored(const std::set<std::string>& asked) const {
-  if (config_.method != "lora") return "";
-  if (config_.use_dora && !asked.contains("use_dora")) return "use_dora";
-  if (config_.lora_bias && !asked.contains("lora_bias")) return "lora_bias";
-  if (start_of_layer(config_) != "default" && !asked.contains("init_lora_weights")) {
-    return "init_lora_weights";
+std::string LayerOptions::ignored(const OptionTable& keys,
+                                  const std::set<std::string>& asked) const {
+  for (const DeclaredOption& key : method_.keys()) {
+    const bool is_set = key.heeded && !same_option(keys.at(key.key), key.initial);
+    if (is_set && !asked.contains(key.key)) return key.key;
   }
   return "";
 }
@@ -122,23 +106,25 @@ void LayerOptions::throw_problems() const {
   problems.throw_if_any(config_.location);
 }
 
-const OptionValue& rank_option(const OptionTable& options, const std::string& parameter,
-                               const std::string& key) {
+const OptionValue& own_option(const OptionTable& options, const std::string& parameter,
+                              const std::string& key) {
   const auto own = options.find(own_key(parameter, key));
   return own == options.end() ? options.at(key) : own->second;
 }
 
-std::string own_rank(const LayerFacts& facts, const OptionTable& options,
-                     const std::set<std::string>& asked) {
+OwnOption other_than_the_layers(const LayerFacts& facts, const OptionTable& options,
+                                const std::set<std::string>& asked) {
   for (const WeightFacts& weight : facts.description().weights) {
-    for (const char* key : kRankKeys) {
-      const auto own = options.find(own_key(weight.name, key));
-      if (own != options.end() && own->second != options.at(key) && !asked.contains(own->first)) {
-        return weight.name;
-      }
+    const std::string prefix = weight.name + ".";
+    for (auto own = options.lower_bound(prefix);
+         own != options.end() && own->first.starts_with(prefix); ++own) {
+      const std::string key = own->first.substr(prefix.size());
+      const auto of_layer = options.find(key);
+      if (of_layer == options.end() || same_option(own->second, of_layer->second)) continue;
+      if (!asked.contains(own->first)) return {weight.name, key};
     }
   }
-  return "";
+  return {};
 }
 
 }  // namespace tenon

@@ -19,21 +19,19 @@ namespace tenon {
 class LayerOptions {
  public:
   LayerOptions(const MethodConfig& method, const std::vector<std::string>& targeted)
-      : config_(method.config),
-        keys_(method, targeted),
-        ranks_("rank_pattern", config_.rank_pattern),
-        alphas_("alpha_pattern", config_.alpha_pattern) {}
+      : config_(method.config), method_(*method.method), keys_(method, targeted) {}
 
   // The method's keys, PEFT's patterns applied.
   OptionTable method_keys(const std::string& path) const;
   // For a module whose `parameters` are adapted one by one, by whose names PEFT looks its patterns
-  // up: the keys of the first, and beside them what each has of its own, "up.r" and
-  // "up.lora_alpha".
+  // up: the keys of the first, and beside them what each has of its own, "up.r".
   OptionTable parameter_keys(const std::string& module,
                              const std::vector<std::string>& parameters) const;
-  // Of LoRA's variants that the config asks for, one that a layer type has not looked at and so
-  // does not have: "use_dora"; "" if there is none.
-  std::string ignored(const std::set<std::string>& asked) const;
+  // Of the keys that a layer type must heed where they are set, one that it has not looked at and
+  // so does not have; "" if there is none. `keys`: the layer's.
+  std::string ignored(const OptionTable& keys, const std::set<std::string>& asked) const;
+  // What is idle in a saved adapter's keys.
+  const std::vector<std::string>& notes() const { return keys_.notes(); }
   // Complete and checked; what is wrong with the config's is kept for throw_problems.
   const OptionTable& own(const LayerType& layer_type);
   // Throws Error{kInjection} if the record's options are not the layer type's, or not the config's.
@@ -43,21 +41,23 @@ class LayerOptions {
 
  private:
   AdapterConfig config_;
+  const Method& method_;
   LayerKeys keys_;
-  NamePatterns<std::int64_t> ranks_;
-  NamePatterns<double> alphas_;
   std::map<const LayerType*, OptionTable> own_;
   std::vector<OptionProblem> problems_;
 };
 
-// The r or lora_alpha of one parameter: its own if the options of its layer have that, else the
-// layer's.
-const OptionValue& rank_option(const OptionTable& options, const std::string& parameter,
-                               const std::string& key);
+// A key of one parameter: its own if the options of its layer have that, else the layer's.
+const OptionValue& own_option(const OptionTable& options, const std::string& parameter,
+                              const std::string& key);
 
-// The first of the layer's parameters whose own r or lora_alpha is another than the layer's, and is
-// not among the keys that were `asked` for; "" if there is none.
-std::string own_rank(const LayerFacts& facts, const OptionTable& options,
-                     const std::set<std::string>& asked = {});
+// One of the layer's parameters that has a key of another value than the layer's, which is not
+// among the keys that were `asked` for.
+struct OwnOption {
+  std::string parameter;  // "" if there is none
+  std::string key;
+};
+OwnOption other_than_the_layers(const LayerFacts& facts, const OptionTable& options,
+                                const std::set<std::string>& asked = {});
 
 }  // namespace tenon

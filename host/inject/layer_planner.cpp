@@ -150,16 +150,17 @@ void LayerPlanner::declare(const Module& module, PlannedLayer& layer, OptionTabl
   layer.parameters = layer.layer_type->declare(*layer.facts, setup);
   name_in_file(*layer.facts, layer.parameters);
   layer.scaling = method_.scaling(*layer.facts, setup);
-  const std::string ignored = options_.ignored(setup.asked);
+  const std::string ignored = options_.ignored(layer.options, setup.asked);
   if (!ignored.empty()) {
     fail(module, "cannot be adapted with " + ignored + ", which " + layer.layer_type->id() +
                      " does not have");
   }
-  const std::string parameter = own_rank(*layer.facts, layer.options, setup.asked);
-  if (!parameter.empty()) {
-    fail(module, "would get different r or lora_alpha for `" + parameter +
-                     "` and its other parameters, which " + layer.layer_type->id() +
-                     " does not have; give them the same in rank_pattern and alpha_pattern");
+  const OwnOption other = other_than_the_layers(*layer.facts, layer.options, setup.asked);
+  if (!other.parameter.empty()) {
+    const auto key = std::ranges::find(method_.keys(), other.key, &DeclaredOption::key);
+    fail(module, "would get another " + other.key + " for `" + other.parameter +
+                     "` than for its other parameters, which " + layer.layer_type->id() +
+                     " does not have; give them the same in " + key->pattern_key);
   }
   layer.unmergeable = layer.layer_type->merge_obstacle(*layer.facts, setup);
 }
@@ -196,7 +197,8 @@ const LayerType* LayerPlanner::dispatch(const Module& module, const std::string&
                      "; a plugin for it goes into " + plugins_.user_folder();
   if (holds_layers(module)) {
     hint = "to adapt the layers in it: target_modules = [\"" + module.path + ".*\"]\n  " + hint;
-  } else if (!module.type.starts_with("torch.nn.") && config_.method == "lora") {
+  } else if (!module.type.starts_with("torch.nn.") &&
+             is_in(supported, std::string(kParameterType))) {
     hint += "; parameters of a class of your own are adapted by name too, by target_parameters";
   }
   throw Error(

@@ -4,6 +4,7 @@
 #include <array>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/suggest.h"
@@ -74,30 +75,81 @@ const Method& find_method(const AdapterConfig& config, const MethodTable& method
   return *found;
 }
 
+// Of a key that the method does not know at all, tables too.
 bool is_off(const OptionValue& value) {
-  const auto* truth = std::get_if<bool>(&value);
-  const auto* list = std::get_if<std::vector<std::int64_t>>(&value);
   const auto* table = std::get_if<OptionEntries>(&value);
-  return std::holds_alternative<std::monostate>(value) || (truth != nullptr && !*truth) ||
-         (list != nullptr && list->empty()) || (table != nullptr && table->items.empty()) ||
+  return is_switched_off(value) || (table != nullptr && table->items.empty()) ||
          same_option(value, std::int64_t{0});
 }
 
-// Keys that the method does not declare. An adapter's file may have keys of another PEFT version,
-// which do nothing while they are off.
-std::vector<OptionProblem> unknown_keys(const AdapterConfig& config, const Method& method) {
+// The keys of [adapter] that hold for all methods.
+constexpr std::array<const char*, 14> kKeysOfAll = {"method",
+                                                    "name",
+                                                    "target_modules",
+                                                    "exclude_modules",
+                                                    "init_from",
+                                                    "modules_to_save",
+                                                    "target_parameters",
+                                                    "layers_to_transform",
+                                                    "active",
+                                                    "layers_pattern",
+                                                    "trainable",
+                                                    "skip_unsupported",
+                                                    "allow_unmatched",
+                                                    "autocast_adapter_dtype"};
+
+// Drops keys of another PEFT version, which do nothing while they are off, from what is read from
+// an adapter's own file; other keys that the method does not declare are problems.
+void check_known_keys(AdapterConfig& config, const Method& method,
+                      std::vector<OptionProblem>& problems) {
   const std::vector<std::string> known = option_keys(method.keys());
-  std::vector<OptionProblem> problems;
-  for (const auto& [key, value] : config.method_keys) {
-    if (is_option_key(method.keys(), key)) continue;
-    if (is_from_folder(config) && is_off(value)) continue;
-    const std::string suggestion = did_you_mean(key, known);
+  std::vector<std::string> all = known;
+  all.insert(all.end(), kKeysOfAll.begin(), kKeysOfAll.end());
+  std::erase_if(config.method_keys, [&](const auto& entry) {
+    const auto& [key, value] = entry;
+    if (is_option_key(method.keys(), key)) return false;
+    if (config.is_saved && is_off(value)) return true;
+    const std::string suggestion = did_you_mean(key, all);
     problems.push_back({key, "is not a key of method " + method.name() + "; " +
                                  (!suggestion.empty() ? suggestion
                                   : known.empty()     ? "it has none of its own"
                                                       : "its keys are " + join(known))});
+    return false;
+  });
+}
+
+// Keys of the host's that not every method goes with. One that the method declares all the same, as
+// PEFT has it in its config, is judged by that.
+void check_own_keys(AdapterConfig& config, const Method& method,
+                    std::vector<OptionProblem>& problems) {
+  const AdapterConfig defaults;
+  const auto refuse = [&](const char* key, const OptionValue& given) {
+    if (is_option_key(method.keys(), key)) {
+      config.method_keys[key] = given;
+    } else {
+      problems.push_back({key, "is not a key of method " + method.name()});
+    }
+  };
+  if (!method.trains_biases() && config.bias != defaults.bias) {
+    refuse("bias", std::exchange(config.bias, defaults.bias));
   }
-  return problems;
+  if (!method.ties_weights() && config.ensure_weight_tying) {
+    refuse("ensure_weight_tying", std::exchange(config.ensure_weight_tying, false));
+  }
+  if (!method.trains_tokens() && !config.trainable_tokens.empty()) {
+    refuse("trainable_token_indices", config.trainable_tokens.front().tokens);
+  }
+  const std::string some = method.name() + "_only";
+  if (method.trains_biases() && config.bias != "none" && config.bias != "all" &&
+      config.bias != some) {
+    problems.push_back({"bias", "must be none, all or " + some + ", not `" + config.bias + "`"});
+  }
+  for (const TokenRows& rows : config.trainable_tokens) {
+    if (rows.tokens.empty()) problems.push_back({"trainable_token_indices", "names no token"});
+    if (std::ranges::any_of(rows.tokens, [](std::int64_t token) { return token < 0; })) {
+      problems.push_back({"trainable_token_indices", "has a token below 0"});
+    }
+  }
 }
 
 void throw_problems(const AdapterConfig& config, const std::vector<OptionProblem>& found) {
@@ -105,7 +157,8 @@ void throw_problems(const AdapterConfig& config, const std::vector<OptionProblem
   if (is_from_folder(config)) {
     std::string text = "the adapter's config cannot be used:";
     for (const OptionProblem& problem : found) text += "\n  `" + problem.key + "` " + problem.text;
-    fail(config, text, "");
+    fail(config, text,
+         "train the adapter without what is not supported, or merge it into the model with PEFT");
   }
   Problems problems;
   for (const OptionProblem& problem : found) {
@@ -130,18 +183,30 @@ NamePatterns<OptionValue> patterns_in(const std::string& key, const OptionValue&
   return {key, patterns};
 }
 
+std::set<std::string> own_keys_in_peft(const Method& method) {
+  std::set<std::string> keys;
+  if (method.excludes_in_peft()) keys.insert("exclude_modules");
+  if (method.layers_in_peft()) keys.insert("layers_to_transform");
+  if (method.parameters_in_peft()) keys.insert("target_parameters");
+  if (method.trains_biases()) keys.insert("bias");
+  if (method.trains_tokens()) keys.insert("trainable_token_indices");
+  if (method.ties_weights()) keys.insert("ensure_weight_tying");
+  return keys;
+}
+
 }  // namespace
 
 MethodConfig with_method(AdapterConfig config, const MethodTable& methods,
                          const std::vector<RecordedLayer>& recorded) {
   const Method& method = find_method(config, methods, recorded);
-  std::vector<OptionProblem> problems = unknown_keys(config, method);
-  config.method_keys = complete_options(method.keys(), config.method_keys, problems);
+  std::vector<OptionProblem> problems;
+  check_known_keys(config, method, problems);
+  check_own_keys(config, method, problems);
+  config.method_keys = method.settled(config.method_keys, config.is_saved, problems);
   throw_problems(config, problems);
   config.method = method.name();
   config.peft_type = method.peft_type();
-  config.writes_exclude = method.excludes_in_peft();
-  config.writes_layers = method.layers_in_peft();
+  config.writes = own_keys_in_peft(method);
   return {std::move(config), &method};
 }
 
@@ -163,9 +228,10 @@ LayerKeys::LayerKeys(const MethodConfig& method, const std::vector<std::string>&
     const NamePatterns<OptionValue>& patterns =
         patterns_.emplace(key.key, patterns_in(key.pattern_key, keys_.at(key.pattern_key)))
             .first->second;
-    if (config.allow_unmatched || config.lenient_keys.contains(key.pattern_key)) continue;
+    // Of a saved adapter the tensors tell what was adapted.
+    auto& told = config.lenient_keys.contains(key.pattern_key) ? notes_ : problems;
     for (const std::string& pattern : patterns.unused(targeted)) {
-      problems.push_back("`" + key.pattern_key + "` \"" + pattern + "\" matches no adapted layer");
+      told.push_back("`" + pattern + "` in " + key.pattern_key + " matches no targeted module");
     }
   }
   if (problems.empty()) return;

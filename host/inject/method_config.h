@@ -33,10 +33,13 @@ class LayerKeys {
   OptionTable at(const std::string& path) const;
   // The keys that patterns may set, "r".
   std::vector<std::string> patterned() const;
+  // What is idle in a saved adapter's keys.
+  const std::vector<std::string>& notes() const { return notes_; }
 
  private:
   OptionTable keys_;
   std::map<std::string, std::vector<std::string>> meant_;  // by key: the layers that a rule means
+  std::vector<std::string> notes_;
   std::map<std::string, NamePatterns<OptionValue>> patterns_;  // by the key that they set
 };
 

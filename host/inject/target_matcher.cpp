@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/suggest.h"
 #include "inject/module_names.h"
-#include "inject/name_patterns.h"
 #include "inject/rule_matcher.h"
 
 namespace tenon {
@@ -51,17 +50,6 @@ class Findings {
   std::vector<std::string>& notes_;
   std::vector<std::string> problems_;
 };
-
-template <class T>
-std::vector<std::string> unused_patterns(const std::string& key,
-                                         const std::vector<std::pair<std::string, T>>& patterns,
-                                         const std::vector<std::string>& targeted) {
-  std::vector<std::string> sentences;
-  for (const std::string& pattern : NamePatterns<T>(key, patterns).unused(targeted)) {
-    sentences.push_back(quoted(pattern).append(" in ").append(key) + " matches no targeted module");
-  }
-  return sentences;
-}
 
 // PEFT takes every path that ends with an entry, so that its files have the tensors of all these.
 std::vector<std::string> saved_entries(const AdapterConfig& config,
@@ -194,8 +182,6 @@ TargetMatch match_targets(const AdapterConfig& config, const std::vector<std::st
   findings.add("target_parameters", match_parameters(config, parameters, match));
   std::vector<std::string> adapted = match.targeted;
   adapted.insert(adapted.end(), match.parameters.begin(), match.parameters.end());
-  findings.add("rank_pattern", unused_patterns("rank_pattern", config.rank_pattern, adapted));
-  findings.add("alpha_pattern", unused_patterns("alpha_pattern", config.alpha_pattern, adapted));
 
   if (findings.empty() && adapted.empty()) {
     findings.add_problem(why_nothing(targets.size() != 0, any_excluded, any_saved));

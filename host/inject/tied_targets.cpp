@@ -5,7 +5,7 @@
 
 #include "base/lists.h"
 #include "base/suggest.h"
-#include "config/lora_init.h"
+#include "inject/factor_keys.h"
 #include "inject/name_patterns.h"
 #include "inject/rule_matcher.h"
 #include "inject/tied_layers.h"
@@ -64,11 +64,19 @@ void add_target(const std::string& path, ModuleRule& rule) {
   }
 }
 
+// "init_lora_weights = "pissa""
+std::string start_of(const FactorKeys& keys) {
+  return keys.start_key() + " = " + keys.start_text();
+}
+
 class TargetTier {
  public:
-  TargetTier(const ModelData& model, const AdapterConfig& config, const TargetMatch& match)
-      : model_(model), match_(match), excluded_("exclude_modules", config.exclude_modules) {
-    tied_.config = config;
+  TargetTier(const ModelData& model, const MethodConfig& method, const TargetMatch& match)
+      : model_(model),
+        method_(*method.method),
+        match_(match),
+        excluded_("exclude_modules", method.config.exclude_modules) {
+    tied_.config = method.config;
   }
 
   TiedTargets tie_all() {
@@ -107,12 +115,13 @@ class TargetTier {
   void tie(const std::string& owner, const std::string& follower) {
     const std::optional<SavedTies>& saved = tied_.config.saved_ties;
     if (saved && !saved->pairs.contains({owner, follower})) return leave_apart(owner, follower);
-    const std::string& init = tied_.config.init_lora_weights;
-    if (changes_base(init) || starts_from_data(init) || (init == "orthogonal" && !saved)) {
-      tied_.problems.push_back(pair_of(owner, follower) + ", and init_lora_weights = \"" + init +
-                               "\" starts each adapter from its own layer, so "
-                               "ensure_weight_tying cannot tie them; take true, \"gaussian\" or "
-                               "false");
+    const FactorKeys keys(method_, tied_.config.method_keys);
+    const FactorStart* start = keys.start();
+    // Of a saved adapter it no longer matters, unless the base changed.
+    if (start != nullptr && (start->changes_base || (start->of_layer && !saved))) {
+      tied_.problems.push_back(pair_of(owner, follower) + ", and " + start_of(keys) +
+                               " starts each adapter from its own layer, so ensure_weight_tying "
+                               "cannot tie them; take one that draws numbers at random");
       return;
     }
     const bool owner_is_target = target(owner, follower);
@@ -124,10 +133,10 @@ class TargetTier {
   void leave_apart(const std::string& owner, const std::string& follower) {
     const SavedTies& saved = *tied_.config.saved_ties;
     apart_ = true;
-    if (changes_base(tied_.config.init_lora_weights)) {
-      tied_.problems.push_back(pair_of(owner, follower) + ", and init_lora_weights = \"" +
-                               tied_.config.init_lora_weights +
-                               "\" changed it for both, which cannot be made again");
+    const FactorKeys keys(method_, tied_.config.method_keys);
+    if (keys.changes_base()) {
+      tied_.problems.push_back(pair_of(owner, follower) + ", and " + start_of(keys) +
+                               " changed it for both, which cannot be made again");
     } else if (saved.layers.contains(owner) && saved.layers.contains(follower)) {
       target(owner, follower);
       target(follower, owner);
@@ -157,6 +166,7 @@ class TargetTier {
   }
 
   const ModelData& model_;
+  const Method& method_;
   const TargetMatch& match_;
   RuleMatcher excluded_;
   TiedTargets tied_;
@@ -165,7 +175,7 @@ class TargetTier {
 };
 
 // Returns what is in the way.
-std::string tie_layer(const PlannedLayer& owner, PlannedLayer& layer) {
+std::string tie_layer(const PlannedLayer& owner, bool keeps_start, PlannedLayer& layer) {
   const FactorForm* owners = owner.layer_type->factors();
   const FactorForm* own = layer.layer_type->factors();
   if (owners == nullptr || own == nullptr) {
@@ -194,6 +204,7 @@ std::string tie_layer(const PlannedLayer& owner, PlannedLayer& layer) {
         static_cast<std::size_t>(found - owner.parameters.begin()), transposed};
   }
   layer.tied_to = owner.module;
+  layer.keeps_tied_start = keeps_start;
   layer.changes_alike = layer.parameters.size() == 2 && owner.parameters.size() == 2 &&
                         owner.scaling == layer.scaling;
   return "";
@@ -201,21 +212,24 @@ std::string tie_layer(const PlannedLayer& owner, PlannedLayer& layer) {
 
 }  // namespace
 
-TiedTargets tie_targets(const ModelData& model, const AdapterConfig& config,
+TiedTargets tie_targets(const ModelData& model, const MethodConfig& method,
                         const std::vector<std::string>& paths) {
+  const AdapterConfig& config = method.config;
   const bool ties = std::ranges::any_of(
       model.tensors, [](const ModelTensor& tensor) { return !tensor.aliases.empty(); });
   const bool has_rule = !std::holds_alternative<std::monostate>(config.target_modules);
-  if (!config.ensure_weight_tying || !ties || !has_rule) return {config, {}, {}, {}};
-  // Patterns may mean layers that only the ties add.
-  AdapterConfig given = config;
-  given.rank_pattern.clear();
-  given.alpha_pattern.clear();
-  return TargetTier(model, config, match_targets(given, paths, parameter_names(model))).tie_all();
+  const bool has_factors = method.method->factors() != nullptr;
+  if (!config.ensure_weight_tying || !ties || !has_rule || !has_factors) {
+    return {config, {}, {}, {}};
+  }
+  const TargetMatch match = match_targets(config, paths, parameter_names(model));
+  return TargetTier(model, method, match).tie_all();
 }
 
 void tie_parameters(const TiedTargets& tied, const ModuleTree& tree, InjectionPlan& plan,
                     std::vector<std::string>& problems) {
+  if (tied.owners.empty()) return;
+  const bool keeps_start = FactorKeys(*plan.method, plan.config.method_keys).starts_at_random();
   const auto planned = [&](const std::string& path) {
     return std::ranges::find(plan.layers, tree.find(path), &PlannedLayer::module);
   };
@@ -227,7 +241,7 @@ void tie_parameters(const TiedTargets& tied, const ModuleTree& tree, InjectionPl
                          ", and ensure_weight_tying adapts both or none: one of them cannot be");
       continue;
     }
-    const std::string problem = tie_layer(*one, *other);
+    const std::string problem = tie_layer(*one, keeps_start, *other);
     if (!problem.empty()) problems.push_back(pair_of(owner, follower) + "; " + problem);
   }
   std::stable_partition(plan.layers.begin(), plan.layers.end(),

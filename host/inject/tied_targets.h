@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "inject/injection_plan.h"
+#include "inject/method_config.h"
 #include "inject/target_matcher.h"
 
 // ensure_weight_tying for layers that adapters are put on (PEFT: LoraModel._add_targets_to_tie):
@@ -22,7 +23,7 @@ struct TiedTargets {
 
 // Which layers are tied. Of a saved adapter those whose tensors are: PEFT trains the two apart if
 // the base is of half precision, and they are adapters of their own then. Throws as match_targets.
-TiedTargets tie_targets(const ModelData& model, const AdapterConfig& config,
+TiedTargets tie_targets(const ModelData& model, const MethodConfig& method,
                         const std::vector<std::string>& paths);
 
 // Ties the parameters of the planned layers and moves tied layers behind all others, as PEFT places

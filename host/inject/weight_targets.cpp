@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <optional>
+#include <utility>
 
 #include "inject/layer_options.h"
 #include "inject/name_patterns.h"
@@ -40,16 +42,24 @@ std::string exactly(const std::string& text) {
 }
 
 // Keeps the expressions that mean a layer of `kept`, and gives each of `weights` its value.
-template <typename T>
-void rewrite_patterns(const char* key, T otherwise, const std::vector<std::string>& kept,
-                      const std::vector<std::pair<std::string, T>>& weights,
-                      std::vector<std::pair<std::string, T>>& patterns) {
-  const std::vector<std::string> unused = NamePatterns<T>(key, patterns).unused(kept);
+void rewrite_patterns(const DeclaredOption& key, const std::vector<std::string>& kept,
+                      const std::vector<std::pair<std::string, OptionValue>>& weights,
+                      OptionTable& keys) {
+  std::vector<std::pair<std::string, OptionValue>> patterns;
+  if (const auto* table = std::get_if<OptionEntries>(&keys.at(key.pattern_key))) {
+    for (const OptionEntry& entry : table->items) patterns.emplace_back(entry.key, entry.value);
+  }
+  using Compiled = NamePatterns<OptionValue>;
+  const std::vector<std::string> unused = Compiled(key.pattern_key, patterns).unused(kept);
   std::erase_if(patterns, [&](const auto& entry) { return contains(unused, entry.first); });
   for (const auto& [weight, value] : weights) {
-    if (NamePatterns<T>(key, patterns).value(weight).value_or(otherwise) == value) continue;
-    patterns.insert(patterns.begin(), {exactly(weight), value});
+    const OptionValue now =
+        Compiled(key.pattern_key, patterns).value(weight).value_or(keys.at(key.key));
+    if (!same_option(now, value)) patterns.insert(patterns.begin(), {exactly(weight), value});
   }
+  OptionEntries entries;
+  for (auto& [pattern, value] : patterns) entries.items.push_back({pattern, std::move(value)});
+  keys[key.pattern_key] = std::move(entries);
 }
 
 }  // namespace
@@ -107,11 +117,11 @@ void name_in_file(const LayerFacts& facts, std::vector<ParameterSpec>& parameter
   }
 }
 
-AdapterConfig config_in_file(const AdapterConfig& config, const std::vector<PlannedLayer>& layers) {
+AdapterConfig config_in_file(const AdapterConfig& config, const Method& method,
+                             const std::vector<PlannedLayer>& layers) {
   std::vector<std::string> modules;
   std::vector<std::string> names;
-  std::vector<std::pair<std::string, std::int64_t>> ranks;
-  std::vector<std::pair<std::string, double>> alphas;
+  std::map<std::string, std::vector<std::pair<std::string, OptionValue>>> values;  // by key
   for (const PlannedLayer& layer : layers) {
     // Rows of an embedding have a key of their own.
     if (layer.layer_type->method() != config.method) continue;
@@ -120,17 +130,19 @@ AdapterConfig config_in_file(const AdapterConfig& config, const std::vector<Plan
     if (weights.empty()) modules.push_back(path);
     for (const std::string& weight : weights) {
       names.push_back(std::string(path).append(".").append(weight));
-      ranks.emplace_back(names.back(),
-                         std::get<std::int64_t>(rank_option(layer.options, weight, "r")));
-      alphas.emplace_back(names.back(),
-                          std::get<double>(rank_option(layer.options, weight, "lora_alpha")));
+      for (const DeclaredOption& key : method.keys()) {
+        if (key.pattern_key.empty()) continue;
+        values[key.key].emplace_back(names.back(), own_option(layer.options, weight, key.key));
+      }
     }
   }
   AdapterConfig file = config;
   if (names.empty()) return file;
   file.target_parameters = names;
-  rewrite_patterns("rank_pattern", config.r, modules, ranks, file.rank_pattern);
-  rewrite_patterns("alpha_pattern", config.lora_alpha, modules, alphas, file.alpha_pattern);
+  for (const DeclaredOption& key : method.keys()) {
+    if (key.pattern_key.empty()) continue;
+    rewrite_patterns(key, modules, values[key.key], file.method_keys);
+  }
   // Full names mean the same without the rules that chose them.
   file.target_modules = modules.empty() ? ModuleRule() : ModuleRule(modules);
   file.exclude_modules = {};

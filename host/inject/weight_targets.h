@@ -38,6 +38,7 @@ void name_in_file(const LayerFacts& facts, std::vector<ParameterSpec>& parameter
 
 // The config that PEFT reads for these layers: adapted weights are named in target_parameters, and
 // their layers left out of target_modules, whatever rule of the user's took them.
-AdapterConfig config_in_file(const AdapterConfig& config, const std::vector<PlannedLayer>& layers);
+AdapterConfig config_in_file(const AdapterConfig& config, const Method& method,
+                             const std::vector<PlannedLayer>& layers);
 
 }  // namespace tenon

@@ -23,9 +23,11 @@ namespace {
 
 // The examples that adapters of these configs start from; nothing where none does.
 std::optional<Dataset> start_dataset(const std::vector<AdapterConfig>& configs,
-                                     const StartOptions& options, const ModelData& model) {
+                                     const StartOptions& options, const ModelData& model,
+                                     const MethodTable& methods) {
   const std::vector<at::Tensor>& inputs = options.start_inputs;
-  const bool is_needed = std::ranges::any_of(configs, needs_data);
+  const bool is_needed = std::ranges::any_of(
+      configs, [&](const AdapterConfig& config) { return needs_data(config, methods); });
   if (!is_needed && !inputs.empty()) {
     fail_start("are given, and no adapter starts from data (init_lora_weights eva or corda)");
   }
@@ -62,7 +64,8 @@ std::shared_ptr<AdaptedState> adapt_made(const AdaptedState::MakeModel& make_mod
   auto state =
       std::make_shared<AdaptedState>(config.plugins, options.plugin_directories, make_model);
   const StartOptions start{options.seed, options.start_inputs, options.start_batch_size};
-  const auto examples = start_dataset(config.adapters, start, state->model.model());
+  const auto examples =
+      start_dataset(config.adapters, start, state->model.model(), state->plugins.methods());
   const TrainConfig batches = start_batches(start);
   AddOptions adding{.seed = options.seed};
   if (examples) adding.data.emplace(StartData{*examples, batches});
@@ -85,7 +88,8 @@ std::unique_ptr<PlacedAdapter> make_adapter(AdaptedState& state, const AdapterCo
                                             const StartOptions& options,
                                             std::vector<std::string>& notes) {
   const c10::InferenceMode normal(false);
-  const auto examples = start_dataset({config}, options, state.model.model());
+  const auto examples =
+      start_dataset({config}, options, state.model.model(), state.plugins.methods());
   const TrainConfig batches = start_batches(options);
   AddOptions adding{.seed = options.seed};
   if (examples) adding.data.emplace(StartData{*examples, batches});

@@ -66,6 +66,11 @@ DeclaredOption read_declaration(const tenon_option& declared) {
   option.required = (from.flags & TENON_OPTION_REQUIRED) != 0;
   option.nullable = (from.flags & TENON_OPTION_NULLABLE) != 0 || option.is_modules() ||
                     from.types == TENON_OPTION_TABLE;
+  option.heeded = (from.flags & TENON_OPTION_HEEDED) != 0;
+  option.unsupported = (from.flags & TENON_OPTION_UNSUPPORTED) != 0;
+  option.unused = (from.flags & TENON_OPTION_UNUSED) != 0;
+  option.of_start = (from.flags & TENON_OPTION_OF_START) != 0;
+  option.changeable = (from.flags & TENON_OPTION_CHANGEABLE) != 0;
   option.initial =
       from.types == TENON_OPTION_PATTERNS ? OptionValue(OptionEntries()) : to_option(from.initial);
   option.minimum = to_option(from.minimum);
@@ -137,7 +142,9 @@ std::vector<DeclaredOption> read_declarations(const tenon_option* const* options
 
 std::vector<std::string> option_keys(std::span<const DeclaredOption> declared) {
   std::vector<std::string> keys;
-  for (const DeclaredOption& option : declared) keys.push_back(option.key);
+  for (const DeclaredOption& option : declared) {
+    if (option.is_settable()) keys.push_back(option.key);
+  }
   return keys;
 }
 

@@ -18,6 +18,11 @@ struct DeclaredOption {
   tenon_option_types types = 0;
   bool required = false;
   bool nullable = false;
+  bool heeded = false;       // layer types that do not read it are refused where it is set
+  bool unsupported = false;  // PEFT's alone: what is on is refused
+  bool unused = false;       // PEFT's alone: read from files, without effect
+  bool of_start = false;     // of a saved adapter it is not read
+  bool changeable = false;   // where a saved adapter is trained on
   OptionValue initial;
   OptionValue minimum;  // of numbers: an integer, a float, or monostate for none
   OptionValue maximum;
@@ -27,6 +32,8 @@ struct DeclaredOption {
   std::vector<std::string> former_keys;
   std::vector<DeclaredOption> fields;  // of a table; of patterns the one that says their values
 
+  // Whether a config may set it to something.
+  bool is_settable() const { return !unsupported && !unused; }
   bool is_modules() const { return types == TENON_OPTION_MODULES; }
   std::string type_text() const;  // "an integer of at least 1", "true, false or a string"
 };
@@ -34,6 +41,7 @@ struct DeclaredOption {
 // Each behind its own, the tables of patterns that some of them have beside them ("rank_pattern").
 std::vector<DeclaredOption> read_declarations(const tenon_option* const* options, std::uint32_t n);
 
+// Those that a config may set.
 std::vector<std::string> option_keys(std::span<const DeclaredOption> declared);
 // Whether it is a key of theirs, or was one.
 bool is_option_key(std::span<const DeclaredOption> declared, const std::string& key);

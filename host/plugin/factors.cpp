@@ -23,6 +23,43 @@ std::string form_fault(const tenon_factor_form& form) {
   return "";
 }
 
+std::string keys_fault(const tenon_factor_keys* keys, std::span<const DeclaredOption> declared) {
+  if (keys == nullptr || keys->struct_size < sizeof(tenon_factor_keys) || keys->rank == nullptr ||
+      keys->alpha == nullptr || (keys->n_starts > 0 && keys->starts == nullptr)) {
+    return "the keys of its factors are missing or too small";
+  }
+  const auto fault_of = [&](const char* key, tenon_option_types types) -> std::string {
+    if (key == nullptr) return "";
+    const auto found = std::ranges::find(declared, std::string_view(key), &DeclaredOption::key);
+    if (found == declared.end()) return "its factors name `" + std::string(key) + "`, no key of it";
+    const bool fits = (found->types & types) != 0 && (found->types & ~types) == 0;
+    return fits ? "" : "its key `" + std::string(key) + "` is of no type that its factors have";
+  };
+  constexpr tenon_option_types kNumber = TENON_OPTION_INT | TENON_OPTION_DOUBLE;
+  std::vector<std::pair<const char*, tenon_option_types>> all = {
+      {keys->rank, TENON_OPTION_INT},
+      {keys->alpha, kNumber},
+      {keys->root, TENON_OPTION_BOOL},
+      {keys->bias, TENON_OPTION_BOOL},
+      {keys->magnitude, TENON_OPTION_BOOL},
+      {keys->dropout, kNumber},
+      {keys->start, TENON_OPTION_BOOL | TENON_OPTION_STRING}};
+  for (std::uint32_t i = 0; i < keys->n_starts; ++i) {
+    const tenon_factor_start& start = keys->starts[i];
+    const tenon_factor_start_flags known =
+        TENON_START_CHANGES_BASE | TENON_START_FROM_DATA | TENON_START_OF_LAYER;
+    if (start.name == nullptr || (start.flags & ~known) != 0 || start.reserved != 0) {
+      return "a start of its factors has no name, or flags that this Tenon does not know";
+    }
+    all.emplace_back(start.table, TENON_OPTION_TABLE);
+  }
+  for (const auto& [key, types] : all) {
+    const std::string fault = fault_of(key, types);
+    if (!fault.empty()) return fault;
+  }
+  return "";
+}
+
 }  // namespace
 
 FactorForm::FactorForm(const tenon_factor_form& form)
@@ -32,7 +69,23 @@ FactorForm::FactorForm(const tenon_factor_form& form)
       magnitude(text_or_empty(form.magnitude)),
       transposed((form.flags & TENON_FACTORS_TRANSPOSED) != 0) {}
 
-Factors::Factors(const tenon_factors& table) : forms_(table.forms, table.forms + table.n_forms) {}
+Factors::Factors(const tenon_factors& table)
+    : forms_(table.forms, table.forms + table.n_forms),
+      keys_{table.keys->rank,
+            table.keys->alpha,
+            text_or_empty(table.keys->root),
+            text_or_empty(table.keys->bias),
+            text_or_empty(table.keys->magnitude),
+            text_or_empty(table.keys->dropout),
+            text_or_empty(table.keys->start)},
+      are_general_((table.flags & TENON_FACTORS_GENERAL) != 0) {
+  for (std::uint32_t i = 0; i < table.keys->n_starts; ++i) {
+    const tenon_factor_start& start = table.keys->starts[i];
+    starts_.push_back(
+        {start.name, text_or_empty(start.table), (start.flags & TENON_START_CHANGES_BASE) != 0,
+         (start.flags & TENON_START_FROM_DATA) != 0, (start.flags & TENON_START_OF_LAYER) != 0});
+  }
+}
 
 const FactorForm& Factors::form(bool transposed) const {
   const auto found = std::ranges::find(forms_, transposed, &FactorForm::transposed);
@@ -53,7 +106,7 @@ std::optional<Factors::Name> Factors::find(std::string_view key) const {
   return std::nullopt;
 }
 
-std::string factors_fault(const tenon_factors* table) {
+std::string factors_fault(const tenon_factors* table, std::span<const DeclaredOption> declared) {
   if (table == nullptr) return "";
   if (table->struct_size < sizeof(tenon_factors) || table->n_forms == 0 ||
       table->forms == nullptr) {
@@ -63,7 +116,10 @@ std::string factors_fault(const tenon_factors* table) {
     const std::string fault = form_fault(table->forms[i]);
     if (!fault.empty()) return fault;
   }
-  return "";
+  if ((table->flags & ~TENON_FACTORS_GENERAL) != 0 || table->reserved != 0) {
+    return "its factors have flags that this Tenon does not know";
+  }
+  return keys_fault(table->keys, declared);
 }
 
 std::string factors_fault(const tenon_layer_factors* table) {

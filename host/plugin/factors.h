@@ -3,9 +3,12 @@
 #include <tenon/draft/factors.h>
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "plugin/declared_options.h"
 
 namespace tenon {
 
@@ -21,6 +24,26 @@ struct FactorForm {
   bool transposed = false;
 };
 
+// A way for factors to start: a copy of tenon_factor_start.
+struct FactorStart {
+  std::string name;
+  std::string table;  // "": there is none
+  bool changes_base = false;
+  bool from_data = false;
+  bool of_layer = false;
+};
+
+// What the method calls its keys; "" for those that it does not have.
+struct FactorKeyNames {
+  std::string rank;
+  std::string alpha;
+  std::string root;
+  std::string bias;
+  std::string magnitude;
+  std::string dropout;
+  std::string start;
+};
+
 enum class FactorPart { kDown, kUp, kBias, kMagnitude };
 
 // The pairs that a method's adapters consist of (tenon/draft/factors.h).
@@ -33,6 +56,11 @@ class Factors {
   // the method's first where it has no such form.
   const FactorForm& form(bool transposed) const;
 
+  const FactorKeyNames& keys() const { return keys_; }
+  const std::vector<FactorStart>& starts() const { return starts_; }
+  // Whether adapters of other methods are converted to it.
+  bool are_general() const { return are_general_; }
+
   struct Name {
     std::string module;  // "seq.0" of "seq.0.lora_A.weight"
     const FactorForm* form = nullptr;
@@ -43,11 +71,15 @@ class Factors {
 
  private:
   std::vector<FactorForm> forms_;
+  FactorKeyNames keys_;
+  std::vector<FactorStart> starts_;
+  bool are_general_ = false;
 };
 
 // Why a plugin's tables cannot be used; "" if they can, or are not there. Nothing else may be read
 // of them before.
-std::string factors_fault(const tenon_factors* table);
+// `declared`: the method's keys.
+std::string factors_fault(const tenon_factors* table, std::span<const DeclaredOption> declared);
 std::string factors_fault(const tenon_layer_factors* table);
 
 }  // namespace tenon

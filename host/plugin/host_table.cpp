@@ -15,6 +15,7 @@
 #include "base/printable.h"
 #include "plugin/handles.h"
 #include "plugin/host_fence.h"
+#include "plugin/key_rules.h"
 #include "plugin/operator_table.h"
 #include "plugin/plugin_function.h"
 #include "plugin/plugin_generators.h"
@@ -37,6 +38,7 @@ const void* extension(const char* id) {
   if (wanted == TENON_GENERATORS) return &plugin_generators();
   if (wanted == TENON_TRAINING) return &training_host();
   if (wanted == TENON_FILES) return &files_host();
+  if (wanted == TENON_KEYS) return &keys_host();
   return nullptr;
 }
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "plugin/host_table.h"
+#include "plugin/key_rules.h"
 #include "plugin/plugin_failure.h"
 #include "plugin/plugin_registry.h"
 #include "plugin/running_plugin.h"
@@ -44,8 +45,36 @@ Method::Method(const tenon_method& table, const PluginInfo& plugin)
   const RunningPlugin running(table_.name, "extension");
   training_ = static_cast<const tenon_training*>(table_.extension(self_, TENON_TRAINING));
   targets_ = read_targets(table_.extension(self_, TENON_TARGETS));
+  rules_ = static_cast<const tenon_keys_rules*>(table_.extension(self_, TENON_KEYS));
   const void* factors = table_.extension(self_, TENON_FACTORS);
   if (factors != nullptr) factors_.emplace(*static_cast<const tenon_factors*>(factors));
+}
+
+OptionTable Method::settled(const OptionTable& given, bool saved,
+                            std::vector<OptionProblem>& problems) const {
+  OptionTable values = given;
+  for (const DeclaredOption& key : keys_) {
+    if (saved && key.of_start) values.erase(key.key);
+    if (saved || !key.unused || !values.contains(key.key)) continue;
+    if (same_option(values.at(key.key), key.initial)) continue;
+    problems.push_back({key.key, "has no effect; leave it out"});
+  }
+  values = complete_options(keys_, values, problems);
+  if (rules_ == nullptr) return values;
+  const tenon_setup setup{values, {}, {}};
+  tenon_keys settling{&keys_};
+  tenon_error error;
+  const RunningPlugin running(table_.name, "settle");
+  if (rules_->settle(self_, &host_table(), &setup, &settling, saved ? 1 : 0, &error) != TENON_OK) {
+    throw Error({.stage = Stage::kPlugins,
+                 .message = error.text.empty()
+                                ? "plugin bug: " + name() + ": settle failed without a message"
+                                : error.text,
+                 .hint = "the method comes from plugin " + plugin_->id + " " + plugin_->version});
+  }
+  problems.insert(problems.end(), settling.problems.begin(), settling.problems.end());
+  for (auto& [key, value] : settling.replaced) values.insert_or_assign(key, std::move(value));
+  return values;
 }
 
 std::string Method::peft_type() const { return peft_type_of(table_.name, table_.peft_type); }
@@ -118,6 +147,16 @@ const Method* MethodTable::find(const std::string& name) const {
 const Method* MethodTable::find_peft_type(const std::string& peft_type) const {
   for (const Entry& entry : entries_) {
     if (entry.peft_type == peft_type) return loaded(entry);
+  }
+  return nullptr;
+}
+
+const Method* MethodTable::find_general() const {
+  for (const Entry& entry : entries_) {
+    const Method* method = entry.tie.empty() ? loaded(entry) : nullptr;
+    if (method != nullptr && method->factors() != nullptr && method->factors()->are_general()) {
+      return method;
+    }
   }
   return nullptr;
 }

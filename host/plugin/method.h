@@ -1,5 +1,6 @@
 #pragma once
 
+#include <tenon/draft/keys.h>
 #include <tenon/draft/training.h>
 #include <tenon/method.h>
 
@@ -13,6 +14,7 @@
 #include "plugin/declared_options.h"
 #include "plugin/factors.h"
 #include "plugin/handles.h"
+#include "plugin/option_completion.h"
 
 namespace tenon {
 
@@ -31,7 +33,16 @@ class Method {
   std::uint32_t max_active() const { return table_.max_active; }  // 0: any number
   bool excludes_in_peft() const { return (table_.flags & TENON_METHOD_EXCLUDES) != 0; }
   bool layers_in_peft() const { return (table_.flags & TENON_METHOD_LAYERS) != 0; }
+  bool trains_biases() const { return (table_.flags & TENON_METHOD_BIASES) != 0; }
+  bool parameters_in_peft() const { return (table_.flags & TENON_METHOD_PARAMETERS) != 0; }
+  bool trains_tokens() const { return (table_.flags & TENON_METHOD_TOKENS) != 0; }
+  bool ties_weights() const { return (table_.flags & TENON_METHOD_TIES) != 0; }
   const std::vector<DeclaredOption>& keys() const { return keys_; }
+  // The keys of an adapter, all of them, held to the declarations and the method's own rules; what
+  // does not fit is added to `problems`. `saved`: they are those of a saved adapter. Throws
+  // Error{kPlugins} where the plugin fails.
+  OptionTable settled(const OptionTable& given, bool saved,
+                      std::vector<OptionProblem>& problems) const;
   const PluginInfo& plugin() const { return *plugin_; }
 
   // What it adapts where target_modules is left out; empty: it must be given.
@@ -54,6 +65,7 @@ class Method {
   const tenon_training* training_ = nullptr;
   DefaultTargets targets_;
   std::optional<Factors> factors_;
+  const tenon_keys_rules* rules_ = nullptr;
 };
 
 // The methods that a run knows, by name. Of several of one name, the plugin of the higher place
@@ -69,6 +81,8 @@ class MethodTable {
   // nullptr if there is none. Throw Error{kPlugins} if two plugins of one place offer it.
   const Method* find(const std::string& name) const;
   const Method* find_peft_type(const std::string& peft_type) const;
+  // The one that adapters of other methods are converted to; nullptr: there is none.
+  const Method* find_general() const;
   // The one that the config names, or whose adapter it is.
   const Method* of(const AdapterConfig& config) const;
   std::vector<std::string> ties() const;

@@ -53,11 +53,24 @@ OptionValue empty_list(tenon_option_types types) {
   return std::vector<std::string>();
 }
 
+// Of a number that may be an integer: 16.0 is 16.
+OptionValue whole_if_it_is(double value) {
+  constexpr double kExactIntegers = 9007199254740992;  // 2^53
+  if (std::trunc(value) == value && std::abs(value) <= kExactIntegers) {
+    return static_cast<std::int64_t>(value);
+  }
+  return value;
+}
+
 // The value as one of the declared types, if it is one.
 std::optional<OptionValue> converted(const DeclaredOption& option, const OptionValue& value) {
   const tenon_option_types types =
       option.is_modules() ? TENON_OPTION_STRING | TENON_OPTION_STRING_LIST : option.types;
   if (is_empty_list(value) && (types & kListTypes) != 0) return empty_list(types);
+  const auto* real = std::get_if<double>(&value);
+  if (real != nullptr && (types & TENON_OPTION_INT) != 0 && (types & TENON_OPTION_DOUBLE) != 0) {
+    return whole_if_it_is(*real);
+  }
   if ((type_of(value) & types) != 0) return value;
   const auto* integer = std::get_if<std::int64_t>(&value);
   if (integer != nullptr && (types & TENON_OPTION_DOUBLE) != 0) {
@@ -92,7 +105,8 @@ bool is_allowed(const DeclaredOption& option, const OptionValue& value) {
 
 std::string misfit_text(const DeclaredOption& option, const OptionValue& value) {
   std::string text = "must be " + option.type_text();
-  const std::string shown = option_text(value);
+  const bool is_absent = std::holds_alternative<std::monostate>(value);
+  const std::string shown = is_absent ? "null" : option_text(value);
   if (!shown.empty()) text += ", not " + shown;
   if (const auto* word = std::get_if<std::string>(&value)) {
     const std::string suggestion = did_you_mean(*word, option.choices);
@@ -146,10 +160,23 @@ OptionEntries complete_patterns(const DeclaredOption& option, const OptionEntrie
   return entries;
 }
 
+// A file's null stands for the default, but not of a number, which has to be one.
+bool may_be_absent(const DeclaredOption& option) {
+  return option.nullable || (option.types & ~(TENON_OPTION_INT | TENON_OPTION_DOUBLE)) != 0;
+}
+
 // What the user wrote as the option holds it; nothing where it does not fit, which is told.
 std::optional<OptionValue> completed(const DeclaredOption& option, const OptionValue& given,
                                      std::vector<OptionProblem>& problems) {
-  if (option.nullable && std::holds_alternative<std::monostate>(given)) return std::nullopt;
+  if (std::holds_alternative<std::monostate>(given) && may_be_absent(option)) return std::nullopt;
+  if (option.unused) return std::nullopt;
+  if (option.unsupported) {
+    if (!is_switched_off(given) && !same_option(given, option.initial)) {
+      problems.push_back(
+          {option.key, "= " + option_text(given) + " is not supported: " + option.help});
+    }
+    return std::nullopt;
+  }
   const std::optional<OptionValue> value = converted(option, given);
   if (!value || !is_allowed(option, *value)) {
     problems.push_back({option.key, misfit_text(option, given)});
@@ -162,6 +189,14 @@ std::optional<OptionValue> completed(const DeclaredOption& option, const OptionV
 }
 
 }  // namespace
+
+bool is_switched_off(const OptionValue& value) {
+  const auto* truth = std::get_if<bool>(&value);
+  const auto* list = std::get_if<std::vector<std::int64_t>>(&value);
+  const auto* text = std::get_if<std::string>(&value);
+  return std::holds_alternative<std::monostate>(value) || (truth != nullptr && !*truth) ||
+         (list != nullptr && list->empty()) || (text != nullptr && text->empty());
+}
 
 std::optional<OptionValue> fitted(const DeclaredOption& option, const OptionValue& value) {
   std::optional<OptionValue> as_declared = converted(option, value);

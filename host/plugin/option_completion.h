@@ -15,6 +15,10 @@ struct OptionProblem {
   std::string text;  // "must be an integer of at least 1, not 0"
 };
 
+// Whether a value in PEFT's config switches its key off: null, false, nothing in it. An empty table
+// may stand for the defaults of what it switches on.
+bool is_switched_off(const OptionValue& value);
+
 // The value as the option holds it, an integer as a float where one is wanted; nothing if it does
 // not fit.
 std::optional<OptionValue> fitted(const DeclaredOption& option, const OptionValue& value);

@@ -17,7 +17,9 @@ namespace {
 constexpr tenon_option_types kValueTypes = 255;  // all that need not stand alone
 constexpr tenon_option_types kAlone =
     TENON_OPTION_TABLE | TENON_OPTION_PATTERNS | TENON_OPTION_MODULES;
-constexpr tenon_option_flags kKnownFlags = TENON_OPTION_REQUIRED | TENON_OPTION_NULLABLE;
+constexpr tenon_option_flags kKnownFlags =
+    TENON_OPTION_REQUIRED | TENON_OPTION_NULLABLE | TENON_OPTION_HEEDED | TENON_OPTION_UNSUPPORTED |
+    TENON_OPTION_UNUSED | TENON_OPTION_OF_START | TENON_OPTION_CHANGEABLE;
 
 bool is_bound(const tenon_value& value) {
   return value.tag == TENON_VALUE_NONE || value.tag == TENON_VALUE_INT ||

@@ -17,7 +17,9 @@ namespace {
 
 constexpr tenon_layer_flags kLayerFlags =
     TENON_LAYER_ROWS | TENON_LAYER_RESIZES | TENON_LAYER_BESIDE;
-constexpr tenon_method_flags kMethodFlags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS;
+constexpr tenon_method_flags kMethodFlags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS |
+                                            TENON_METHOD_BIASES | TENON_METHOD_PARAMETERS |
+                                            TENON_METHOD_TOKENS | TENON_METHOD_TIES;
 
 // Keys of [adapter] and of adapter_config.json that are the host's own, for every method.
 constexpr std::array<std::string_view, 22> kKeysOfTheHost = {"method",
@@ -109,14 +111,15 @@ std::string find_method_fault(const tenon_method* table) {
   if (const auto problem = check_declarations(method.keys, method.n_keys)) {
     return name + ": " + *problem;
   }
-  for (const DeclaredOption& key : read_declarations(method.keys, method.n_keys)) {
+  const std::vector<DeclaredOption> keys = read_declarations(method.keys, method.n_keys);
+  for (const DeclaredOption& key : keys) {
     for (const std::string_view taken : kKeysOfTheHost) {
       if (is_option_key({&key, 1}, std::string(taken))) {
         return name + ": its key `" + std::string(taken) + "` is one of the host's own";
       }
     }
   }
-  const std::string fault = factors_fault(factors_of<tenon_factors>(method, table, name));
+  const std::string fault = factors_fault(factors_of<tenon_factors>(method, table, name), keys);
   return fault.empty() ? "" : name + ": " + fault;
 }
 

@@ -6,11 +6,15 @@
 #include <string>
 #include <vector>
 
-#include "config/adapter_config.h"
 #include "inject/adapted_model.h"
 #include "train/batch_order.h"
 
 namespace tenon {
+
+// PEFT: CordaConfig.
+struct CordaConfig {
+  std::string corda_method = "ipm";  // "ipm": the largest components; "kpm": the smallest
+};
 
 // A Linear that CorDA starts.
 struct CordaLayer {

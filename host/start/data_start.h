@@ -15,6 +15,12 @@ struct StartData {
   const TrainConfig& config;
 };
 
+// Whether the adapter needs data to start, whether that deals its ranks anew, and the line of a
+// config that asks for it: "init_lora_weights = \"eva\"".
+bool starts_from_data(const InjectionPlan& plan);
+bool deals_ranks(const InjectionPlan& plan);
+std::string start_of(const InjectionPlan& plan);
+
 // How an adapter starts that needs data (init_lora_weights = "eva" or "corda").
 struct DataStart {
   AdapterConfig config;  // to plan with anew: EVA gives layers other ranks, or none

@@ -6,11 +6,20 @@
 #include <string>
 #include <vector>
 
-#include "config/adapter_config.h"
 #include "inject/adapted_model.h"
 #include "train/batch_order.h"
 
 namespace tenon {
+
+// PEFT: EvaConfig.
+struct EvaConfig {
+  double rho = 2;     // a layer's rank is at most rho times what the config gives it
+  double tau = 0.99;  // singular vectors whose cosine to the last batch's is this have settled
+  bool use_label_mask = true;  // leave out positions whose label is label_mask_value
+  std::int64_t label_mask_value = -100;
+  bool whiten = false;
+  bool adjust_scaling_factors = true;  // lora_alpha changes with the rank
+};
 
 // A Linear that EVA starts.
 struct EvaLayer {

@@ -1,10 +1,12 @@
 #include "train/parameter_role.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/error.h"
+#include "inject/factor_keys.h"
 #include "inject/layer_options.h"
 
 namespace tenon {
@@ -21,7 +23,15 @@ struct GroupedParameter {
   LayerType::Grouped grouped;
   double scaling;
   const PlannedLayer* layer;
+  std::optional<std::int64_t> rank;  // of the layer, where the method has factors
 };
+
+std::optional<std::int64_t> rank_of(const PlacedAdapter& adapter, const PlannedLayer& layer) {
+  const bool has_factors = adapter.method != nullptr && adapter.method->factors() != nullptr &&
+                           layer.layer_type->method() == adapter.config.method;
+  return has_factors ? std::optional(FactorKeys(*adapter.method, layer.options).rank())
+                     : std::nullopt;
+}
 
 std::vector<GroupedParameter> grouped_parameters(const PlacedAdapter& adapter) {
   std::vector<GroupedParameter> all;
@@ -36,7 +46,7 @@ std::vector<GroupedParameter> grouped_parameters(const PlacedAdapter& adapter) {
       const LayerType::Grouped grouped = layer.layer_type->group(*layer.facts, setup, i);
       const std::int32_t down = grouped.group.down;
       all.push_back({tensors[i], down < 0 ? at::Tensor() : tensors[static_cast<std::size_t>(down)],
-                     grouped, slot->slot->table().scaling, &layer});
+                     grouped, slot->slot->table().scaling, &layer, rank_of(adapter, layer)});
     }
   }
   return all;
@@ -70,18 +80,15 @@ void fill_told_role(const GroupedParameter& parameter, ParameterRole& role) {
 // Why LoRA-FA cannot train the pair; "" where it can.
 std::string obstacle(const GroupedParameter& pair) {
   const OptionTable& options = pair.layer->options;
-  const std::string other = own_rank(*pair.layer->facts, options);
-  if (!other.empty()) {
-    return "`" + other + "` has another r or lora_alpha than its other parameters";
+  const OwnOption other = other_than_the_layers(*pair.layer->facts, options);
+  if (!other.parameter.empty()) {
+    return "`" + other.parameter + "` has another " + other.key + " than its other parameters";
   }
   if (std::ranges::any_of(pair.layer->tied,
                           [](const auto& tied) { return tied && tied->transposed; })) {
     return "ensure_weight_tying makes its lora_A the lora_B of another layer, which is trained";
   }
-  const auto r = options.find("r");
-  const bool is_matrix = r != options.end() &&
-                         std::get<std::int64_t>(r->second) == pair.down.size(0) &&
-                         pair.tensor.size(1) == pair.down.size(0);
+  const bool is_matrix = pair.rank == pair.down.size(0) && pair.tensor.size(1) == pair.down.size(0);
   return is_matrix ? "" : "its lora_A and lora_B are not those of one matrix";
 }
 

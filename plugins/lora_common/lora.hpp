@@ -40,16 +40,23 @@ inline void tell_dropout_ignored(const tenon::Setup& setup, const char* id) {
   tenon::log_warning(id, text);
 }
 
-// PEFT's init_lora_weights: true is "default", false is "random".
+// How A and B start: "default" where init_lora_weights is true, "random" where it is false, else
+// its text.
+inline std::string start_of(const tenon::Setup& setup) {
+  constexpr const char* kKey = "init_lora_weights";
+  if (setup.option_tag(kKey) == TENON_VALUE_STRING) return setup.option<std::string>(kKey);
+  return setup.option<bool>(kKey) ? "default" : "random";
+}
+
 inline tenon::Init initial_a(const tenon::Setup& setup, std::int64_t rank) {
-  const auto init = setup.option<std::string>("init_lora_weights");
+  const std::string init = start_of(setup);
   if (init == "gaussian") return tenon::Init::normal(0, 1.0 / static_cast<double>(rank));
   if (init == "default" || init == "random") return tenon::Init::kaiming_uniform();
   throw tenon::Failure(TENON_UNSUPPORTED,
                        "init_lora_weights = \"" + init + "\" is for fully connected layers only");
 }
 inline tenon::Init initial_b(const tenon::Setup& setup) {
-  if (setup.option<std::string>("init_lora_weights") == "random") {
+  if (start_of(setup) == "random") {
     return tenon::Init::kaiming_uniform();
   }
   return tenon::Init::zeros();

@@ -16,7 +16,7 @@
 namespace lora {
 
 inline bool starts_from_matrices(const tenon::Setup& setup) {
-  const auto init = setup.option<std::string>("init_lora_weights");
+  const std::string init = start_of(setup);
   return init.rfind("pissa", 0) == 0 || init == "olora" || init == "orthogonal";
 }
 
@@ -26,7 +26,7 @@ inline void add_linear_pair(tenon::Setup& setup, std::int64_t in, std::int64_t o
   const tenon::Shape a{layer_rank(setup), in};
   const tenon::Shape b{out, layer_rank(setup)};
   if (!starts_from_matrices(setup)) return add_pair(setup, a, b);
-  const bool from_base = setup.option<std::string>("init_lora_weights") != "orthogonal";
+  const bool from_base = start_of(setup) != "orthogonal";
   if (from_base && layer_rank(setup) > std::min(in, out)) {
     throw tenon::Failure(TENON_UNSUPPORTED, "r = " + std::to_string(layer_rank(setup)) +
                                                 " is more than the rank of the weight, " +
@@ -114,7 +114,7 @@ struct Started {
 inline Started start_pair(const tenon::Setup& setup, tenon::Start& start,
                           const tenon::Tensor& weight_rows) {
   if (!starts_from_matrices(setup)) return {{start.parameter(kA), start.parameter(kB)}, {}};
-  const auto init = setup.option<std::string>("init_lora_weights");
+  const std::string init = start_of(setup);
   const std::int64_t r = layer_rank(setup);
   const double s = start.scaling();
   const std::int32_t dtype =

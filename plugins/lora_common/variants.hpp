@@ -53,7 +53,7 @@ inline void add_variant(tenon::Setup& setup, std::int64_t out, const tenon::Shap
   if (!variant.bias) return;
   const double bound =
       1 / std::sqrt(static_cast<double>(layer_rank(setup)));  // as torch.nn.Linear's
-  const bool random = setup.option<std::string>("init_lora_weights") == "random";
+  const bool random = start_of(setup) == "random";
   setup.parameter("lora_B.bias", {out},
                   random ? tenon::Init::uniform(-bound, bound) : tenon::Init::zeros());
 }

@@ -21,7 +21,7 @@ void add_pair(tenon::Setup& setup) {
   if (shape.size() != 2) {
     throw tenon::Failure(TENON_UNSUPPORTED, "the weight is not a matrix");
   }
-  const bool random = setup.option<std::string>("init_lora_weights") == "random";
+  const bool random = lora::start_of(setup) == "random";
   setup.parameter("lora_embedding_A", {lora::layer_rank(setup), shape[0]},
                   random ? tenon::Init::normal(0, 1) : tenon::Init::zeros());
   setup.parameter("lora_embedding_B", {shape[1], lora::layer_rank(setup)},

@@ -1,32 +1,14 @@
 // LoRA on torch.nn.Linear: y = W x + b + s * B A dropout(x)   (Hu et al. 2021, arXiv:2106.09685;
 // PEFT: tuners/lora/layer.py, Linear). W (out, in); A (r, in); B (out, r); s = lora_alpha / r.
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include <tenon/sdk.hpp>
 
 #include "lora_common/fully_connected.hpp"
-#include "lora_common/targets.hpp"
+#include "method.hpp"
 
 namespace {
-
-// The method itself. Its keys (r, lora_alpha, ...) are the host's own, which reads PEFT's
-// LoraConfig.
-struct Lora : tenon::Method<Lora> {
-  static constexpr tenon::method_type kMethod{
-      .name = "lora", .peft_type = "LORA", .doc = "Low-rank adaptation."};
-
-  static constexpr auto& kTargets = lora::kDefaultTargets;
-  static constexpr auto& kFactors = lora::kPairs;
-
-  // PEFT: lora/layer.py, update_layer.
-  static double scaling(const Setup& setup) {
-    const auto alpha = setup.option<double>("lora_alpha");
-    const auto r = static_cast<double>(lora::layer_rank(setup));
-    return setup.option<bool>("use_rslora") ? alpha / std::sqrt(r) : alpha / r;
-  }
-};
 
 struct LoraLinear : tenon::Layer<LoraLinear> {
   static constexpr tenon::layer_type kType{.id = "tenon.lora-linear",
@@ -143,4 +125,4 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
 
 }  // namespace
 
-TENON_PLUGIN("tenon.lora-linear", "0.1.0", Lora, LoraLinear)
+TENON_PLUGIN("tenon.lora-linear", "0.1.0", lora::Lora, LoraLinear)

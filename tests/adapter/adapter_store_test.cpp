@@ -23,11 +23,16 @@ using ::testing::HasSubstr;
 using testing::TempDir;
 using ::testing::UnorderedElementsAre;
 
+std::int64_t rank_of(const AdapterConfig& config) {
+  return std::get<std::int64_t>(config.method_keys.at("r"));
+}
+
 AdapterFiles small_adapter() {
   AdapterFiles files;
   files.config.target_modules = std::vector<std::string>{"seq.0"};
   files.config.modules_to_save = {"seq.4"};
-  files.config.r = 2;
+  files.config.peft_type = "LORA";
+  files.config.method_keys["r"] = std::int64_t{2};
   files.base_model_class = "MLP";
   files.parent_library = "models";
   files.tensors = {{"seq.0.lora_A.weight", at::arange(6, at::kFloat).reshape({2, 3})},
@@ -56,7 +61,7 @@ TEST(AdapterStoreTest, RoundTripKeepsConfigTensorsAndRecord) {
   save_adapter(folder / "out/adapter", small_adapter(), false);
   const AdapterFiles loaded = load_adapter(folder / "out/adapter");
   EXPECT_EQ(loaded.config.target_modules, small_adapter().config.target_modules);
-  EXPECT_EQ(loaded.config.r, 2);
+  EXPECT_EQ(rank_of(loaded.config), 2);
   EXPECT_EQ(loaded.base_model_class, "MLP");
   EXPECT_EQ(loaded.parent_library, "models");
   ASSERT_EQ(loaded.tensors.size(), 3);
@@ -94,7 +99,7 @@ TEST(AdapterStoreTest, PeftsFolderWithoutRecordIsLoaded) {
 TEST(AdapterStoreTest, ConfigAloneNeedsNoTensors) {
   const TempDir folder;
   folder.write("adapter_config.json", R"({"peft_type":"LORA","r":3})");
-  EXPECT_EQ(load_adapter_config(folder.path()).r, 3);
+  EXPECT_EQ(rank_of(load_adapter_config(folder.path())), 3);
 }
 
 TEST(AdapterStoreTest, OccupiedFolderIsRefusedAndUntouched) {
@@ -112,10 +117,10 @@ TEST(AdapterStoreTest, ForceReplacesTheAdapterAndKeepsForeignFiles) {
   save_adapter(folder.path(), small_adapter(), false);
   folder.write("notes.txt", "mine");
   AdapterFiles second = small_adapter();
-  second.config.r = 5;
+  second.config.method_keys["r"] = std::int64_t{5};
   second.tensors.pop_back();
   save_adapter(folder.path(), second, true);
-  EXPECT_EQ(load_adapter(folder.path()).config.r, 5);
+  EXPECT_EQ(rank_of(load_adapter(folder.path()).config), 5);
   EXPECT_EQ(load_adapter(folder.path()).tensors.size(), 2);
   EXPECT_EQ(read_text_file(folder / "notes.txt", Stage::kAdapter), "mine");
 }
@@ -149,7 +154,7 @@ TEST(AdapterStoreTest, FailedWriteLeavesTheOldAdapterWhole) {
   const TempDir folder;
   save_adapter(folder.path(), small_adapter(), false);
   AdapterFiles large = small_adapter();
-  large.config.r = 7;
+  large.config.method_keys["r"] = std::int64_t{7};
   large.tensors[0].tensor = at::zeros({1 << 16});
 
   const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
@@ -162,7 +167,7 @@ TEST(AdapterStoreTest, FailedWriteLeavesTheOldAdapterWhole) {
   std::signal(SIGXFSZ, old_handler);
 
   EXPECT_THAT(text, HasSubstr("adapter_model.safetensors"));
-  EXPECT_EQ(load_adapter(folder.path()).config.r, 2);
+  EXPECT_EQ(rank_of(load_adapter(folder.path()).config), 2);
   EXPECT_EQ(names_in(folder.path()).size(), 3);
 }
 
@@ -210,7 +215,7 @@ TEST(AdapterStoreTest, TruncatedTensorsAreRefused) {
 // An adapter of rank `r`, its tensors filled with it.
 AdapterFiles adapter_of_rank(std::int64_t r) {
   AdapterFiles files = small_adapter();
-  files.config.r = r;
+  files.config.method_keys["r"] = r;
   files.tensors[0].tensor = at::full({r, 3}, static_cast<double>(r));
   files.tensors[1].tensor = at::full({4, r}, static_cast<double>(r));
   return files;
@@ -219,10 +224,10 @@ AdapterFiles adapter_of_rank(std::int64_t r) {
 // The rank, if all of the adapter says the same.
 std::int64_t rank_of_whole(const std::filesystem::path& folder) {
   const AdapterFiles files = load_adapter(folder);
-  EXPECT_EQ(files.tensors[0].tensor.size(0), files.config.r);
-  EXPECT_TRUE(at::equal(files.tensors[0].tensor,
-                        at::full({files.config.r, 3}, static_cast<double>(files.config.r))));
-  return files.config.r;
+  const std::int64_t r = rank_of(files.config);
+  EXPECT_EQ(files.tensors[0].tensor.size(0), r);
+  EXPECT_TRUE(at::equal(files.tensors[0].tensor, at::full({r, 3}, static_cast<double>(r))));
+  return r;
 }
 
 TEST(AdapterStoreTest, FilesOfTwoAdaptersAreToldApart) {
@@ -303,7 +308,7 @@ TEST(AdapterStoreTest, SecondSaverIsRefusedByTheOthersNumber) {
   EXPECT_THAT(error_text([&] { save_adapter(folder / "adapter", small_adapter(), true); }),
               HasSubstr("process " + std::to_string(::getpid()) + " is writing to this folder"));
   mine->write(adapter_folder_files(small_adapter()));
-  EXPECT_EQ(load_adapter(folder / "adapter").config.r, 2);
+  EXPECT_EQ(rank_of(load_adapter(folder / "adapter").config), 2);
 }
 
 TEST(AdapterStoreTest, PlaceOfAFileThatIsNoRegularFileIsRefused) {

@@ -1,6 +1,9 @@
 #include "adapter/peft_config.h"
 
 #include "base/json.h"
+#include "inject/method_config.h"
+#include "plugin/plugin_registry.h"
+#include "support/adapter_keys.h"
 #include "support/error_matchers.h"
 
 namespace tenon {
@@ -73,9 +76,27 @@ constexpr const char* kPeftText = R"({
 
 using Names = std::vector<std::string>;
 
-AdapterConfig read(const std::string& text) {
+const MethodTable& methods() {
+  static const PluginRegistry plugins({}, {TENON_TEST_PLUGINS});
+  return plugins.methods();
+}
+
+AdapterConfig complete(AdapterConfig config) {
+  return with_method(std::move(config), methods()).config;
+}
+
+AdapterConfig read_alone(const std::string& text) {
   return read_peft_config(text, "adapter_config.json");
 }
+
+// With the keys that its method declares.
+AdapterConfig read(const std::string& text) { return complete(read_alone(text)); }
+
+OptionValue key(const AdapterConfig& config, const std::string& name) {
+  return config.method_keys.at(name);
+}
+
+OptionValue whole(std::int64_t number) { return number; }
 
 // The smallest config that PEFT loads, with more keys after it.
 std::string lora_with(const std::string& keys) {
@@ -84,18 +105,18 @@ std::string lora_with(const std::string& keys) {
 }
 
 OrderedJson written(const AdapterConfig& config) {
-  return OrderedJson::parse(write_peft_config(config, "", ""));
+  return OrderedJson::parse(write_peft_config(complete(config), "", ""));
 }
 
 TEST(PeftConfigTest, WrittenTextIsPeftsOwn) {
   AdapterConfig config;
   config.target_modules = Names{"seq.0", "seq.2"};
   config.modules_to_save = {"seq.4"};
-  config.lora_alpha = 16;
-  config.lora_dropout = 0.1;
-  config.rank_pattern = {{"seq.0", 4}};
-  config.alpha_pattern = {{"seq.2", 1.5}};
-  EXPECT_EQ(write_peft_config(config, "MLP", "__main__"), kPeftText);
+  config.method_keys = {{"lora_alpha", 16.0},
+                        {"lora_dropout", 0.1},
+                        {"rank_pattern", testing::patterns({{"seq.0", 4}})},
+                        {"alpha_pattern", testing::table({{"seq.2", 1.5}})}};
+  EXPECT_EQ(write_peft_config(complete(config), "MLP", "__main__"), kPeftText);
 }
 
 TEST(PeftConfigTest, PeftsOwnTextIsRead) {
@@ -104,13 +125,13 @@ TEST(PeftConfigTest, PeftsOwnTextIsRead) {
   EXPECT_EQ(config.target_modules, ModuleRule(Names{"seq.0", "seq.2"}));
   EXPECT_EQ(config.exclude_modules, ModuleRule());
   EXPECT_EQ(config.modules_to_save, Names{"seq.4"});
-  EXPECT_EQ(config.r, 8);
-  EXPECT_EQ(config.lora_alpha, 16);
-  EXPECT_EQ(config.lora_dropout, 0.1);
-  EXPECT_FALSE(config.use_rslora);
-  EXPECT_EQ(config.init_lora_weights, "default");
-  EXPECT_THAT(config.rank_pattern, ElementsAre(Pair("seq.0", 4)));
-  EXPECT_THAT(config.alpha_pattern, ElementsAre(Pair("seq.2", 1.5)));
+  EXPECT_EQ(key(config, "r"), whole(8));
+  EXPECT_EQ(key(config, "lora_alpha"), whole(16));
+  EXPECT_EQ(key(config, "lora_dropout"), OptionValue(0.1));
+  EXPECT_EQ(key(config, "use_rslora"), OptionValue(false));
+  EXPECT_EQ(key(config, "init_lora_weights"), OptionValue(true));
+  EXPECT_EQ(key(config, "rank_pattern"), testing::patterns({{"seq.0", 4}}));
+  EXPECT_EQ(key(config, "alpha_pattern"), testing::table({{"seq.2", 1.5}}));
   EXPECT_EQ(config.location, "adapter_config.json");
   EXPECT_TRUE(config.given.contains("rank_pattern"));
   const BaseModelClass base = read_base_model_class(kPeftText, "adapter_config.json");
@@ -124,28 +145,20 @@ TEST(PeftConfigTest, EverySettingSurvivesWritingAndReading) {
   config.exclude_modules = Names{"head", "größe"};
   config.layers_to_transform = {0, 3};
   config.layers_pattern = {"layers"};
-  config.r = 32;
-  config.lora_alpha = 0.5;
-  config.use_rslora = true;
-  config.init_lora_weights = "gaussian";
-  config.use_dora = true;
-  config.lora_bias = true;
-  config.fan_in_fan_out = true;
+  config.is_saved = true;
+  config.method_keys = {{"r", whole(32)},        {"lora_alpha", 0.5},
+                        {"use_rslora", true},    {"init_lora_weights", std::string("gaussian")},
+                        {"use_dora", true},      {"lora_bias", true},
+                        {"fan_in_fan_out", true}};
   config.bias = "lora_only";
   config.trainable_tokens = {{"emb", {3, 1}}, {"b.emb", {2}}};
   config.ensure_weight_tying = true;
-  const AdapterConfig back = read(write_peft_config(config, "", ""));
+  const AdapterConfig back = read(write_peft_config(complete(config), "", ""));
   EXPECT_EQ(back.target_modules, config.target_modules);
   EXPECT_EQ(back.exclude_modules, config.exclude_modules);
   EXPECT_EQ(back.layers_to_transform, config.layers_to_transform);
   EXPECT_EQ(back.layers_pattern, config.layers_pattern);
-  EXPECT_EQ(back.r, 32);
-  EXPECT_EQ(back.lora_alpha, 0.5);
-  EXPECT_TRUE(back.use_rslora);
-  EXPECT_EQ(back.init_lora_weights, "gaussian");
-  EXPECT_TRUE(back.use_dora);
-  EXPECT_TRUE(back.lora_bias);
-  EXPECT_TRUE(back.fan_in_fan_out);
+  for (const auto& [name, value] : config.method_keys) EXPECT_EQ(key(back, name), value) << name;
   EXPECT_EQ(back.bias, "lora_only");
   EXPECT_EQ(back.trainable_tokens, config.trainable_tokens);
   EXPECT_TRUE(back.ensure_weight_tying);
@@ -155,31 +168,32 @@ TEST(PeftConfigTest, TokensOfTheInputEmbeddingAreAList) {
   AdapterConfig config;
   config.trainable_tokens = {{"", {7, 9}}};
   EXPECT_EQ(written(config)["trainable_token_indices"], OrderedJson({7, 9}));
-  EXPECT_EQ(read(write_peft_config(config, "", "")).trainable_tokens, config.trainable_tokens);
+  EXPECT_EQ(read(write_peft_config(complete(config), "", "")).trainable_tokens,
+            config.trainable_tokens);
 }
 
 TEST(PeftConfigTest, PatternsKeepTheirOrderBecauseTheFirstMatchWins) {
   AdapterConfig config;
-  config.rank_pattern = {{"z", 1}, {"a", 2}, {"m", 3}};
-  config.alpha_pattern = {{"y", 1}, {"b", 2.5}};
-  const AdapterConfig back = read(write_peft_config(config, "", ""));
-  EXPECT_THAT(back.rank_pattern, ElementsAre(Pair("z", 1), Pair("a", 2), Pair("m", 3)));
-  EXPECT_THAT(back.alpha_pattern, ElementsAre(Pair("y", 1), Pair("b", 2.5)));
+  config.method_keys = {{"rank_pattern", testing::patterns({{"z", 1}, {"a", 2}, {"m", 3}})},
+                        {"alpha_pattern", testing::table({{"y", whole(1)}, {"b", 2.5}})}};
+  const AdapterConfig back = read(write_peft_config(complete(config), "", ""));
+  EXPECT_EQ(key(back, "rank_pattern"), config.method_keys.at("rank_pattern"));
+  EXPECT_EQ(key(back, "alpha_pattern"), config.method_keys.at("alpha_pattern"));
 }
 
 TEST(PeftConfigTest, InitialisationsAreWrittenAsPeftNamesThem) {
   AdapterConfig config;
   EXPECT_EQ(written(config)["init_lora_weights"], true);
-  config.init_lora_weights = "random";
+  config.method_keys["init_lora_weights"] = false;
   EXPECT_EQ(written(config)["init_lora_weights"], false);
-  config.init_lora_weights = "pissa_niter_4";
+  config.method_keys["init_lora_weights"] = std::string("PiSSA_niter_4");
   EXPECT_EQ(written(config)["init_lora_weights"], "pissa_niter_4");
 }
 
 TEST(PeftConfigTest, NamesOutsideAsciiAreEscapedAsPythonDoes) {
   AdapterConfig config;
   config.target_modules = Regex{"größe"};
-  EXPECT_THAT(write_peft_config(config, "", ""),
+  EXPECT_THAT(write_peft_config(complete(config), "", ""),
               HasSubstr(R"("target_modules": "gr\u00f6\u00dfe")"));
 }
 
@@ -191,8 +205,8 @@ TEST(PeftConfigTest, UnknownRootClassLeavesAutoMappingNull) {
 
 TEST(PeftConfigTest, MissingKeysTakePeftsDefaults) {
   const AdapterConfig config = read(R"({"peft_type":"LORA"})");
-  EXPECT_EQ(config.r, 8);
-  EXPECT_EQ(config.lora_alpha, 8);
+  EXPECT_EQ(key(config, "r"), whole(8));
+  EXPECT_EQ(key(config, "lora_alpha"), whole(8));
   EXPECT_EQ(config.target_modules, ModuleRule());
   EXPECT_TRUE(config.modules_to_save.empty());
 }
@@ -206,7 +220,7 @@ TEST(PeftConfigTest, SingleLayerAndSinglePatternBecomeLists) {
 // Keys that PEFT 0.10 to 0.21 writes and that change nothing here.
 class HarmlessKeyTest : public ::testing::TestWithParam<const char*> {};
 
-TEST_P(HarmlessKeyTest, IsAccepted) { EXPECT_EQ(read(lora_with(GetParam())).r, 4); }
+TEST_P(HarmlessKeyTest, IsAccepted) { EXPECT_EQ(key(read(lora_with(GetParam())), "r"), whole(4)); }
 
 INSTANTIATE_TEST_SUITE_P(
     Keys, HarmlessKeyTest,
@@ -241,13 +255,13 @@ INSTANTIATE_TEST_SUITE_P(
     Unsupported, BadKeyTest,
     ::testing::Values(
         BadKey{"LayerReplication", R"("layer_replication":[[0,4]])",
-               "`layer_replication` = [[0,4]] is not supported: layer replication"},
+               "`layer_replication` = [[0,4]] is not supported"},
         BadKey{"Alora", R"("alora_invocation_tokens":[7])",
                "`alora_invocation_tokens` = [7] is not supported: aLoRA"},
         BadKey{"Qalora", R"("use_qalora":true)", "`use_qalora` = true is not supported: QALoRA"},
         BadKey{"Bdlora", R"("use_bdlora":{"nblocks":2})", "is not supported: BD-LoRA"},
         BadKey{"Kasa", R"("kasa_config":{"beta":1})",
-               "`kasa_config` = {\"beta\":1} is not supported: KaSA"},
+               "`kasa_config` = {\"beta\" = 1} is not supported: KaSA"},
         BadKey{"Arrow", R"("arrow_config":{"top_k":3})", "is not supported: Arrow routing"},
         BadKey{"Velora", R"("velora_config":{"scale":1})", "is not supported: VeLoRA"},
         BadKey{"Monteclora", R"("monteclora_config":{"a":1})", "is not supported: MonteCLoRA"},
@@ -260,39 +274,39 @@ INSTANTIATE_TEST_SUITE_P(
         BadKey{"LoraGa", R"("init_lora_weights":"lora_ga")", "is not supported: LoRA-GA"},
         BadKey{"Loftq", R"("init_lora_weights":"loftq")", "is not supported: LoftQ"},
         BadKey{"UnknownStart", R"("init_lora_weights":"pizza")", "not supported: an unknown start"},
-        BadKey{"UnknownKey", R"("a_key_of_tomorrow":3)", "`a_key_of_tomorrow` = 3 is not"}),
+        BadKey{"UnknownKey", R"("a_key_of_tomorrow":3)",
+               "`a_key_of_tomorrow` is not a key of method lora"}),
     [](const auto& test) { return test.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
     WrongTypes, BadKeyTest,
     ::testing::Values(
         BadKey{"Alpha", R"("alpha_pattern":{"q":"8"})",
-               "`alpha_pattern.q` must be a number, it is \"8\""},
+               "`alpha_pattern.q` must be a number, not \"8\""},
         BadKey{"AlphaPattern", R"("alpha_pattern":[])",
-               "`alpha_pattern` must be a table, it is []"},
+               "`alpha_pattern` must be a table of module names"},
         BadKey{"Rank", R"("rank_pattern":{"q":0})",
-               "`rank_pattern.q` must be a whole number from 1 up, it is 0"},
-        BadKey{"RankPattern", R"("rank_pattern":7)", "`rank_pattern` must be a table, it is 7"},
+               "`rank_pattern.q` must be an integer of at least 1, not 0"},
+        BadKey{"RankPattern", R"("rank_pattern":7)",
+               "`rank_pattern` must be a table of module names"},
         BadKey{"VariantByItsDefaults", R"("kasa_config":{})",
                "`kasa_config` = {} is not supported: KaSA"},
-        BadKey{"BiasOfNull", R"("bias":null)",
-               "`bias` must be \"none\", \"all\" or \"lora_only\", it is null"},
+        BadKey{"BiasOfNull", R"("bias":null)", "`bias` must be a string, it is null"},
         BadKey{"DropoutOfNull", R"("lora_dropout":null)",
-               "`lora_dropout` must be a number from 0 to 1, it is null"},
+               "`lora_dropout` must be a number of at least 0 and at most 1, not null"},
         BadKey{"Dropout", R"("lora_dropout":1.5)",
-               "`lora_dropout` must be a number from 0 to 1, it is 1.5"},
-        BadKey{"Dora", R"("use_dora":1)", "`use_dora` must be true or false, it is 1"},
-        BadKey{"Bias", R"("bias":"some")",
-               "`bias` must be \"none\", \"all\" or \"lora_only\", it is \"some\""},
+               "`lora_dropout` must be a number of at least 0 and at most 1, not 1.5"},
+        BadKey{"Dora", R"("use_dora":1)", "`use_dora` must be true or false, not 1"},
+        BadKey{"Bias", R"("bias":"some")", "`bias` must be none, all or lora_only, not `some`"},
         BadKey{
             "Tokens", R"("trainable_token_indices":3)",
             "`trainable_token_indices` must be a list of token numbers or a table of such lists"},
         BadKey{"TokenList", R"("trainable_token_indices":{"emb":"all"})",
                "`trainable_token_indices.emb` must be a list of token numbers, it is \"all\""},
         BadKey{"Rslora", R"("use_rslora":"yes")",
-               "`use_rslora` must be true or false, it is \"yes\""},
+               "`use_rslora` must be true or false, not \"yes\""},
         BadKey{"Init", R"("init_lora_weights":3)",
-               "`init_lora_weights` must be true, false or a string, it is 3"},
+               "`init_lora_weights` must be true or false, or a string, not 3"},
         BadKey{"Exclude", R"("exclude_modules":[1])",
                "`exclude_modules` must be a regular expression or a list of names, it is [1]"},
         BadKey{"ModulesToSave", R"("modules_to_save":"head")",
@@ -306,8 +320,8 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(PeftConfigTest, NullIsNotTheDefaultOfANumber) {
   const std::string text =
       error_text([] { read(R"({"peft_type":"LORA","r":null,"lora_alpha":null})"); });
-  EXPECT_THAT(text, HasSubstr("`r` must be a whole number from 1 up, it is null"));
-  EXPECT_THAT(text, HasSubstr("`lora_alpha` must be a number, it is null"));
+  EXPECT_THAT(text, HasSubstr("`r` must be an integer of at least 1, not null"));
+  EXPECT_THAT(text, HasSubstr("`lora_alpha` must be a number, not null"));
 }
 
 TEST(PeftConfigTest, AllProblemsAreReportedAtOnce) {
@@ -315,17 +329,17 @@ TEST(PeftConfigTest, AllProblemsAreReportedAtOnce) {
       error_text([] { read(R"({"peft_type":"LORA","r":0,"lora_alpha":"16","use_qalora":true})"); });
   EXPECT_EQ(text,
             "adapter_config.json: the adapter's config cannot be used:\n"
-            "  `r` must be a whole number from 1 up, it is 0\n"
-            "  `lora_alpha` must be a number, it is \"16\"\n"
+            "  `r` must be an integer of at least 1, not 0\n"
+            "  `lora_alpha` must be a number, not \"16\"\n"
             "  `use_qalora` = true is not supported: QALoRA\n"
             "  train the adapter without what is not supported, or merge it into the model with "
             "PEFT");
 }
 
 TEST(PeftConfigTest, KeysOfAPluginsMethodArePlainValues) {
-  const AdapterConfig config = read(
+  const AdapterConfig config = read_alone(
       R"({"peft_type":"IA3","target_modules":["k","v"],"feedforward_modules":["v"],"depth":2,
-          "init_ia3_weights":false,"modules_to_save":null,"revision":"main","loftq":{}})");
+          "init_ia3_weights":false,"modules_to_save":null,"revision":"main"})");
   EXPECT_EQ(config.peft_type, "IA3");
   EXPECT_EQ(config.method, "") << "which method it is, the plugins tell";
   EXPECT_EQ(config.target_modules, ModuleRule(std::vector<std::string>{"k", "v"}));
@@ -340,7 +354,7 @@ TEST(PeftConfigTest, ConfigOfAPluginsMethodIsWrittenAsPeftOrdersIt) {
   AdapterConfig config;
   config.method = "ia3";
   config.peft_type = "IA3";
-  config.writes_exclude = true;
+  config.writes = {"exclude_modules"};
   config.target_modules = std::vector<std::string>{"k"};
   config.method_keys = {{"feedforward_modules", std::monostate()}, {"init_ia3_weights", true}};
   EXPECT_EQ(write_peft_config(config, "Net", "acme"), R"({
@@ -365,7 +379,8 @@ TEST(PeftConfigTest, ConfigOfAPluginsMethodIsWrittenAsPeftOrdersIt) {
 }
 
 TEST(PeftConfigTest, TextThatIsNoLoraConfigIsRefused) {
-  EXPECT_THAT(error_text([] { read("{}"); }), HasSubstr("the adapter's config has no `peft_type`"));
+  EXPECT_THAT(error_text([] { read_alone("{}"); }),
+              HasSubstr("the adapter's config has no `peft_type`"));
   EXPECT_THAT(error_text([] { read(R"({"peft_type":null})"); }),
               HasSubstr("`peft_type` null is not a text"));
   EXPECT_THAT(error_text([] { read("[]"); }),

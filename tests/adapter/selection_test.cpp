@@ -68,7 +68,7 @@ std::vector<AdapterConfig> configs(const std::string& method) {
     AdapterConfig config;
     config.method = method;
     config.target_modules = std::move(targets);
-    config.r = 2;
+    if (method == "lora") config.method_keys["r"] = std::int64_t{2};
     return config;
   };
   AdapterConfig layers = make({"fc"});
@@ -140,7 +140,7 @@ TEST(Selection, WhatIsSavedIsWhatIsLoadedByEveryKeyOfEveryMethod) {
 TEST(Selection, AModuleToSaveBringsTheTwinThatPeftTakesAndLeavesItOutAgain) {
   const Kind kind = kinds().front();
   AdapterConfig config;
-  config.r = 2;
+  config.method_keys["r"] = std::int64_t{2};
   config.target_modules = {"layers.1.xfc"};
   config.modules_to_save = {"net.layers.0.fc"};
   AdaptedModel model(model_of(kind));
@@ -161,7 +161,7 @@ TEST(Selection, ATwinIsInTheFileAsTheBaseHasItAndToldWherePeftCannotLoadIt) {
     config.layers.push_back({name, "Linear", square, "test"});
   }
   AdapterConfig adapter;
-  adapter.r = 2;
+  adapter.method_keys["r"] = std::int64_t{2};
   adapter.target_modules = {"body"};
   adapter.modules_to_save = {"head"};
   AdaptedModel model(build_declared_model(config));
@@ -193,7 +193,7 @@ TEST(Selection, ModulesToSaveOfAHalfPrecisionBaseAreTrainedInFloat) {
     config.layers.push_back({name, "Linear", square, "test"});
   }
   AdapterConfig adapter;
-  adapter.r = 2;
+  adapter.method_keys["r"] = std::int64_t{2};
   adapter.target_modules = {"body"};
   adapter.modules_to_save = {"head"};
   const auto dtype_of = [&](bool wide) {
@@ -225,7 +225,7 @@ TEST(Selection, StatisticsThatTrainingChangesAreSavedWithFrozenWeights) {
   config.layers = {{"body", "Linear", square, "test"},
                    {"norm", "BatchNorm1d", {{"num_features", std::int64_t{4}}}, "test"}};
   AdapterConfig adapter;
-  adapter.r = 2;
+  adapter.method_keys["r"] = std::int64_t{2};
   adapter.target_modules = {"body"};
   AdaptedModel model(build_declared_model(config));
   add_adapters(model, {adapter}, all_plugins(), {.train_statistics = true});

@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 
 #include "adapter/combine_adapters.h"
+#include "inject/method_config.h"
 #include "plugin/plugin_registry.h"
+#include "support/adapter_keys.h"
 #include "support/error_matchers.h"
 
 namespace tenon {
@@ -14,13 +16,13 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
-const MethodTable& methods() {
+const MethodTable& methods_of_ties() {
   static const PluginRegistry plugins({}, {TENON_TEST_PLUGINS});
   return plugins.methods();
 }
 
 SavedTies ties_of(const std::vector<AdapterTensor>& tensors) {
-  return saved_ties(tensors, *methods().find("lora")->factors());
+  return saved_ties(tensors, *methods_of_ties().find("lora")->factors());
 }
 
 using NamePair = std::pair<std::string, std::string>;
@@ -33,7 +35,7 @@ AdapterFiles tied_files(const std::string& name, float seed) {
   files.config.name = name;
   files.config.peft_type = "LORA";
   files.config.target_modules = {"words", "head", "mid"};
-  files.config.r = 2;
+  files.config.method_keys["r"] = std::int64_t{2};
   files.config.ensure_weight_tying = true;
   files.tensors = {{"words.lora_embedding_A", a},
                    {"words.lora_embedding_B", b},
@@ -41,6 +43,7 @@ AdapterFiles tied_files(const std::string& name, float seed) {
                    {"head.lora_B.weight", a.t().contiguous()},
                    {"mid.lora_A.weight", at::ones({2, 4})},
                    {"mid.lora_B.weight", at::ones({4, 2}) * seed}};
+  files.config = with_method(std::move(files.config), methods_of_ties()).config;
   return files;
 }
 
@@ -72,7 +75,7 @@ TEST(TiedTensors, CombinedAdaptersStayTied) {
     CombineOptions wanted = options(type);
     wanted.density = 0.5;
     const AdapterFiles result =
-        combine_adapters({tied_files("a", 1), tied_files("b", 2)}, methods(), wanted);
+        combine_adapters({tied_files("a", 1), tied_files("b", 2)}, methods_of_ties(), wanted);
     EXPECT_TRUE(result.config.ensure_weight_tying) << type;
     EXPECT_TRUE(ties_of(result.tensors).pairs.contains({"words", "head"})) << type;
   }
@@ -84,7 +87,7 @@ TEST(TiedTensors, AnAdapterThatDoesNotTieIsNotCombinedWithOneThatDoes) {
   untied.tensors[2].tensor = untied.tensors[2].tensor + 1;
   EXPECT_THAT(
       error_text([&] {
-        combine_adapters({tied_files("a", 1), untied}, methods(), options("linear"));
+        combine_adapters({tied_files("a", 1), untied}, methods_of_ties(), options("linear"));
       }),
       HasSubstr("b: it does not tie `words` and `head` (ensure_weight_tying), as another of "
                 "the adapters does"));
@@ -92,12 +95,13 @@ TEST(TiedTensors, AnAdapterThatDoesNotTieIsNotCombinedWithOneThatDoes) {
 
 TEST(TiedTensors, LayersThatScaleDifferentlyAreNotCombined) {
   AdapterFiles scaled = tied_files("b", 2);
-  scaled.config.alpha_pattern = {{"head", 3}};
-  EXPECT_THAT(error_text([&] {
-                combine_adapters({tied_files("a", 1), scaled}, methods(), options("linear"));
-              }),
-              HasSubstr("b: it ties `words` and `head` (ensure_weight_tying) and scales them "
-                        "differently"));
+  scaled.config.method_keys["alpha_pattern"] = testing::patterns({{"head", 3}});
+  EXPECT_THAT(
+      error_text([&] {
+        combine_adapters({tied_files("a", 1), scaled}, methods_of_ties(), options("linear"));
+      }),
+      HasSubstr("b: it ties `words` and `head` (ensure_weight_tying) and scales them "
+                "differently"));
 }
 
 }  // namespace

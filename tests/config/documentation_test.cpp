@@ -42,7 +42,7 @@ std::vector<std::string> documented_keys() {
   std::vector<std::string> keys;
   std::string section;
   for (std::string line; std::getline(text, line);) {
-    if (line.rfind("## ", 0) == 0) {
+    if (line.rfind("#", 0) == 0) {  // below "### " stand the keys of a method
       section = line.rfind("## [", 0) == 0 ? line.substr(4, line.find(']') - 4) : "";
     }
     const std::vector<std::string> cells = cells_of(line);

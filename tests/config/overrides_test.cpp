@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "config/toml_reader.h"
+#include "support/adapter_keys.h"
 #include "support/error_matchers.h"
 #include "support/temp_dir.h"
 
@@ -23,17 +24,21 @@ RunConfig read_with(const std::vector<std::string>& overrides, const std::string
   return read_run_config(dir.write("c.toml", text), overrides, kPlan);
 }
 
+OptionValue key(const RunConfig& config, const std::string& name) {
+  return config.adapters.at(0).method_keys.at(name);
+}
+
 TEST(Overrides, ReplaceAndAddValues) {
   const RunConfig config = read_with(
       {"adapter.r=16", " adapter.lora_alpha = 2.5 ", "model.seed=7", "adapter.use_rslora=true"});
-  EXPECT_EQ(config.adapters.at(0).r, 16);
-  EXPECT_DOUBLE_EQ(config.adapters.at(0).lora_alpha, 2.5);
-  EXPECT_TRUE(config.adapters.at(0).use_rslora);
+  EXPECT_EQ(key(config, "r"), OptionValue(std::int64_t{16}));
+  EXPECT_EQ(key(config, "lora_alpha"), OptionValue(2.5));
+  EXPECT_EQ(key(config, "use_rslora"), OptionValue(true));
   EXPECT_EQ(config.model.seed, 7U);
 }
 
 TEST(Overrides, TakeTheLastOfSeveral) {
-  EXPECT_EQ(read_with({"adapter.r=16", "adapter.r=2"}).adapters.at(0).r, 2);
+  EXPECT_EQ(key(read_with({"adapter.r=16", "adapter.r=2"}), "r"), OptionValue(std::int64_t{2}));
 }
 
 TEST(Overrides, TakeWhatIsNoTomlAsAString) {
@@ -53,20 +58,20 @@ TEST(Overrides, ReplaceListsAndTables) {
   const RunConfig config =
       read_with({"adapter.target_modules=[\"x\", \"y\"]", "adapter.rank_pattern={\"a.b\" = 3}"});
   EXPECT_EQ(config.adapters.at(0).target_modules, ModuleRule(std::vector<std::string>{"x", "y"}));
-  EXPECT_THAT(config.adapters.at(0).rank_pattern, ElementsAre(Pair("a.b", 3)));
+  EXPECT_EQ(key(config, "rank_pattern"), testing::patterns({{"a.b", 3}}));
 }
 
 TEST(Overrides, SetQuotedKeysWithDots) {
   const RunConfig config = read_with(
       {"adapter.rank_pattern.\"a.b=c\"=3", "plugins.prefer.'lora:torch.nn.Linear'=mine.linear"});
-  EXPECT_THAT(config.adapters.at(0).rank_pattern, ElementsAre(Pair("a.b=c", 3)));
+  EXPECT_EQ(key(config, "rank_pattern"), testing::patterns({{"a.b=c", 3}}));
   EXPECT_THAT(config.plugins.prefer, ElementsAre(Pair("lora:torch.nn.Linear", "mine.linear")));
 }
 
 TEST(Overrides, MakeASectionThatTheFileLacks) {
   const RunConfig config =
       read_with({"adapter.r=3", "adapter.target_modules=x"}, "[model]\npath='m'");
-  EXPECT_EQ(config.adapters.at(0).r, 3);
+  EXPECT_EQ(key(config, "r"), OptionValue(std::int64_t{3}));
   EXPECT_EQ(config.adapters.at(0).location, "--set adapter.r");
 }
 

@@ -124,11 +124,12 @@ mixed = [1, 2.5]
   EXPECT_EQ(adapter.exclude_modules, ModuleRule(Regex{"head.*"}));
   EXPECT_THAT(adapter.layers_to_transform, ElementsAre(0, 2));
   EXPECT_THAT(adapter.layers_pattern, ElementsAre("layers"));
-  EXPECT_EQ(adapter.r, 4);
-  EXPECT_DOUBLE_EQ(adapter.lora_alpha, 16);
-  EXPECT_DOUBLE_EQ(adapter.lora_dropout, 0.1);
-  EXPECT_TRUE(adapter.use_rslora);
-  EXPECT_EQ(adapter.init_lora_weights, "gaussian");
+  EXPECT_THAT(adapter.method_keys,
+              UnorderedElementsAre(
+                  Pair("r", OptionValue(std::int64_t{4})),
+                  Pair("lora_alpha", OptionValue(std::int64_t{16})),
+                  Pair("lora_dropout", OptionValue(0.1)), Pair("use_rslora", OptionValue(true)),
+                  Pair("init_lora_weights", OptionValue(std::string("gaussian")))));
   EXPECT_EQ(adapter.init_from, dir / "start");
   EXPECT_TRUE(adapter.skip_unsupported);
   EXPECT_TRUE(adapter.allow_unmatched);
@@ -196,22 +197,14 @@ TEST(ReadRunConfig, ReadsSgdWithNesterov) {
   EXPECT_TRUE(config.train->nesterov);
 }
 
-TEST(ReadRunConfig, ReadsHowDataStartAnAdapter) {
+TEST(ReadRunConfig, ReadsTablesOfAMethod) {
   const TempDir dir;
   const auto file = dir.write(
-      "c.toml", kModelText + kAdapterText +
-                    "init_lora_weights = \"EVA\"\n[adapter.eva_config]\nrho = 1\nwhiten = true\n"
-                    "use_label_mask = false\nlabel_mask_value = 0\ntau = 1\n"
-                    "adjust_scaling_factors = false\n");
-  const AdapterConfig eva =
+      "c.toml", kModelText + kAdapterText + "[adapter.eva_config]\nrho = 1\nwhiten = true\n");
+  const AdapterConfig adapter =
       read_run_config(file, {"adapter.eva_config.rho=1.5"}, kPlanScope).adapters.at(0);
-  EXPECT_EQ(eva.init_lora_weights, "eva");
-  EXPECT_EQ(eva.eva_config, (EvaConfig{1.5, 1, false, 0, true, false}));
-
-  const auto other = dir.write("d.toml", kModelText + kAdapterText +
-                                             "init_lora_weights = \"corda\"\n"
-                                             "corda_config = { corda_method = \"kpm\" }\n");
-  EXPECT_EQ(read_run_config(other, {}, kPlanScope).adapters.at(0).corda_config.corda_method, "kpm");
+  EXPECT_EQ(adapter.method_keys.at("eva_config"), testing::table({{"rho", 1.5}, {"whiten", true}}));
+  EXPECT_EQ(adapter.key_places.at("eva_config.whiten").text, file.string() + ":7:10");
 }
 
 TEST(ReadRunConfig, ReadsPlugins) {
@@ -238,9 +231,10 @@ TEST(ReadRunConfig, KeepsPatternsInTheOrderOfTheFile) {
   const AdapterConfig adapter =
       read_run_config(file, {"adapter.rank_pattern.aa=9", "adapter.rank_pattern.z=7"}, kPlanScope)
           .adapters.at(0);
-  EXPECT_THAT(adapter.rank_pattern,
-              ElementsAre(Pair("z", 7), Pair("b.c", 2), Pair("a", 3), Pair("aa", 9)));
-  EXPECT_THAT(adapter.alpha_pattern, ElementsAre(Pair("y", 1.0), Pair("x", 2.5)));
+  EXPECT_EQ(adapter.method_keys.at("rank_pattern"),
+            testing::patterns({{"z", 7}, {"b.c", 2}, {"a", 3}, {"aa", 9}}));
+  EXPECT_EQ(adapter.method_keys.at("alpha_pattern"),
+            testing::table({{"y", std::int64_t{1}}, {"x", 2.5}}));
 }
 
 TEST(ReadRunConfig, TakesOneAdapterAsAList) {

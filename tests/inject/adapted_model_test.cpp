@@ -196,7 +196,7 @@ TEST(AdaptedModel, SwappingAnAdapterTakesAnotherRankAndGivesTheOldOneBack) {
   LoraModel made({lora("a", {"seq.0", "seq.2"})});
   const at::Tensor before = made.run();
   AdapterConfig other = lora("a", {"seq.2"});
-  other.r = 7;
+  other.method_keys["r"] = std::int64_t{7};
   LoraModel alone({other});
   std::unique_ptr<PlacedAdapter> old = made.model.swap_adapter(made.place(other));
   EXPECT_TRUE(same(made.run(), alone.run()));

@@ -118,9 +118,9 @@ TEST(AdapterOperations, OneOfSeveralActiveAdaptersIsSwapped) {
   LoraModel made({lora("a", {"seq.0", "seq.2"}), lora("b", {"seq.0"}), lora("c", {"seq.4"})});
   made.model.set_active({"a", "b", "c"});
   AdapterConfig other = lora("a", {"seq.2"});  // fewer layers, another rank and scale
-  other.r = 5;
-  other.lora_alpha = 3;
-  other.use_rslora = true;
+  other.method_keys["r"] = std::int64_t{5};
+  other.method_keys["lora_alpha"] = std::int64_t{3};
+  other.method_keys["use_rslora"] = true;
   made.model.swap_adapter(made.place(other));
   EXPECT_THAT(made.model.active(), ElementsAre("a", "b", "c"));
   LoraModel fresh({other, lora("b", {"seq.0"}), lora("c", {"seq.4"})});
@@ -137,9 +137,9 @@ TEST(AdapterOperations, OneOfSeveralActiveAdaptersIsSwapped) {
 
 TEST(AdapterOperations, ASwapBringsOtherKindsAndOtherLayers) {
   AdapterConfig dora = lora("a", {"seq.2", "seq.4"});
-  dora.use_dora = true;
+  dora.method_keys["use_dora"] = true;
   AdapterConfig pissa = lora("a", {"seq.0"});
-  pissa.init_lora_weights = "pissa";
+  pissa.method_keys["init_lora_weights"] = std::string("pissa");
   AdapterConfig saving = lora("a", {"seq.0"});
   saving.modules_to_save = {"seq.4"};
   LoraModel made({lora("a", {"seq.0"}), lora("b", {"seq.2"})});
@@ -159,7 +159,7 @@ TEST(AdapterOperations, ASwapKeepsActivityTrainabilityAndScale) {
   LoraModel made({lora("a", {"seq.2"}), lora("b", {"seq.0"})});
   made.model.rescale("b", 0.5);
   AdapterConfig other = lora("b", {"seq.2"});
-  other.r = 3;
+  other.method_keys["r"] = std::int64_t{3};
   made.model.swap_adapter(made.place(other));
   EXPECT_THAT(made.model.active(), ElementsAre("a"));
   EXPECT_FALSE(trains(made, "b"));
@@ -173,7 +173,7 @@ TEST(AdapterOperations, AnAdapterIsSwappedWhileAnotherIsMerged) {
   LoraModel made({lora("a", {"seq.0"}), lora("b", {"seq.0"})});
   made.model.merge({"b"});
   AdapterConfig other = lora("a", {"seq.0", "seq.2"});
-  other.r = 1;
+  other.method_keys["r"] = std::int64_t{1};
   made.model.swap_adapter(made.place(other));
   EXPECT_THAT(made.model.merged(), ElementsAre("b"));
   LoraModel fresh({other, lora("b", {"seq.0"})});

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "inject/lora_model.h"
+#include "support/adapter_keys.h"
 #include "support/error_matchers.h"
 
 namespace tenon {
@@ -190,9 +191,9 @@ ModelData model_of_two_matrices() {
 
 TEST(LayerPlanner, EachParameterOfAModuleHasItsOwnRank) {
   AdapterConfig config = parameters({"seq.0.weight", "seq.0.other"});
-  config.rank_pattern = {{"seq.0.other", 3}};
-  config.alpha_pattern = {{"seq.0.other", 9}};
-  config.init_lora_weights = "gaussian";
+  config.method_keys["rank_pattern"] = testing::patterns({{"seq.0.other", 3}});
+  config.method_keys["alpha_pattern"] = testing::patterns({{"seq.0.other", 9}});
+  config.method_keys["init_lora_weights"] = std::string("gaussian");
   const InjectionPlan planned = plan(model_of_two_matrices(), config);
   const PlannedLayer& layer = planned.layers.front();
   EXPECT_EQ(layer.scaling, 2) << "that of the first";
@@ -206,11 +207,12 @@ TEST(LayerPlanner, EachParameterOfAModuleHasItsOwnRank) {
 
 TEST(LayerPlanner, FirstOfSeveralParametersMustNotHaveAlphaZero) {
   AdapterConfig config = parameters({"seq.0.weight", "seq.0.other"});
-  config.lora_alpha = 0;
-  config.alpha_pattern = {{"other", 9}};
+  config.is_saved = true;  // a config of one's own cannot have it
+  config.method_keys["lora_alpha"] = std::int64_t{0};
+  config.method_keys["alpha_pattern"] = testing::patterns({{"other", 9}});
   EXPECT_THAT(refusal(model_of_two_matrices(), config),
               HasSubstr("`other` has a lora_alpha, and the first of the parameters"));
-  config.alpha_pattern = {};
+  config.method_keys.erase("alpha_pattern");
   EXPECT_NO_THROW(plan(model_of_two_matrices(), config));
 }
 
@@ -229,11 +231,11 @@ TEST(LayerPlanner, LayerTypeThatKnowsOneRankIsRefusedAnother) {
     plan_injection(model, config, testing::built_in_plugins(), {saved});
   };
   EXPECT_NO_THROW(plan_saved());
-  config.rank_pattern = {{"weight_hh_l0", 7}};
+  config.method_keys["rank_pattern"] = testing::patterns({{"weight_hh_l0", 7}});
   EXPECT_THAT(error_text(plan_saved),
-              HasSubstr("torch.nn.LSTM at `lstm` would get different r or lora_alpha for "
-                        "`weight_hh_l0` and its other parameters, which tenon.lora-lstm "
-                        "does not have"));
+              HasSubstr("torch.nn.LSTM at `lstm` would get another r for "
+                        "`weight_hh_l0` than for its other parameters, which tenon.lora-lstm "
+                        "does not have; give them the same in rank_pattern"));
 }
 
 TEST(LayerPlanner, SavedLayerOfAnotherTypeIsNotTakenForThisOne) {

@@ -26,9 +26,9 @@ inline AdapterConfig lora(const std::string& name, std::vector<std::string> targ
   AdapterConfig config;
   config.name = name;
   config.target_modules = std::move(targets);
-  config.r = 2;
-  config.lora_alpha = 4;
-  config.init_lora_weights = "random";
+  config.method_keys["r"] = std::int64_t{2};
+  config.method_keys["lora_alpha"] = std::int64_t{4};
+  config.method_keys["init_lora_weights"] = false;
   return config;
 }
 

@@ -33,13 +33,13 @@ ModelData without_biases() {
 TEST(MergeNotes, WhatMergesNeedsNoWord) {
   AdapterConfig config = lora("a", {"seq.0", "seq.2"});
   EXPECT_THAT(notes(small_mlp(), config), ::testing::IsEmpty());
-  config.lora_bias = true;
+  config.method_keys["lora_bias"] = true;
   EXPECT_THAT(notes(small_mlp(), config), ::testing::IsEmpty());
 }
 
 TEST(MergeNotes, EachReasonIsToldOnce) {
   AdapterConfig config = lora("a", {"seq.0", "seq.2"});
-  config.lora_bias = true;
+  config.method_keys["lora_bias"] = true;
   EXPECT_THAT(notes(without_biases(), config),
               ElementsAre("the adapter on `seq.0` (and `seq.2`) cannot be merged: the update has a "
                           "bias (lora_bias), and the base adds none of its own"));
@@ -47,7 +47,7 @@ TEST(MergeNotes, EachReasonIsToldOnce) {
 
 TEST(MergeNotes, MergingIsRefusedWithTheSameReason) {
   AdapterConfig config = lora("a", {"seq.0"});
-  config.lora_bias = true;
+  config.method_keys["lora_bias"] = true;
   AdaptedModel model(without_biases());
   model.add_adapter(plan_injection(model.model(), config, testing::built_in_plugins()), 0);
   EXPECT_THAT(error_text([&] { model.merge({"a"}); }),

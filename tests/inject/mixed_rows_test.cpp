@@ -38,9 +38,9 @@ TEST(MixedRows, EachRowRunsWithItsOwnAdapter) {
 
 TEST(MixedRows, VariantsAndResidualWeightsMixToo) {
   AdapterConfig dora = lora("dora", {"seq.0", "seq.2"});
-  dora.use_dora = true;
+  dora.method_keys["use_dora"] = true;
   AdapterConfig pissa = lora("pissa", {"seq.2"});
-  pissa.init_lora_weights = "pissa";
+  pissa.method_keys["init_lora_weights"] = std::string("pissa");
   LoraModel made({lora("a", {"seq.0", "seq.2"}), dora, pissa});
   const std::vector<std::string> adapters{"pissa", "dora", "a", "__base__"};
   const at::Tensor expected = row_by_row(made, adapters);
@@ -105,7 +105,7 @@ TEST(MixedRows, EachAdapterTrainsOnItsOwnRows) {
 
 TEST(MixedRows, VariantsAndModulesToSaveTrainOnTheirOwnRows) {
   AdapterConfig dora = lora("a", {"seq.0", "seq.2"});
-  dora.use_dora = true;
+  dora.method_keys["use_dora"] = true;
   AdapterConfig saving = lora("b", {"seq.0"});
   saving.modules_to_save = {"seq.4"};
   saving.bias = "lora_only";
@@ -118,7 +118,7 @@ TEST(MixedRows, ASwappedAdapterRunsForItsRows) {
   const std::vector<std::string> adapters{"b", "__base__", "a", "b"};
   made.model.forward_rows({made.input}, adapters, {});
   AdapterConfig other = lora("b", {"seq.4"});
-  other.r = 3;
+  other.method_keys["r"] = std::int64_t{3};
   made.model.swap_adapter(made.place(other));
   const at::Tensor expected = row_by_row(made, adapters);
   const at::Tensor mixed = made.model.forward_rows({made.input}, adapters, {})[0];

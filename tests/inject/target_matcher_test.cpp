@@ -112,28 +112,23 @@ TEST(TargetMatcher, SavedAdapterMayNameWhatTheModelLacks) {
   AdapterConfig adapter = config(names({"v_proj", "k_proj"}));
   adapter.exclude_modules = names({"vision"});
   adapter.modules_to_save = {"head", "score"};
-  adapter.rank_pattern = {{"o_proj", 4}};
   EXPECT_THAT(error_text([&] { match_targets(adapter, paths()); }),
               HasSubstr("`score` in modules_to_save matches no module"));
-  adapter.lenient_keys = {"target_modules", "exclude_modules", "modules_to_save", "rank_pattern"};
+  adapter.lenient_keys = {"target_modules", "exclude_modules", "modules_to_save"};
   const TargetMatch match = match_targets(adapter, paths());
   EXPECT_THAT(match.saved, ElementsAre("head"));
   EXPECT_EQ(match.targeted.size(), 2U);
-  EXPECT_THAT(
-      match.notes,
-      ElementsAre(HasSubstr("`score` in modules_to_save"), HasSubstr("`k_proj` in target_modules"),
-                  HasSubstr("`vision` in exclude_modules"),
-                  HasSubstr("`o_proj` in rank_pattern matches no targeted module")));
+  EXPECT_THAT(match.notes, ElementsAre(HasSubstr("`score` in modules_to_save"),
+                                       HasSubstr("`k_proj` in target_modules"),
+                                       HasSubstr("`vision` in exclude_modules")));
 }
 
 TEST(TargetMatcher, AllProblemsComeAtOnce) {
   AdapterConfig adapter = config(names({"k_proj"}));
   adapter.modules_to_save = {"tail"};
-  adapter.rank_pattern = {{"o_proj", 4}};
   const std::string text = error_text([&] { match_targets(adapter, paths()); });
   EXPECT_THAT(text, HasSubstr("`k_proj` in target_modules"));
   EXPECT_THAT(text, HasSubstr("`tail` in modules_to_save"));
-  EXPECT_THAT(text, HasSubstr("`o_proj` in rank_pattern"));
 }
 
 TEST(TargetMatcher, WhatLayersToTransformLeavesOutIsTold) {

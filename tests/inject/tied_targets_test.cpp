@@ -6,6 +6,7 @@
 
 #include "inject/lora_model.h"
 #include "inject/parameter_count.h"
+#include "support/adapter_keys.h"
 #include "support/error_matchers.h"
 
 namespace tenon {
@@ -101,7 +102,7 @@ TEST(TiedTargets, TheFactorsAreTheSameMemoryAcross) {
 // PEFT starts the Linear last, in the memory of both.
 TEST(TiedTargets, TheyStartAsTheLinearLayersWould) {
   AdapterConfig config = tied({"words"});
-  config.init_lora_weights = "default";
+  config.method_keys["init_lora_weights"] = true;
   const Adapted adapted({config});
   EXPECT_TRUE(same(adapted.a(), at::zeros({2, 7})));
   EXPECT_LE(adapted.b().abs().max().item<float>(), 0.5);  // 1 / sqrt(in)
@@ -157,7 +158,7 @@ TEST(TiedTargets, MergedWithAnAdapterOnOneLayerTheyPart) {
 
 TEST(TiedTargets, LayersThatScaleDifferentlyTrainOnePairAndPartWhenMerged) {
   AdapterConfig config = tied({"words"});
-  config.alpha_pattern = {{"head", 1}};
+  config.method_keys["alpha_pattern"] = testing::patterns({{"head", 1}});
   Adapted adapted({config});
   EXPECT_EQ(adapted.head_b().const_data_ptr(), adapted.a().const_data_ptr());
   const at::Tensor before = adapted.run().detach();
@@ -169,7 +170,7 @@ TEST(TiedTargets, LayersThatScaleDifferentlyTrainOnePairAndPartWhenMerged) {
 
 TEST(TiedTargets, MagnitudesOfDoraAreEachLayersOwn) {
   AdapterConfig config = tied({"words"});
-  config.use_dora = true;
+  config.method_keys["use_dora"] = true;
   const Adapted adapted({config});
   EXPECT_EQ(adapted.head_b().const_data_ptr(), adapted.a().const_data_ptr());
   EXPECT_EQ(adapted.tensor("words.lora_magnitude_vector").sizes(), at::IntArrayRef({4}));
@@ -193,18 +194,26 @@ TEST_P(RefusedTies, AreToldByName) {
 INSTANTIATE_TEST_SUITE_P(
     Table, RefusedTies,
     ::testing::Values(
-        Refusal{"Start", [](AdapterConfig& config) { config.init_lora_weights = "pissa"; },
+        Refusal{"Start",
+                [](AdapterConfig& config) {
+                  config.method_keys["init_lora_weights"] = std::string("pissa");
+                },
                 "`words` and `head` share their weight, and init_lora_weights = \"pissa\" starts "
-                "each adapter from its own layer, so ensure_weight_tying cannot tie them; take "
-                "true, \"gaussian\" or false"},
-        Refusal{"StartFromData", [](AdapterConfig& config) { config.init_lora_weights = "eva"; },
+                "each adapter from its own layer, so ensure_weight_tying cannot tie them; take one "
+                "that draws numbers at random"},
+        Refusal{"StartFromData",
+                [](AdapterConfig& config) {
+                  config.method_keys["init_lora_weights"] = std::string("eva");
+                },
                 "init_lora_weights = \"eva\" starts each adapter from its own layer"},
         Refusal{"Orthogonal",
-                [](AdapterConfig& config) { config.init_lora_weights = "orthogonal"; },
+                [](AdapterConfig& config) {
+                  config.method_keys["init_lora_weights"] = std::string("orthogonal");
+                },
                 "init_lora_weights = \"orthogonal\" starts each adapter from its own layer"},
         Refusal{"Ranks",
                 [](AdapterConfig& config) {
-                  config.rank_pattern = {{"head", 1}};
+                  config.method_keys["rank_pattern"] = testing::patterns({{"head", 1}});
                 },
                 "`words` and `head` share their weight; rank_pattern gives them different ranks, "
                 "so ensure_weight_tying cannot tie their adapters; give both one rank"},

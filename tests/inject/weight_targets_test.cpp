@@ -3,6 +3,7 @@
 #include <ATen/ops/ones.h>
 
 #include "inject/lora_model.h"
+#include "support/adapter_keys.h"
 #include "support/error_matchers.h"
 
 namespace tenon {
@@ -11,7 +12,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using testing::lora;
-using ::testing::Pair;
 using testing::small_mlp;
 
 ModelData small_model_with_tied_head() {
@@ -80,18 +80,20 @@ TEST(WeightTargets, LayerWithAParameterOfNoWeightKeepsItsOwnNames) {
 TEST(WeightTargets, ConfigOfWholeLayersIsWrittenAsItIs) {
   const AdapterConfig config = lora("a", {"seq.0", "2"});
   const InjectionPlan plan = plan_injection(small_mlp(), config, testing::built_in_plugins());
-  EXPECT_EQ(config_in_file(config, plan.layers).target_modules, config.target_modules);
+  EXPECT_EQ(config_in_file(plan.config, *plan.method, plan.layers).target_modules,
+            config.target_modules);
 }
 
 TEST(WeightTargets, ConfigOfParametersNamesThemInFullAndKeepsTheirRanks) {
   AdapterConfig config = lora("a", {"seq.0"});
   config.target_parameters = {"2.weight", "4.weight"};
-  config.rank_pattern = {{"seq.0", 3}, {"2.weight", 5}};
+  config.method_keys["rank_pattern"] = testing::patterns({{"seq.0", 3}, {"2.weight", 5}});
   const InjectionPlan plan = plan_injection(small_mlp(), config, testing::built_in_plugins());
-  const AdapterConfig file = config_in_file(config, plan.layers);
+  const AdapterConfig file = config_in_file(plan.config, *plan.method, plan.layers);
   EXPECT_EQ(file.target_modules, ModuleRule(std::vector<std::string>{"seq.0"}));
   EXPECT_THAT(file.target_parameters, ElementsAre("seq.2.weight", "seq.4.weight"));
-  EXPECT_THAT(file.rank_pattern, ElementsAre(Pair(R"(^seq\.2\.weight)", 5), Pair("seq.0", 3)))
+  EXPECT_EQ(file.method_keys.at("rank_pattern"),
+            testing::patterns({{R"(^seq\.2\.weight)", 5}, {"seq.0", 3}}))
       << "an expression that only a parameter has gives way to its full name";
 }
 
@@ -102,13 +104,13 @@ TEST(WeightTargets, ConfigHasTheRankOfEachParameterOfOneModule) {
   AdapterConfig config = lora("a", {});
   config.target_modules = ModuleRule();
   config.target_parameters = {"other", "seq.0.weight"};
-  config.rank_pattern = {{"other", 3}};
-  config.alpha_pattern = {{"seq.*weight", 7}};
+  config.method_keys["rank_pattern"] = testing::patterns({{"other", 3}});
+  config.method_keys["alpha_pattern"] = testing::patterns({{"seq.*weight", 7}});
   const InjectionPlan plan = plan_injection(model, config, testing::built_in_plugins());
-  const AdapterConfig file = config_in_file(config, plan.layers);
+  const AdapterConfig file = config_in_file(plan.config, *plan.method, plan.layers);
   EXPECT_THAT(file.target_parameters, ElementsAre("seq.0.weight", "seq.0.other"));
-  EXPECT_THAT(file.rank_pattern, ElementsAre(Pair(R"(^seq\.0\.other)", 3)));
-  EXPECT_THAT(file.alpha_pattern, ElementsAre(Pair(R"(^seq\.0\.weight)", 7)));
+  EXPECT_EQ(file.method_keys.at("rank_pattern"), testing::patterns({{R"(^seq\.0\.other)", 3}}));
+  EXPECT_EQ(file.method_keys.at("alpha_pattern"), testing::patterns({{R"(^seq\.0\.weight)", 7}}));
 }
 
 }  // namespace

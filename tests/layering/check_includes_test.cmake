@@ -33,6 +33,10 @@ accepted(host/base/safetensors.cpp "#include <nlohmann/json.hpp>")
 accepted(plugins/hra/hra.cpp "#include \"common/matrix.hpp\"")
 accepted(plugins/lora_conv/lora_conv.cpp "#include \"lora_common/lora_math.hpp\"\n#include <tenon/sdk.hpp>")
 
+accepted(host/inject/layer_planner.cpp "// As LoRA has it.\nint evaluate();")
+rejected(host/inject/layer_planner.cpp "bool is_lora = method == 1;"
+  "knows of \"lora\": what a method is stands in its plugin")
+rejected(host/train/optimizer.cpp "int x;" "knows of no method: take it off the list")
 rejected(host/model/graph.h "#include \"train/loss.h\""
   "includes train/loss.h: data flows from left to right")
 rejected(host/adapter/adapter_store.cpp "#include <app/tree.h>" "includes app/tree.h: data flows")

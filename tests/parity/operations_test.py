@@ -211,7 +211,7 @@ class OperationsTest(ParityTest):
         dora = {**plain, "use_dora": True, "r": 2}
         _, folders = self.adapters(plain, dora)
         text = self.combine(folders, [1, 1], "linear", status=1)
-        self.assertIn("it uses DoRA", text)
+        self.assertIn("it has use_dora", text)
         self.assertIn("All adapters must have the same r value", text)
         saving = {**plain, "modules_to_save": ["head"]}
         _, folders = self.adapters(saving, saving)

@@ -139,7 +139,7 @@ class ParameterFilesTest(ParityTest):
         config["train"]["optimizer"] = "lorafa"
         done = self.workspace.tenon("run", self.workspace.write_config(config))
         self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("cannot train `both`: `down` has another r or lora_alpha", done.stderr)
+        self.assertIn("cannot train `both`: `down` has another lora_alpha", done.stderr)
 
     def train(self, table, keys, ids):
         config = self.config(table, keys, ids)

@@ -48,7 +48,7 @@ class SchemaTest(ParityTest):
             ("adapter", "rr", 4),
             ("adapter", "r", 0),
             ("adapter", "r", "four"),
-            ("adapter", "lora_dropout", 1.0),
+            ("adapter", "lora_dropout", 1.5),
             ("adapter", "method", "lorra"),
             ("adapter", "target_modules", 3),
             ("train", "batch_size", 2.5),

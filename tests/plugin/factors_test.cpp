@@ -11,7 +11,32 @@ using ::testing::HasSubstr;
 constexpr tenon_factor_form kPairForms[] = {
     {"lora_A.weight", "lora_B.weight", "lora_B.bias", "lora_magnitude_vector", 0, 0},
     {"lora_embedding_A", "lora_embedding_B", nullptr, nullptr, TENON_FACTORS_TRANSPOSED, 0}};
-constexpr tenon_factors kPairTable{sizeof(tenon_factors), 2, kPairForms};
+constexpr tenon_factor_start kPairStarts[] = {{"eva", "eva_config", TENON_START_FROM_DATA, 0}};
+constexpr tenon_factor_keys kPairKeys{sizeof(tenon_factor_keys),
+                                      1,
+                                      "r",
+                                      "lora_alpha",
+                                      nullptr,
+                                      nullptr,
+                                      nullptr,
+                                      nullptr,
+                                      nullptr,
+                                      kPairStarts};
+constexpr tenon_factors kPairTable{
+    sizeof(tenon_factors), TENON_FACTORS_GENERAL, 2, 0, kPairForms, &kPairKeys};
+
+std::vector<DeclaredOption> declared_keys() {
+  std::vector<DeclaredOption> keys(3);
+  keys[0].key = "r";
+  keys[0].types = TENON_OPTION_INT;
+  keys[1].key = "lora_alpha";
+  keys[1].types = TENON_OPTION_INT | TENON_OPTION_DOUBLE;
+  keys[2].key = "eva_config";
+  keys[2].types = TENON_OPTION_TABLE;
+  return keys;
+}
+
+std::string fault_of(const tenon_factors* table) { return factors_fault(table, declared_keys()); }
 
 TEST(Factors, ATensorIsFoundByTheEndOfItsKey) {
   const Factors factors(kPairTable);
@@ -36,6 +61,29 @@ TEST(Factors, OtherTensorsAreNone) {
   }
 }
 
+TEST(Factors, KeysAndStartsAreThoseOfTheMethod) {
+  const Factors factors(kPairTable);
+  EXPECT_TRUE(factors.are_general());
+  EXPECT_EQ(factors.keys().alpha, "lora_alpha");
+  EXPECT_EQ(factors.keys().root, "");
+  ASSERT_EQ(factors.starts().size(), 1U);
+  EXPECT_TRUE(factors.starts()[0].from_data);
+  EXPECT_EQ(factors.starts()[0].table, "eva_config");
+}
+
+TEST(Factors, KeysThatTheMethodDoesNotHaveSoAreTold) {
+  tenon_factor_keys keys = kPairKeys;
+  tenon_factors table = kPairTable;
+  table.keys = &keys;
+  keys.rank = "rank";
+  EXPECT_THAT(fault_of(&table), HasSubstr("its factors name `rank`, no key of it"));
+  keys = kPairKeys;
+  keys.rank = "lora_alpha";
+  EXPECT_THAT(fault_of(&table), HasSubstr("its key `lora_alpha` is of no type that its factors"));
+  table.keys = nullptr;
+  EXPECT_THAT(fault_of(&table), HasSubstr("the keys of its factors are missing"));
+}
+
 TEST(Factors, EachKindOfWeightHasItsForm) {
   const Factors factors(kPairTable);
   EXPECT_EQ(factors.form(false).down, "lora_A.weight");
@@ -43,11 +91,11 @@ TEST(Factors, EachKindOfWeightHasItsForm) {
 }
 
 TEST(Factors, TablesThatCannotBeReadAreTold) {
-  EXPECT_EQ(factors_fault(&kPairTable), "");
-  EXPECT_EQ(factors_fault(static_cast<const tenon_factors*>(nullptr)), "");
+  EXPECT_EQ(fault_of(&kPairTable), "");
+  EXPECT_EQ(fault_of(nullptr), "");
   tenon_factors none = kPairTable;
   none.n_forms = 0;
-  EXPECT_THAT(factors_fault(&none), HasSubstr("missing or too small"));
+  EXPECT_THAT(fault_of(&none), HasSubstr("missing or too small"));
   tenon_factor_form form = kPairForms[0];
   tenon_layer_factors layer{sizeof layer, 0, &form};
   EXPECT_EQ(factors_fault(&layer), "");

@@ -9,6 +9,7 @@
 #include "tenon/draft/files.h"
 #include "tenon/draft/generators.h"
 #include "tenon/draft/groups.h"
+#include "tenon/draft/keys.h"
 #include "tenon/draft/losses.h"
 #include "tenon/draft/metrics.h"
 #include "tenon/draft/targets.h"
@@ -105,6 +106,11 @@ VALUE(TENON_OPTION_PATTERNS, 512);
 VALUE(TENON_OPTION_MODULES, 1024);
 VALUE(TENON_OPTION_REQUIRED, 1);
 VALUE(TENON_OPTION_NULLABLE, 2);
+VALUE(TENON_OPTION_HEEDED, 4);
+VALUE(TENON_OPTION_UNSUPPORTED, 8);
+VALUE(TENON_OPTION_UNUSED, 16);
+VALUE(TENON_OPTION_OF_START, 32);
+VALUE(TENON_OPTION_CHANGEABLE, 64);
 
 SIZE(tenon_option, 120);
 FIELD(tenon_option, struct_size, 0);
@@ -225,6 +231,10 @@ FIELD(tenon_layer_type, extension, 128);
 
 VALUE(TENON_METHOD_EXCLUDES, 1);
 VALUE(TENON_METHOD_LAYERS, 2);
+VALUE(TENON_METHOD_BIASES, 4);
+VALUE(TENON_METHOD_PARAMETERS, 8);
+VALUE(TENON_METHOD_TOKENS, 16);
+VALUE(TENON_METHOD_TIES, 32);
 
 SIZE(tenon_method, 72);
 FIELD(tenon_method, struct_size, 0);
@@ -474,12 +484,50 @@ FIELD(tenon_factor_form, magnitude, 24);
 FIELD(tenon_factor_form, flags, 32);
 FIELD(tenon_factor_form, reserved, 36);
 
-SIZE(tenon_factors, 16);
+VALUE(TENON_START_CHANGES_BASE, 1);
+VALUE(TENON_START_FROM_DATA, 2);
+VALUE(TENON_START_OF_LAYER, 4);
+
+SIZE(tenon_factor_start, 24);
+FIELD(tenon_factor_start, name, 0);
+FIELD(tenon_factor_start, table, 8);
+FIELD(tenon_factor_start, flags, 16);
+FIELD(tenon_factor_start, reserved, 20);
+
+SIZE(tenon_factor_keys, 72);
+FIELD(tenon_factor_keys, struct_size, 0);
+FIELD(tenon_factor_keys, n_starts, 4);
+FIELD(tenon_factor_keys, rank, 8);
+FIELD(tenon_factor_keys, alpha, 16);
+FIELD(tenon_factor_keys, root, 24);
+FIELD(tenon_factor_keys, bias, 32);
+FIELD(tenon_factor_keys, magnitude, 40);
+FIELD(tenon_factor_keys, dropout, 48);
+FIELD(tenon_factor_keys, start, 56);
+FIELD(tenon_factor_keys, starts, 64);
+
+VALUE(TENON_FACTORS_GENERAL, 1);
+
+SIZE(tenon_factors, 32);
 FIELD(tenon_factors, struct_size, 0);
-FIELD(tenon_factors, n_forms, 4);
-FIELD(tenon_factors, forms, 8);
+FIELD(tenon_factors, flags, 4);
+FIELD(tenon_factors, n_forms, 8);
+FIELD(tenon_factors, reserved, 12);
+FIELD(tenon_factors, forms, 16);
+FIELD(tenon_factors, keys, 24);
 
 SIZE(tenon_layer_factors, 16);
 FIELD(tenon_layer_factors, struct_size, 0);
 FIELD(tenon_layer_factors, reserved, 4);
 FIELD(tenon_layer_factors, form, 8);
+
+SIZE(tenon_keys_rules, 16);
+FIELD(tenon_keys_rules, struct_size, 0);
+FIELD(tenon_keys_rules, reserved, 4);
+FIELD(tenon_keys_rules, settle, 8);
+
+SIZE(tenon_keys_host, 24);
+FIELD(tenon_keys_host, struct_size, 0);
+FIELD(tenon_keys_host, reserved, 4);
+FIELD(tenon_keys_host, refuse, 8);
+FIELD(tenon_keys_host, set, 16);

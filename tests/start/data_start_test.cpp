@@ -6,8 +6,10 @@
 
 #include <algorithm>
 
+#include "inject/factor_keys.h"
 #include "inject/lora_model.h"
 #include "model/declared_model.h"
+#include "support/adapter_keys.h"
 #include "support/error_matchers.h"
 
 namespace tenon {
@@ -21,7 +23,7 @@ using ::testing::Pair;
 
 AdapterConfig adapter(const std::string& init, std::vector<std::string> targets) {
   AdapterConfig config = lora("a", std::move(targets));
-  config.init_lora_weights = init;
+  config.method_keys["init_lora_weights"] = std::string(init);
   return config;
 }
 
@@ -76,18 +78,21 @@ TEST(StartFromData, EvaDealsTheRanksAndKeepsTheirScaling) {
   for (const auto& [path, given] : start.given) {
     sum += given.parameters.at("lora_A.weight").size(0);
   }
-  EXPECT_EQ(sum, 2 * config.r);
-  EXPECT_EQ(start.config.rank_pattern.size(), start.config.alpha_pattern.size());
-  for (std::size_t i = 0; i < start.config.rank_pattern.size(); ++i) {
-    const double rank = static_cast<double>(start.config.rank_pattern[i].second);
-    EXPECT_DOUBLE_EQ(start.config.alpha_pattern[i].second / rank, config.lora_alpha / 2);
+  EXPECT_EQ(sum, 2 * 2);
+  const FactorKeys keys(*testing::built_in_plugins().methods().find("lora"),
+                        start.config.method_keys);
+  const auto ranks = keys.rank_pattern();
+  const auto alphas = keys.alpha_pattern();
+  ASSERT_EQ(ranks.size(), alphas.size());
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    EXPECT_DOUBLE_EQ(alphas[i].second / static_cast<double>(ranks[i].second), 2);
   }
 }
 
 TEST(StartFromData, EvaKeepsLoraAlphaIfItIsTo) {
   AdapterConfig config = adapter("eva", {"first", "second"});
-  config.eva_config.adjust_scaling_factors = false;
-  EXPECT_THAT(Started().start(config).config.alpha_pattern, ::testing::IsEmpty());
+  config.method_keys["eva_config"] = testing::table({{"adjust_scaling_factors", false}});
+  EXPECT_EQ(Started().start(config).config.method_keys.at("alpha_pattern"), testing::patterns({}));
 }
 
 TEST(StartFromData, EvaLeavesALayerOutWhoseInputsDoNotVary) {
@@ -96,8 +101,8 @@ TEST(StartFromData, EvaLeavesALayerOutWhoseInputsDoNotVary) {
   const DataStart start = started.start(adapter("eva", {"first", "second"}));
   EXPECT_THAT(start.given, ElementsAre(Pair("first", ::testing::_)));
   EXPECT_EQ(start.config.target_modules, ModuleRule(std::vector<std::string>{"first"}));
-  EXPECT_THAT(start.config.rank_pattern, ElementsAre(Pair("^first", 4)));
-  EXPECT_THAT(start.config.alpha_pattern, ElementsAre(Pair("^first", 8)));
+  EXPECT_EQ(start.config.method_keys.at("rank_pattern"), testing::patterns({{"^first", 4}}));
+  EXPECT_EQ(start.config.method_keys.at("alpha_pattern"), testing::patterns({{"^first", 8}}));
   EXPECT_THAT(start.notes, ElementsAre(HasSubstr("EVA leaves no rank for `second`")));
 }
 
@@ -114,14 +119,14 @@ TEST(StartFromData, WhatIsLeftOutStaysOutThoughItsNameEndsAlike) {
 
 TEST(StartFromData, EvaNeedsAsManyRowsInABatchAsDirections) {
   AdapterConfig config = adapter("eva", {"first"});
-  config.eva_config.rho = 3;
+  config.method_keys["eva_config"] = testing::table({{"rho", 3.0}});
   EXPECT_THAT(error_text([&] { Started(two_layers("first", "second"), 4).start(config); }),
               HasSubstr("`first` got no batch of the 6 rows that it needs"));
 }
 
 TEST(StartFromData, EvaRefusesARankBeyondTheFeatures) {
   AdapterConfig config = adapter("eva", {"first"});
-  config.r = 4;
+  config.method_keys["r"] = std::int64_t{4};
   EXPECT_THAT(error_text([&] { Started().start(config); }),
               HasSubstr("`first` has inputs of 6 features, and its rank may be 8\n  lower r"));
 }
@@ -136,7 +141,7 @@ TEST(StartFromData, EvaTellsInputsThatAreNotFinite) {
 TEST(StartFromData, CordaKeepsWhatTheLayerComputes) {
   for (const std::string method : {"ipm", "kpm"}) {
     AdapterConfig config = adapter("corda", {"first"});
-    config.corda_config.corda_method = method;
+    config.method_keys["corda_config"] = testing::table({{"corda_method", method}});
     const Started started;
     const DataStart start = started.start(config);
     const GivenStart& given = start.given.at("first");
@@ -151,10 +156,10 @@ TEST(StartFromData, CordaKeepsWhatTheLayerComputes) {
 
 TEST(StartFromData, CordaTakesFirstWhatTheInputsSpeakOf) {
   AdapterConfig config = adapter("corda", {"first"});
-  config.r = 1;
+  config.method_keys["r"] = std::int64_t{1};
   const Started started;
   const auto change = [&](const std::string& method) {
-    config.corda_config.corda_method = method;
+    config.method_keys["corda_config"] = testing::table({{"corda_method", method}});
     const DataStart start = started.start(config);
     const GivenStart& given = start.given.at("first");
     const at::Tensor product =
@@ -166,7 +171,7 @@ TEST(StartFromData, CordaTakesFirstWhatTheInputsSpeakOf) {
 
 TEST(StartFromData, CordaRefusesARankBeyondTheMatrix) {
   AdapterConfig config = adapter("corda", {"first"});
-  config.r = 7;
+  config.method_keys["r"] = std::int64_t{7};
   EXPECT_THAT(error_text([&] { Started().start(config); }),
               HasSubstr("`first` has rank 6 at most, not 7"));
 }

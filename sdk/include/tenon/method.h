@@ -19,7 +19,13 @@ enum {
   /* What PEFT's config of it has of the keys that choose layers, which the host reads for every
    * method: written even where unset. */
   TENON_METHOD_EXCLUDES = 1, /* exclude_modules */
-  TENON_METHOD_LAYERS = 2    /* layers_to_transform, layers_pattern */
+  TENON_METHOD_LAYERS = 2,   /* layers_to_transform, layers_pattern */
+  /* What else PEFT's config of it has of the host's own keys, and the method goes with. Of other
+   * methods a config may not set them. since 1.0 */
+  TENON_METHOD_BIASES = 4,     /* bias */
+  TENON_METHOD_PARAMETERS = 8, /* target_parameters; of methods without it, in configs only */
+  TENON_METHOD_TOKENS = 16,    /* trainable_token_indices */
+  TENON_METHOD_TIES = 32       /* ensure_weight_tying */
 };
 
 typedef struct tenon_method {

@@ -40,7 +40,20 @@ enum {
 typedef uint32_t tenon_option_flags;
 enum {
   TENON_OPTION_REQUIRED = 1, /* leaving it out is an error; `initial` is not used */
-  TENON_OPTION_NULLABLE = 2  /* may be absent (JSON's null): the layer then sees TENON_VALUE_NONE */
+  TENON_OPTION_NULLABLE = 2, /* may be absent (JSON's null): the layer then sees TENON_VALUE_NONE */
+  /* Where it is not `initial`, a layer type of the method that does not read it is refused: it does
+   * not have what the key asks for. since 1.0 */
+  TENON_OPTION_HEEDED = 4,
+  /* Stands in PEFT's config, and the method does not have it: what is on is refused, and `help`
+   * says what it would be. since 1.0 */
+  TENON_OPTION_UNSUPPORTED = 8,
+  /* Stands in PEFT's config and has no effect: any value is read from a saved adapter, `initial` is
+   * written; no config may set it. since 1.0 */
+  TENON_OPTION_UNUSED = 16,
+  /* Says how an adapter starts and no more: of a saved one it is not read. since 1.0 */
+  TENON_OPTION_OF_START = 32,
+  /* May be set anew where a saved adapter is trained on. since 1.0 */
+  TENON_OPTION_CHANGEABLE = 64
 };
 
 typedef struct tenon_option {

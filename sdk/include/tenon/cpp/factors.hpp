@@ -1,18 +1,62 @@
 // Adapters that are products of two small matrices (tenon/draft/factors.h). Of a method all that
 // its layers have, of a layer type its own:
 //   static constexpr tenon_factor_form kFactors[] = {
-//       {.down = "lora_A.weight", .up = "lora_B.weight"}};  // in a method
-//   static constexpr const tenon_factor_form& kFactors = Lora::kFactors[0];  // in a layer
+//       tenon::factor_form("lora_A.weight", "lora_B.weight")};  // in a method, with
+//   static constexpr tenon_factor_keys kFactorKeys = tenon::factor_keys({.rank = "r", .alpha =
+//   "alpha"}); static constexpr bool kFactorsAreGeneral = true;        // or left out static
+//   constexpr const tenon_factor_form& kFactors = Lora::kFactors[0];  // in a layer
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
 
 #include "tenon/draft/factors.h"
 
 namespace tenon __attribute__((visibility("hidden"))) {
+  constexpr tenon_factor_form factor_form(const char* down, const char* up,
+                                          tenon_factor_flags flags = 0) {
+    return {down, up, nullptr, nullptr, flags, 0};
+  }
+
+  // The method's keys; see tenon_factor_keys for each.
+  struct factor_key_names {
+    const char* rank;
+    const char* alpha;
+    const char* root = nullptr;
+    const char* bias = nullptr;
+    const char* magnitude = nullptr;
+    const char* dropout = nullptr;
+    const char* start = nullptr;
+  };
+  constexpr tenon_factor_keys factor_keys(const factor_key_names& names) {
+    return {sizeof(tenon_factor_keys),
+            0,
+            names.rank,
+            names.alpha,
+            names.root,
+            names.bias,
+            names.magnitude,
+            names.dropout,
+            names.start,
+            nullptr};
+  }
+  // `starts` is an array that lasts.
+  template <std::size_t N>
+  constexpr tenon_factor_keys factor_keys(const factor_key_names& names,
+                                          const tenon_factor_start(&starts)[N]) {
+    tenon_factor_keys keys = factor_keys(names);
+    keys.n_starts = N;
+    keys.starts = starts;
+    return keys;
+  }
+
   namespace detail {
 
+  template <typename T>
+  concept FactorsAreGeneral = requires {
+    T::kFactorsAreGeneral;
+  };
   template <typename T>
   concept HasFactors = requires {
     T::kFactors;
@@ -24,8 +68,12 @@ namespace tenon __attribute__((visibility("hidden"))) {
     static constexpr const char* kId = TENON_FACTORS;
 
     static const void* table() {
-      static constexpr tenon_factors kTable{
-          sizeof(tenon_factors), static_cast<std::uint32_t>(std::size(T::kFactors)), T::kFactors};
+      static constexpr tenon_factors kTable{sizeof(tenon_factors),
+                                            tenon_factors_flags{FactorsAreGeneral<T> ? 1U : 0U},
+                                            static_cast<std::uint32_t>(std::size(T::kFactors)),
+                                            0,
+                                            T::kFactors,
+                                            &T::kFactorKeys};
       return &kTable;
     }
   };

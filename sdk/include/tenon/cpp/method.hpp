@@ -6,6 +6,7 @@
 //     static double scaling(const tenon::Setup& setup);                     // optional
 //     // Optional: what it adapts where target_modules is left out (tenon/draft/targets.h).
 //     static constexpr tenon_target kTargets[] = {tenon::target("bert", kNames)};
+//     static void settle(tenon::Keys& keys);                // optional: rules among its keys
 //     // Optional: that its adapters are products of two matrices (tenon/draft/factors.h).
 //     static constexpr tenon_factor_form kFactors[] = {...};
 //     // Optional: a part in training (tenon/draft/training.h).
@@ -19,6 +20,7 @@
 
 #include "tenon/cpp/factors.hpp"
 #include "tenon/cpp/files.hpp"
+#include "tenon/cpp/keys.hpp"
 #include "tenon/cpp/layer.hpp"
 #include "tenon/cpp/names.hpp"
 #include "tenon/cpp/targets.hpp"
@@ -65,7 +67,7 @@ namespace tenon __attribute__((visibility("hidden"))) {
 
   template <typename T>
   const void* TENON_ABI extension_of(const tenon_method*, const char* id) {
-    return find_extension<Training<T>, Files<T>, Targets<T>, Factors<T>>(id);
+    return find_extension<Training<T>, Files<T>, Targets<T>, Factors<T>, KeyRules<T>>(id);
   }
 
   template <typename T>

@@ -113,6 +113,20 @@ namespace tenon __attribute__((visibility("hidden"))) {
     out.initial = {TENON_VALUE_NONE, 0, {.i = 0}};
     return out;
   }
+  // The same option, with one of the flags of tenon/option.h.
+  constexpr tenon_option flagged(tenon_option out, tenon_option_flags flags) {
+    out.flags |= flags;
+    return out;
+  }
+  constexpr tenon_option heeded(tenon_option out) { return flagged(out, TENON_OPTION_HEEDED); }
+  constexpr tenon_option unsupported(tenon_option out) {
+    return flagged(out, TENON_OPTION_UNSUPPORTED);
+  }
+  constexpr tenon_option unused(tenon_option out) { return flagged(out, TENON_OPTION_UNUSED); }
+  constexpr tenon_option of_start(tenon_option out) { return flagged(out, TENON_OPTION_OF_START); }
+  constexpr tenon_option changeable(tenon_option out) {
+    return flagged(out, TENON_OPTION_CHANGEABLE);
+  }
   // Of either's types; all else is the first's. Ask setup.option_tag(key) which it is.
   constexpr tenon_option either(tenon_option first, const tenon_option& second) {
     first.types |= second.types;
