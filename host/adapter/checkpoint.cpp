@@ -43,7 +43,12 @@ OrderedJson state_json(const Checkpoint& checkpoint, const std::string& tensors_
           {"step", state.step},
           {"epoch", state.epoch},
           {"best", best_json(state.best)},
-          {"position", {{"epoch", state.position.epoch}, {"batch", state.position.batch}}},
+          {"position",
+           {{"epoch", state.position.epoch},
+            {"batch", state.position.batch},
+            {"rows", state.position.rows},
+            {"together", state.position.together}}},
+          {"processes", origin.processes},
           {"batches_skipped", state.batches_skipped},
           {"losses_logged", state.losses_logged},
           {"has_moved", state.has_moved},
@@ -87,6 +92,9 @@ void read_state(const OrderedJson& json, Checkpoint& checkpoint) {
   state.epoch = json.at("epoch").get<double>();
   state.position.epoch = json.at("position").at("epoch").get<std::int64_t>();
   state.position.batch = json.at("position").at("batch").get<std::int64_t>();
+  state.position.rows = json.at("position").value("rows", state.position.rows);
+  state.position.together = json.at("position").value("together", state.position.together);
+  origin.processes = json.value("processes", origin.processes);
   state.batches_skipped = json.at("batches_skipped").get<std::int64_t>();
   state.losses_logged = json.at("losses_logged").get<std::int64_t>();
   state.has_moved = json.at("has_moved").get<bool>();

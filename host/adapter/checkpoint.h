@@ -20,6 +20,7 @@ struct TrainingOrigin {
   std::string base;                            // fingerprint, before anything was trained
   std::map<std::string, std::string> plugins;  // id -> SHA-256 of the file
   std::int64_t threads = 0;
+  std::int64_t processes = 1;
   std::string libtorch;
   std::string tenon;
 };

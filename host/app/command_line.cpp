@@ -142,6 +142,13 @@ void add_adapter_verbs(CLI::App& app, CommandLine& line) {
   add_common(*status, line);
 }
 
+void add_processes(CLI::App& verb, CommandLine& line) {
+  constexpr std::int64_t kMost = 4096;
+  verb.add_option("--processes", line.processes,
+                  "Start this many processes on this machine, which share the rows")
+      ->check(CLI::Range(std::int64_t{1}, kMost));
+}
+
 CLI::App* add_verb(CLI::App& app, CommandLine& line, const std::string& name,
                    const std::string& description, const std::string& target,
                    bool required = true) {
@@ -193,6 +200,7 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
   run->add_flag("--force", line.force,
                 "Replace the adapter in the output folder, or the file of [output] model");
   add_no_verify(*run, line);
+  add_processes(*run, line);
   run->add_flag("--profile", line.profile, "Show where the time of the steps went");
   CLI::Option* resume =
       run->add_option(
@@ -238,6 +246,7 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
       ->required();
   add_force(*predict, line);
   add_no_verify(*predict, line);
+  add_processes(*predict, line);
   predict->add_option("--batch-size", line.batch_size, "Split the file; default: one forward")
       ->check(CLI::PositiveNumber);
   CLI::App* eval = add_verb(app, line, "eval", "Measure the loss and [train] metrics on a file",
@@ -249,6 +258,7 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
       ->delimiter(',');
   eval->add_option("--data", line.data, "The file or folder to measure on; default: [data] eval");
   add_no_verify(*eval, line);
+  add_processes(*eval, line);
   CLI::App* report =
       app.add_subcommand("report", "Write a page with the curves of runs, from their logs");
   report->add_option("folders", line.reported, "The folders of runs that were logged")

@@ -59,6 +59,7 @@ struct CommandLine {
   std::vector<std::filesystem::path> reported;  // of report: folders of runs
   std::vector<std::filesystem::path> diff;      // two adapters' folders
   std::int64_t batch_size = 0;                  // of predict; 0: the whole file at once
+  std::int64_t processes = 0;                   // of run, eval, predict; 0: this one
 };
 
 // nullopt where help or the version was asked for and has been printed. Throws

@@ -1,20 +1,24 @@
 #pragma once
 
+#include <memory>
+
 #include "app/command_line.h"
+#include "ranks/ranks.h"
 
 // One function for each verb; each throws Error on failure and prints its answer on standard
 // output.
 namespace tenon {
 
-// Its exit status: 0, or that of a signal, which finishes the step at hand and saves.
-int run_command(const CommandLine& line);
+// Those that several processes share: their exit status, 0 or that of a signal, at which `run`
+// finishes the step at hand and saves.
+int run_command(const CommandLine& line, const std::shared_ptr<Ranks>& ranks);
+int predict_command(const CommandLine& line, const std::shared_ptr<Ranks>& ranks);
+int eval_command(const CommandLine& line, const std::shared_ptr<Ranks>& ranks);
 void init_command(const CommandLine& line);
 void schema_command(const CommandLine& line);
 void plan_command(const CommandLine& line);
 void tree_command(const CommandLine& line);
 void plugins_command(const CommandLine& line);
-void predict_command(const CommandLine& line);
-void eval_command(const CommandLine& line);
 void report_command(const CommandLine& line);
 void merge_command(const CommandLine& line);
 void inspect_command(const CommandLine& line);

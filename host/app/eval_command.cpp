@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
+#include "app/rank_agreement.h"
 #include "app/run_data.h"
 #include "app/run_report.h"
 #include "app/stages.h"
@@ -40,10 +41,12 @@ Dataset rows_to_evaluate(const CommandLine& line, RunConfig& config, const Model
 
 }  // namespace
 
-void eval_command(const CommandLine& line) {
+int eval_command(const CommandLine& line, const std::shared_ptr<Ranks>& ranks) {
   RunConfig config = read_run_config(line.target, line.overrides, {.evaluation = true});
   if (config.train->threads > 0) at::set_num_threads(static_cast<int>(config.train->threads));
   require_threads(at::get_num_threads());
+  ranks->set_timeout(config.train->ddp_timeout);
+  require_agreement(*ranks, facts_of(config));
   config.model.verify = !line.no_verify;
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   const Objectives objectives = find_objectives(*config.train, plugins);
@@ -52,14 +55,19 @@ void eval_command(const CommandLine& line) {
   const Dataset rows = rows_to_evaluate(line, config, data);
   AdaptedModel model = with_adapters(std::move(data), named_folders(line.adapters), plugins);
   model.set_active(line.active.empty() ? model.adapter_names() : line.active, false);
-  const Evaluation evaluation =
-      evaluate(training_task(model, *config.train, objectives), rows, *config.train);
+  TrainingTask task = training_task(model, *config.train, objectives);
+  task.ranks = ranks;
+  const Evaluation evaluation = evaluate(task, rows, *config.train);
   require_unchanged_files(Stage::kModel);
-  if (!line.json) return print_line(line, evaluation_text("of " + rows.source, evaluation));
+  if (!line.json) {
+    print_line(line, evaluation_text("of " + rows.source, evaluation));
+    return 0;
+  }
   nlohmann::ordered_json json = {{"loss", evaluation.loss},
                                  {"rows", rows.rows - evaluation.rows_left_out}};
   for (const auto& [name, value] : measures_of(evaluation)) json[name] = value;
   std::cout << json.dump(2) << "\n";
+  return 0;
 }
 
 }  // namespace tenon

@@ -6,6 +6,7 @@
 #include "app/command_inputs.h"
 #include "app/commands.h"
 #include "app/not_finite.h"
+#include "app/rank_agreement.h"
 #include "app/stages.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -18,6 +19,7 @@
 #include "model/id_tables.h"
 #include "model/tensor_file.h"
 #include "plugin/plugin_registry.h"
+#include "ranks/collect_rows.h"
 #include "train/csv.h"
 #include "train/data_check.h"
 #include "train/data_source.h"
@@ -58,18 +60,26 @@ std::vector<at::Tensor> forward_batch(const AdaptedModel& model,
   return adapters.empty() ? model.forward(inputs, {}) : model.forward_rows(inputs, adapters, {});
 }
 
+// Of the batches of this rank, one part of all that lies in one piece. Where nothing says how large
+// a batch is, the rows of a rank are one.
 std::vector<at::Tensor> forward_in_batches(const AdaptedModel& model,
                                            const std::vector<at::Tensor>& inputs,
                                            const std::vector<std::string>& adapters,
-                                           std::int64_t batch_size) {
+                                           std::int64_t batch_size, const Ranks& ranks) {
   const at::NoGradGuard no_grad;
   const std::int64_t rows = inputs.empty() || inputs[0].dim() == 0 ? 0 : inputs[0].size(0);
-  if (batch_size == 0 || batch_size >= rows) return forward_batch(model, inputs, adapters);
+  const auto split = [](std::int64_t all, std::int64_t size) { return (all + size - 1) / size; };
+  if (batch_size == 0 && !ranks.is_alone()) batch_size = split(rows, ranks.count());
+  if (ranks.is_alone() && (batch_size == 0 || batch_size >= rows)) {
+    return forward_batch(model, inputs, adapters);
+  }
   check_split(model.model().inputs, inputs, rows, batch_size);
   if (!adapters.empty()) model.check_rows(inputs, adapters);
+  const std::int64_t own = split(split(rows, batch_size), ranks.count()) * batch_size;
+  const std::int64_t end = std::min(rows, (ranks.rank() + 1) * own);
   std::vector<std::vector<at::Tensor>> parts;
-  for (std::int64_t start = 0; start < rows; start += batch_size) {
-    const std::int64_t length = std::min(batch_size, rows - start);
+  for (std::int64_t start = ranks.rank() * own; start < end; start += batch_size) {
+    const std::int64_t length = std::min(batch_size, end - start);
     std::vector<at::Tensor> batch;
     batch.reserve(inputs.size());
     for (const at::Tensor& input : inputs) batch.push_back(input.narrow(0, start, length));
@@ -127,14 +137,17 @@ void check_outputs(const NamedTensors& outputs, const AdaptedModel& model,
 
 }  // namespace
 
-void predict_command(const CommandLine& line) {
+int predict_command(const CommandLine& line, const std::shared_ptr<Ranks>& ranks) {
   // A folder of images is read as [data] says; nothing else of it is.
   const bool images = std::filesystem::is_directory(line.inputs);
   const bool columns = is_csv_file(line.inputs);
   RunConfig config = read_run_config(line.target, line.overrides, {.data = images || columns});
   config.model.verify = !line.no_verify;
-  check_output_file({"--outputs", line.outputs, Stage::kCommandLine, line.force},
-                    command_inputs(line, config));
+  require_agreement(*ranks, facts_of(config));
+  if (ranks->is_first()) {
+    check_output_file({"--outputs", line.outputs, Stage::kCommandLine, line.force},
+                      command_inputs(line, config));
+  }
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   ModelData data = load_model(config.model, plugins);
   for (const std::string& note : evaluation_notes(data)) log::warning(note);
@@ -145,12 +158,15 @@ void predict_command(const CommandLine& line) {
   if (line.adapter_names.empty()) {
     model.set_active(line.active.empty() ? model.adapter_names() : line.active, false);
   }
+  std::vector<at::Tensor> own =
+      forward_in_batches(model, inputs, line.adapter_names, line.batch_size, *ranks);
+  require_unchanged_files(Stage::kModel);
+  own = collect_rows(*ranks, std::move(own));
+  if (!ranks->is_first()) return 0;
   NamedTensors outputs;
-  for (at::Tensor& output :
-       forward_in_batches(model, inputs, line.adapter_names, line.batch_size)) {
+  for (at::Tensor& output : own) {
     outputs.emplace_back("output_" + std::to_string(outputs.size()), std::move(output));
   }
-  require_unchanged_files(Stage::kModel);
   write_tensor_file(line.outputs, outputs, line.force ? Existing::kReplaced : Existing::kRefused);
   check_outputs(outputs, model, config.model, rows, line.outputs);
   if (line.json) {
@@ -158,6 +174,7 @@ void predict_command(const CommandLine& line) {
   } else if (!line.quiet) {
     std::cout << outputs.size() << " outputs written to " << line.outputs.string() << "\n";
   }
+  return 0;
 }
 
 }  // namespace tenon

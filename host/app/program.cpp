@@ -1,14 +1,12 @@
 #include "app/program.h"
 
-#include <c10/util/Exception.h>
-
 #include <cstring>
 #include <iostream>
-#include <new>
 #include <nlohmann/json.hpp>
 
 #include "app/command_line.h"
 #include "app/commands.h"
+#include "app/ranked_program.h"
 #include "app/signals.h"
 #include "base/error.h"
 #include "base/file_watch.h"
@@ -18,19 +16,21 @@
 namespace tenon {
 namespace {
 
+// The verbs that several processes share.
+RankedVerb ranked_verb(const std::string& name) {
+  if (name == "run") return run_command;
+  if (name == "predict") return predict_command;
+  if (name == "eval") return eval_command;
+  return nullptr;
+}
+
 // The exit status.
 int run_verb(const CommandLine& line) {
-  log::configure(line.quiet     ? log::Level::kError
-                 : line.verbose ? log::Level::kDebug
-                                : log::Level::kInfo);
-  if (line.verb == "run") return run_command(line);
   if (line.verb == "init") init_command(line);
   if (line.verb == "schema") schema_command(line);
   if (line.verb == "plan") plan_command(line);
   if (line.verb == "tree") tree_command(line);
   if (line.verb == "plugins") plugins_command(line);
-  if (line.verb == "predict") predict_command(line);
-  if (line.verb == "eval") eval_command(line);
   if (line.verb == "report") report_command(line);
   if (line.verb == "merge") merge_command(line);
   if (line.verb == "inspect") inspect_command(line);
@@ -76,20 +76,14 @@ int run_program(int argc, const char* const* argv) {
   log::configure(log::Level::kInfo);
   try {
     const auto line = parse_command_line(argc, argv);
-    return line ? run_verb(*line) : 0;
-  } catch (const Error& error) {
-    return report(error, json);
-  } catch (const c10::Error& error) {
-    return report(Error({.stage = Stage::kInternal,
-                         .message = std::string("LibTorch: ") + error.what_without_backtrace()}),
-                  json);
-  } catch (const std::bad_alloc&) {
-    return report(Error({.stage = Stage::kInternal,
-                         .message = "there is not enough memory",
-                         .hint = "use smaller batches or a smaller model, or end other programs"}),
-                  json);
-  } catch (const std::exception& error) {
-    return report(Error({.stage = Stage::kInternal, .message = error.what()}), json);
+    if (!line) return 0;
+    log::configure(line->quiet     ? log::Level::kError
+                   : line->verbose ? log::Level::kDebug
+                                   : log::Level::kInfo);
+    const RankedVerb ranked = ranked_verb(line->verb);
+    return ranked ? run_on_ranks(*line, {argv, argv + argc}, ranked, report) : run_verb(*line);
+  } catch (...) {
+    return report(current_error(), json);
   }
 }
 

@@ -27,6 +27,7 @@ const std::set<std::string_view>& keys_that_may_change() {
   static const std::set<std::string_view> keys = {"train.epochs",
                                                   "train.steps",
                                                   "train.threads",
+                                                  "train.ddp_timeout",
                                                   "train.eval_steps",
                                                   "train.eval_batch_size",
                                                   "train.load_best_model_at_end",
@@ -128,7 +129,13 @@ std::optional<fs::path> checkpoint_to_resume(const CommandLine& line, const RunC
   return places.back().folder;
 }
 
-TrainingOrigin origin_of(const RunConfig& config, const AdaptedModel& model) {
+bool is_of_this_machine(const std::string& key) {
+  return key.starts_with("output.") || key.starts_with("plugins.") || key == "train.threads" ||
+         keys_of_content().contains(key);
+}
+
+TrainingOrigin origin_of(const RunConfig& config, const AdaptedModel& model,
+                         std::int64_t processes) {
   TrainingOrigin origin;
   origin.config = config.values;
   origin.data["data.train"] = content_hash(config.data->train);
@@ -136,6 +143,7 @@ TrainingOrigin origin_of(const RunConfig& config, const AdaptedModel& model) {
   origin.base = base_fingerprint(model.base_tensors());
   origin.plugins = plugins_of(model);
   origin.threads = at::get_num_threads();
+  origin.processes = processes;
   origin.libtorch = TORCH_VERSION;
   origin.tenon = TENON_VERSION;
   return origin;
@@ -183,6 +191,12 @@ std::vector<std::string> compare_origins(const TrainingOrigin& then, const Train
     notes.push_back(what + " was " + before + " and is " + after +
                     ": what follows may differ from one run in the last bits");
   };
+  if (then.processes != now.processes) {
+    notes.push_back(
+        "the number of processes was " + std::to_string(then.processes) + " and is " +
+        std::to_string(now.processes) +
+        ": a step has as many more or fewer rows, so what follows differs from one run");
+  }
   compare("the number of threads", std::to_string(then.threads), std::to_string(now.threads));
   compare("LibTorch", then.libtorch, now.libtorch);
   compare("tenon", then.tenon, now.tenon);

@@ -20,8 +20,13 @@ std::filesystem::path run_folder(const RunConfig& config);
 std::optional<std::filesystem::path> checkpoint_to_resume(const CommandLine& line,
                                                           const RunConfig& config);
 
-// What this run is of. Reads all of the data.
-TrainingOrigin origin_of(const RunConfig& config, const AdaptedModel& model);
+// What this run is of, in so many processes. Reads all of the data.
+TrainingOrigin origin_of(const RunConfig& config, const AdaptedModel& model,
+                         std::int64_t processes);
+
+// Keys of which the value is a place, and what is there is compared in its stead, or that say
+// nothing of the steps.
+bool is_of_this_machine(const std::string& key);
 
 // Throws Error{kConfig} with every key whose value must not change and did, before anything is
 // loaded. What changed otherwise, for the user.

@@ -8,13 +8,17 @@
 namespace tenon {
 
 RunCheckpoints::RunCheckpoints(const RunConfig& config, const AdaptedModel& model,
-                               RunOutput& output, std::int64_t resumed_step)
-    : config_(config), model_(model), output_(output), last_own_(resumed_step) {
+                               RunOutput& output, std::int64_t resumed_step, std::int64_t processes)
+    : config_(config),
+      model_(model),
+      output_(output),
+      last_own_(resumed_step),
+      processes_(processes) {
   if (config.train->full) origin();
 }
 
 const TrainingOrigin& RunCheckpoints::origin() {
-  if (!origin_) origin_ = origin_of(config_, model_);
+  if (!origin_) origin_ = origin_of(config_, model_, processes_);
   return *origin_;
 }
 
@@ -23,6 +27,7 @@ std::filesystem::path RunCheckpoints::folder_of(std::int64_t step) const {
 }
 
 void RunCheckpoints::save(const TrainingState& state, std::map<std::string, std::int64_t> logs) {
+  if (!output_.writes()) return;
   const Checkpoint checkpoint{state, origin(), std::move(logs)};
   std::vector<FolderFile> files = output_.model_files(model_);
   for (FolderFile& file : checkpoint_files(checkpoint)) files.push_back(std::move(file));
@@ -33,6 +38,7 @@ void RunCheckpoints::save(const TrainingState& state, std::map<std::string, std:
 }
 
 void RunCheckpoints::remove_others(std::int64_t kept) {
+  if (!output_.writes()) return;
   for (const CheckpointPlace& place : checkpoints_in(run_folder(config_))) {
     if (place.step <= last_own_ || place.step == kept) continue;
     output_.folder().remove_folder(checkpoint_name(place.step));

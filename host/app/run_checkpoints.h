@@ -20,7 +20,7 @@ class RunCheckpoints {
   // `resumed_step`: of the checkpoint that the run goes on from; those behind it are of a run that
   // was given up.
   RunCheckpoints(const RunConfig& config, const AdaptedModel& model, RunOutput& output,
-                 std::int64_t resumed_step);
+                 std::int64_t resumed_step, std::int64_t processes);
 
   // What the run is of: worked out once, and before the training where that changes the base.
   const TrainingOrigin& origin();
@@ -39,6 +39,7 @@ class RunCheckpoints {
   const AdaptedModel& model_;
   RunOutput& output_;
   std::int64_t last_own_;  // steps up to this one are this run's
+  std::int64_t processes_;
   std::optional<TrainingOrigin> origin_;
 };
 

@@ -9,6 +9,7 @@
 #include "app/commands.h"
 #include "app/not_finite.h"
 #include "app/profile_text.h"
+#include "app/rank_agreement.h"
 #include "app/resume.h"
 #include "app/run_checkpoints.h"
 #include "app/run_data.h"
@@ -127,25 +128,40 @@ int finish(const CommandLine& line, const AdaptedModel& model, RunOutcome& outco
   return status_of_signal();
 }
 
-// The tensors of the best evaluation's checkpoint, in place of the last step's.
+// The tensors of the best evaluation's checkpoint, which rank 0 has, in place of the last step's.
 void load_best(const TrainingTask& task, const RunCheckpoints& checkpoints,
                const BestValue::State& best) {
-  const Checkpoint checkpoint = load_checkpoint(checkpoints.folder_of(best.step));
-  copy_list(tensors_under(checkpoint.state.tensors, "parameter."), "parameters", task.parameters);
-  copy_list(tensors_under(checkpoint.state.tensors, "buffer."), "buffers", task.buffers);
+  if (task.ranks->is_first()) {
+    const Checkpoint checkpoint = load_checkpoint(checkpoints.folder_of(best.step));
+    copy_list(tensors_under(checkpoint.state.tensors, "parameter."), "parameters", task.parameters);
+    copy_list(tensors_under(checkpoint.state.tensors, "buffer."), "buffers", task.buffers);
+  }
+  share_tensors(*task.ranks, task.parameters);
+  share_tensors(*task.ranks, task.buffers);
+}
+
+void tell_batches(const Ranks& ranks, const TrainConfig& config) {
+  if (ranks.is_alone()) return;
+  const std::int64_t steps = config.gradient_accumulation_steps;
+  log::info("batches of " + std::to_string(config.batch_size) + " rows on each process, " +
+            std::to_string(config.batch_size * ranks.count()) + " together" +
+            (steps == 1 ? "" : "; " + std::to_string(steps) + " of them a step"));
 }
 
 // Everything from the first evaluation to the last. A signal before the first step ends the run at
 // once; from then on what was trained is saved first, whatever happens.
 int train_and_save(const CommandLine& line, const RunConfig& config, AdaptedModel& model,
                    const Objectives& objectives, const TrainingData& all, RunOutput& place,
-                   const std::optional<Checkpoint>& from) {
+                   const std::optional<Checkpoint>& from, const std::shared_ptr<Ranks>& ranks) {
   const Dataset& data = all.train;
   place.require_room(model);
   const TrainConfig& settings = *config.train;
-  const TrainingTask task = training_task(model, settings, objectives);
+  TrainingTask task = training_task(model, settings, objectives);
+  task.ranks = ranks;
+  require_no_statistics(*ranks, model, settings);
   const std::optional<Dataset> held_out = evaluation_data(config, model.model(), all);
-  RunCheckpoints checkpoints(config, model, place, from ? from->state.step : 0);
+  RunCheckpoints checkpoints(config, model, place, from ? from->state.step : 0, ranks->count());
+  if (!ranks->is_alone()) require_agreement(*ranks, facts_of(checkpoints.origin()));
   if (from) {
     for (const std::string& note : compare_origins(from->origin, checkpoints.origin())) {
       log::warning(note);
@@ -175,6 +191,7 @@ int train_and_save(const CommandLine& line, const RunConfig& config, AdaptedMode
     print_line(line, best_text(best, settings));
   }
   const std::string output = save(model, outcome.training, place);
+  if (!place.writes() && outcome.training.failure) throw Error(*outcome.training.failure);
   if (is_whole) checkpoints.remove_others();
   throw_failure(model, config, data, outcome.training, output);
   for (const std::string& note : training_notes(outcome.training, settings.loss)) {
@@ -208,33 +225,37 @@ std::optional<Checkpoint> checkpoint_of(const CommandLine& line, const RunConfig
 }
 
 int run_full(const CommandLine& line, RunConfig& config, ModelData data,
-             const Objectives& objectives, RunOutput& place,
-             const std::optional<Checkpoint>& from) {
+             const Objectives& objectives, RunOutput& place, const std::optional<Checkpoint>& from,
+             const std::shared_ptr<Ranks>& ranks) {
   AdaptedModel model(std::move(data));
   model.train_base();
   model.checkpoint(config.train->checkpoint);
   print_line(line, trainable_line(count_parameters(model)));
   const TrainingData rows = training_data(config, model.model());
-  return train_and_save(line, config, model, objectives, rows, place, from);
+  return train_and_save(line, config, model, objectives, rows, place, from, ranks);
 }
 
 }  // namespace
 
-int run_command(const CommandLine& line) {
+int run_command(const CommandLine& line, const std::shared_ptr<Ranks>& ranks) {
   RunConfig config =
       read_run_config(line.target, line.overrides, {.adapter = true, .training = true});
+  ranks->set_timeout(config.train->ddp_timeout);
+  tell_batches(*ranks, *config.train);
   if (config.train->threads > 0) at::set_num_threads(static_cast<int>(config.train->threads));
   require_threads(at::get_num_threads());
   config.model.verify = !line.no_verify;
   const auto resumed = checkpoint_to_resume(line, config);
   const std::optional<Checkpoint> from = checkpoint_of(line, config, resumed);
   const bool goes_on = from || (line.resume && holds_only_logs(run_folder(config)));
-  RunOutput place(line, config, goes_on);
+  require_agreement(*ranks, facts_of(config, from ? from->state.step : 0));
+  RunOutput place(line, config, goes_on, ranks->is_first());
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   const Objectives objectives = find_objectives(*config.train, plugins);
   ModelData data = load_model(config.model, plugins);
   for (const std::string& note : export_notes(data)) log::warning(note);
-  if (config.train->full) return run_full(line, config, std::move(data), objectives, place, from);
+  if (config.train->full)
+    return run_full(line, config, std::move(data), objectives, place, from, ranks);
 
   AdaptedModel model(std::move(data));
   std::optional<TrainingData> rows;
@@ -254,7 +275,7 @@ int run_command(const CommandLine& line) {
   print_adapters(line, model);
   print_line(line, trainable_line(count_parameters(model)));
   if (!rows) rows = training_data(config, model.model());
-  return train_and_save(line, config, model, objectives, *rows, place, from);
+  return train_and_save(line, config, model, objectives, *rows, place, from, ranks);
 }
 
 }  // namespace tenon

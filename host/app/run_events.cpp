@@ -41,7 +41,7 @@ std::optional<RunLog> open_log(const RunConfig& config, RunOutput& place,
                                const std::optional<Evaluation>& before,
                                const std::optional<Checkpoint>& from) {
   std::optional<RunLog> run_log;
-  if (!config.output.log_steps) return run_log;
+  if (!config.output.log_steps || !place.writes()) return run_log;
   const Measures measures = before ? measures_of(*before) : Measures();
   std::vector<std::string> names;
   for (const auto& [name, value] : measures) names.push_back(name);

@@ -69,11 +69,13 @@ const char* suffix_of(Ending ending) {
 
 }  // namespace
 
-RunOutput::RunOutput(const CommandLine& line, const RunConfig& config, bool resumes)
-    : full_(config.train->full),
+RunOutput::RunOutput(const CommandLine& line, const RunConfig& config, bool resumes, bool writes)
+    : writes_(writes),
+      full_(config.train->full),
       force_(line.force || config.output.force || resumes),
       place_(full_ ? *config.output.model : *config.output.directory),
       run_folder_(run_folder(config)) {
+  if (!writes_) return;
   const std::vector<InputPath> inputs = command_inputs(line, config);
   std::error_code ignored;
   if (full_) {
@@ -103,7 +105,7 @@ std::vector<FolderFile> RunOutput::model_files(const AdaptedModel& model) const 
 }
 
 void RunOutput::require_room(const AdaptedModel& model) const {
-  require_space(place_, bytes_to_save(model, full_));
+  if (writes_) require_space(place_, bytes_to_save(model, full_));
 }
 
 void RunOutput::write(const AdaptedModel& model, const fs::path& place, bool is_wanted) {
@@ -118,6 +120,7 @@ void RunOutput::write(const AdaptedModel& model, const fs::path& place, bool is_
 }
 
 fs::path RunOutput::save(const AdaptedModel& model, Ending ending) {
+  if (!writes_) return place_;
   const bool beside = replaces_ && ending != Ending::kWhole;
   const fs::path place = beside ? free_place_beside(place_, suffix_of(ending)) : place_;
   try {

@@ -24,7 +24,10 @@ class RunOutput {
   // Throws Error{kConfig} for a place that the command reads, Error{kOutput} for one that cannot be
   // written, or is taken and not to be replaced.
   // With `resumes` the place holds what an earlier part of this run made, which goes.
-  RunOutput(const CommandLine& line, const RunConfig& config, bool resumes);
+  // Without `writes` it is another process that saves, and nothing is done here.
+  RunOutput(const CommandLine& line, const RunConfig& config, bool resumes, bool writes = true);
+
+  bool writes() const { return writes_; }
 
   // Before the training. Throws Error{kOutput}.
   void require_room(const AdaptedModel& model) const;
@@ -45,6 +48,7 @@ class RunOutput {
  private:
   void write(const AdaptedModel& model, const std::filesystem::path& place, bool is_wanted);
 
+  bool writes_;
   bool full_;
   bool force_;
   bool replaces_ = false;  // something is there that a good training replaces

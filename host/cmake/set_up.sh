@@ -26,7 +26,7 @@ refuse() {
 packages_to_build() {
   printf '%s\n' cmake ninja-build ccache g++ libboost-dev libboost-regex-dev libspdlog-dev \
     libgtest-dev libgmock-dev libcli11-dev nlohmann-json3-dev libtomlplusplus-dev \
-    libjpeg-dev libpng-dev libgoogle-perftools-dev
+    libjpeg-dev libpng-dev libgoogle-perftools-dev libgloo-dev
   packages_for_environments
 }
 

@@ -88,6 +88,7 @@ struct TrainConfig : LossTerm {
   std::optional<std::string> autocast;  // bfloat16 float16: forwards under autocast
   std::uint64_t seed = 0;
   std::int64_t threads = 0;                     // 0: LibTorch's choice
+  double ddp_timeout = 1800;                    // seconds that processes wait for each other
   ModuleRule checkpoint;                        // modules whose gradient runs them once more
   std::optional<StepInterval> eval_steps;       // evaluations while it trains
   std::vector<std::string> metrics;             // of evaluations, beside the loss

@@ -160,6 +160,7 @@ void read_train_section(SectionReader& section, RunConfig& config) {
   section.choice("autocast", train.autocast, {"bfloat16", "float16"});
   section.seed("seed", train.seed);
   section.integer("threads", train.threads, half_open(0, most_threads() + 1));
+  section.number("ddp_timeout", train.ddp_timeout, above(0));
   section.module_rule("checkpoint", train.checkpoint);
   read_evaluation(section, train);
   section.boolean("full", train.full);

@@ -85,7 +85,7 @@ std::string nearest_size(const Dataset& data, const std::vector<InputSpec>& inpu
 
 // Whether the export fixed the size of a batch.
 bool check_fixed_size(const Dataset& data, const std::vector<InputSpec>& inputs,
-                      std::int64_t batch_size) {
+                      std::int64_t batch_size, std::int64_t parts) {
   bool fixed = false;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const InputSpec& input = inputs[i];
@@ -98,9 +98,11 @@ bool check_fixed_size(const Dataset& data, const std::vector<InputSpec>& inputs,
                      " when this model was exported",
                  "set batch_size = " + size + ", or export with a dynamic dimension", "");
   }
-  if (fixed && data.rows < batch_size) {
+  if (fixed && data.rows < batch_size * parts) {
+    const std::string each =
+        parts == 1 ? "" : " for each of " + std::to_string(parts) + " processes";
     fail_batches("the data have " + std::to_string(data.rows) +
-                     " rows; the export fixed a batch to " + std::to_string(batch_size),
+                     " rows; the export fixed a batch to " + std::to_string(batch_size) + each,
                  "add rows, or export with a dynamic dimension", data.source);
   }
   return fixed;
@@ -135,14 +137,17 @@ Batch take_batch(const Dataset& data, const std::vector<std::int64_t>& rows) {
 }
 
 bool leaves_out_last(const Dataset& data, const std::vector<InputSpec>& inputs,
-                     const std::vector<SizeExpression>& guards, std::int64_t batch_size) {
+                     const std::vector<SizeExpression>& guards, std::int64_t batch_size,
+                     std::int64_t parts) {
   if (data.rows < 1) fail_batches("the data have no rows", "", data.source);
   if (batch_size < 1) {
     fail_batches("batch_size is " + std::to_string(batch_size),
                  "set [train] batch_size to 1 or more", "");
   }
-  const bool fixed = !data.is_one_batch && check_fixed_size(data, inputs, batch_size);
-  const std::int64_t first = std::min(data.is_one_batch ? data.rows : batch_size, data.rows);
+  const bool fixed = !data.is_one_batch && check_fixed_size(data, inputs, batch_size, parts);
+  const auto largest_part = [&](std::int64_t rows) { return (rows + parts - 1) / parts; };
+  const std::int64_t first =
+      data.is_one_batch ? data.rows : std::min(batch_size, largest_part(data.rows));
   if (const std::string why = refusal(data, inputs, guards, first); !why.empty()) {
     fail_batches("the program takes no batch of " + std::to_string(first) + " rows: " + why,
                  data.is_one_batch ? "export the program for batches of this data's rows"
@@ -150,8 +155,11 @@ bool leaves_out_last(const Dataset& data, const std::vector<InputSpec>& inputs,
                  data.source);
   }
   if (data.is_one_batch) return false;
-  const std::int64_t rest = data.rows % batch_size;
-  return fixed || (rest > 0 && !refusal(data, inputs, guards, rest).empty());
+  const std::int64_t rest = data.rows % (batch_size * parts);
+  const auto is_refused = [&](std::int64_t rows) {
+    return rows > 0 && !refusal(data, inputs, guards, rows).empty();
+  };
+  return fixed || is_refused(largest_part(rest)) || is_refused(rest / parts);
 }
 
 std::int64_t rows_left_out(const Dataset& data, bool drops_last, std::int64_t batch_size) {

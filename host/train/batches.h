@@ -27,8 +27,10 @@ Batch take_batch(const Dataset& data, const std::vector<std::int64_t>& rows);
 // Whether the program cannot take a last batch that is shorter than the others: the export fixed
 // the size of a batch, or its `guards` or dimensions rule that size out. Throws
 // Error{Stage::kTraining} where it cannot take batches of `batch_size`, with one that it can.
+// `parts`: into how many batches of that size the rows of a step are dealt out.
 bool leaves_out_last(const Dataset& data, const std::vector<InputSpec>& inputs,
-                     const std::vector<SizeExpression>& guards, std::int64_t batch_size);
+                     const std::vector<SizeExpression>& guards, std::int64_t batch_size,
+                     std::int64_t parts = 1);
 
 // Rows of every epoch that are in no batch.
 std::int64_t rows_left_out(const Dataset& data, bool drops_last, std::int64_t batch_size);

@@ -1,11 +1,12 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
-#include <limits>
+#include <cstring>
 
 #include "base/error.h"
 #include "train/batches.h"
 #include "train/data_check.h"
+#include "train/evaluation_tally.h"
 #include "train/loss.h"
 #include "train/trainer.h"
 
@@ -13,39 +14,46 @@ namespace tenon {
 
 namespace {
 
-[[noreturn]] void fail_evaluation(const Dataset& data) {
-  throw Error{{.stage = Stage::kData,
-               .message = "no label of the data is judged: every one is the ignored class, -100",
-               .hint = "a mean over nothing is no loss; give labels to some rows",
-               .location = data.source}};
+using Lists = std::vector<std::vector<double>>;
+
+// As bytes that another rank of the same program reads: each list's length, then its numbers.
+std::string packed(const Lists& lists) {
+  std::vector<double> numbers;
+  for (const std::vector<double>& list : lists) {
+    numbers.push_back(static_cast<double>(list.size()));
+    numbers.insert(numbers.end(), list.begin(), list.end());
+  }
+  std::string bytes(numbers.size() * sizeof(double), '\0');
+  std::memcpy(bytes.data(), numbers.data(), bytes.size());
+  return bytes;
 }
 
-// The mean of a loss over what it judges of all batches.
-struct MeanLoss {
-  double sum = 0;
-  double weight = 0;
-
-  void add(const LossSettings& loss, const std::vector<at::Tensor>& outputs, const Batch& batch,
-           const at::Tensor& target) {
-    const auto wanted = target.defined() ? std::optional(target) : std::nullopt;
-    const auto rows = static_cast<std::int64_t>(batch.rows.size());
-    const double judged = count_judged(loss, wanted, rows, batch.weights);
-    if (judged == 0) return;
-    sum += judged * compute_loss(loss, outputs, wanted, batch.weights).item<double>();
-    weight += judged;
+Lists unpacked(const std::string& bytes) {
+  std::vector<double> numbers(bytes.size() / sizeof(double));
+  std::memcpy(numbers.data(), bytes.data(), numbers.size() * sizeof(double));
+  Lists lists;
+  for (auto at = numbers.begin(); at != numbers.end();) {
+    const auto length = static_cast<std::ptrdiff_t>(*at++);
+    lists.emplace_back(at, at + length);
+    at += length;
   }
-};
+  return lists;
+}
 
-std::optional<MetricSet> metrics_of(const TrainConfig& config, const Objectives& objectives) {
-  if (config.metrics.empty()) return std::nullopt;
-  const auto kind = predictions_kind(config);
-  if (kind)
-    return std::make_optional<MetricSet>(config.metrics, *kind, config.location, objectives);
-  throw Error{{.stage = Stage::kConfig,
-               .message = "[train] metrics cannot be measured where the loss is " + config.loss +
-                          ": it judges no target by itself",
-               .hint = "leave metrics out",
-               .location = config.location}};
+// Of the batches of the ranks; nothing where one was stopped.
+std::optional<Evaluation> joined(Ranks& ranks, EvaluationTally& own, EvaluationTally& all,
+                                 const Dataset& data, bool is_stopped) {
+  if (ranks.is_alone()) return is_stopped ? std::nullopt : std::optional(own.result(data));
+  Lists lists = own.counted();
+  lists.push_back({is_stopped ? 1.0 : 0.0});
+  bool stops = false;
+  for (const std::string& bytes : ranks.gather(packed(lists))) {
+    Lists others = unpacked(bytes);
+    stops = stops || others.back().front() != 0;
+    others.pop_back();
+    all.count_in(others);
+  }
+  return stops ? std::nullopt : std::optional(all.result(data));
 }
 
 }  // namespace
@@ -59,62 +67,27 @@ std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data
   const at::NoGradGuard no_grad;
 
   const std::vector<LossSettings> losses = loss_settings(config, task.objectives);
-  const LossSettings& settings = losses.front();  // what is measured beside the losses
-  std::vector<MeanLoss> others(losses.size() - 1);
-  std::optional<MetricSet> metrics = metrics_of(config, task.objectives);
-  double loss_sum = 0;
-  double weight_sum = 0;
-  std::optional<Accuracy> all;
+  EvaluationTally own(losses, config, task.objectives);
+  Ranks& ranks = *task.ranks;
   bool is_first = true;
+  bool is_stopped = false;
+  int turn = 0;
   for (const auto& rows : epoch_batches(data, config, false, 0, drops_last)) {
-    if (stop) return std::nullopt;
+    if (turn++ % ranks.count() != ranks.rank()) continue;
+    is_stopped = stop;
+    if (is_stopped) break;
     const Batch batch = take_batch(data, rows);
     const std::vector<at::Tensor> outputs = task.forward(batch.inputs, false);
     if (is_first) {
       is_first = false;
-      const auto classes = count_classes(settings, outputs, batch.target);
+      const auto classes = count_classes(losses.front(), outputs, batch.target);
       if (classes) check_classes(data, *classes);
     }
-    const double loss = compute_loss(settings, outputs, batch.target, batch.weights).item<double>();
-    const auto accuracy = count_correct(settings, outputs, batch.target);
-    // A batch's loss is a mean over what it judged; one that judged nothing has none.
-    const auto rows_here = static_cast<std::int64_t>(rows.size());
-    const bool is_weighted = settings.class_weight.defined() || batch.weights.defined();
-    const double weight = is_weighted
-                              ? count_judged(settings, batch.target, rows_here, batch.weights)
-                              : static_cast<double>(accuracy ? accuracy->total : rows_here);
-    for (std::size_t i = 0; i < others.size(); ++i) {
-      others[i].add(losses[i + 1], outputs, batch, batch.other_targets[i]);
-    }
-    if (weight == 0) continue;
-    if (metrics) metrics->add(*predictions_of(settings, outputs, batch.target));
-    loss_sum += loss * weight;
-    weight_sum += weight;
-    if (!accuracy) continue;
-    if (!all) all = Accuracy{};
-    all->correct += accuracy->correct;
-    all->total += accuracy->total;
+    own.add(batch, outputs);
   }
-  if (weight_sum == 0) fail_evaluation(data);
-  std::vector<double> means = {loss_sum / weight_sum};
-  for (const MeanLoss& other : others) {
-    if (other.weight == 0) fail_evaluation(data);
-    means.push_back(other.sum / other.weight);
-  }
-
-  Evaluation evaluation;
-  evaluation.loss = losses.size() == 1 ? means.front() : 0;
-  evaluation.rows_left_out = rows_left_out(data, drops_last, config.batch_size);
-  if (metrics) {
-    evaluation.metrics = metrics->values();
-    evaluation.confusion = metrics->confusion();
-  }
-  for (std::size_t i = 0; losses.size() > 1 && i < losses.size(); ++i) {
-    evaluation.loss += losses[i].weight * means[i];
-    evaluation.metrics["loss_" + std::to_string(i)] = means[i];
-  }
-  if (all)
-    evaluation.accuracy = static_cast<double>(all->correct) / static_cast<double>(all->total);
+  EvaluationTally all(losses, config, task.objectives);
+  auto evaluation = joined(ranks, own, all, data, is_stopped);
+  if (evaluation) evaluation->rows_left_out = rows_left_out(data, drops_last, config.batch_size);
   return evaluation;
 }
 

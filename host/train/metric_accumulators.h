@@ -14,6 +14,8 @@ class ClassCounts : public Metric {
  public:
   void add(const Predictions& batch) override;
   double value(const std::string& name) const override;
+  std::vector<double> counted() const override;
+  void count_in(const std::vector<double>& other) override;
   ConfusionMatrix matrix() const;
 
  private:
@@ -32,6 +34,8 @@ class LabelCounts : public Metric {
  public:
   void add(const Predictions& batch) override;
   double value(const std::string& name) const override;
+  std::vector<double> counted() const override;
+  void count_in(const std::vector<double>& other) override;
 
  private:
   std::vector<double> true_positive_, false_positive_, false_negative_;
@@ -44,6 +48,8 @@ class TopAccuracy : public Metric {
   explicit TopAccuracy(std::int64_t k) : k_(k) {}
   void add(const Predictions& batch) override;
   double value(const std::string& name) const override;
+  std::vector<double> counted() const override;
+  void count_in(const std::vector<double>& other) override;
 
  private:
   std::int64_t k_;
@@ -55,6 +61,8 @@ class LogLoss : public Metric {
  public:
   void add(const Predictions& batch) override;
   double value(const std::string& name) const override;
+  std::vector<double> counted() const override;
+  void count_in(const std::vector<double>& other) override;
 
  private:
   double clipped_ = 0, whole_ = 0, rows_ = 0;
@@ -65,6 +73,8 @@ class RankedScores : public Metric {
  public:
   void add(const Predictions& batch) override;
   double value(const std::string& name) const override;
+  std::vector<double> counted() const override;
+  void count_in(const std::vector<double>& other) override;
 
  private:
   std::vector<std::vector<std::pair<double, bool>>> columns_;  // score, and whether it is so
@@ -76,6 +86,8 @@ class NumberMoments : public Metric {
  public:
   void add(const Predictions& batch) override;
   double value(const std::string& name) const override;
+  std::vector<double> counted() const override;
+  void count_in(const std::vector<double>& other) override;
 
  private:
   struct Column {
@@ -94,6 +106,8 @@ class RankedNumbers : public Metric {
  public:
   void add(const Predictions& batch) override;
   double value(const std::string& name) const override;
+  std::vector<double> counted() const override;
+  void count_in(const std::vector<double>& other) override;
 
  private:
   std::vector<std::vector<double>> truth_, said_;  // by column

@@ -113,14 +113,25 @@ std::optional<tenon_judged> judged_of(Kind kind) {
 
 class OfPlugin : public Metric {
  public:
-  explicit OfPlugin(const BoundMetric& bound) : count_(*bound.metric, bound.options) {}
+  OfPlugin(const BoundMetric& bound, std::string name)
+      : name_(std::move(name)), count_(*bound.metric, bound.options) {}
   void add(const Predictions& batch) override {
     if (batch.kind == Kind::kClasses) return count_.add(batch.scores, batch.truth);
     count_.add(batch.scores.to(at::kDouble), batch.truth.to(at::kDouble));
   }
   double value(const std::string&) const override { return count_.value(); }
+  // What it has counted is the plugin's own.
+  std::vector<double> counted() const override { return {1}; }
+  void count_in(const std::vector<double>& /*other*/) override {
+    throw Error({.stage = Stage::kConfig,
+                 .message = "[train] metrics has `" + name_ +
+                            "`, which is a plugin's, and what several processes count of it "
+                            "cannot be counted together",
+                 .hint = "leave it out, or run one process"});
+  }
 
  private:
+  std::string name_;
   PluginMetric::Count count_;
 };
 
@@ -134,7 +145,7 @@ MetricSet::MetricSet(const std::vector<std::string>& names, Predictions::Kind ki
     if (bound != objectives.metrics.end()) {
       if (bound->second->metric->judged() != judged_of(kind)) refuse(name, kind, location);
       named_.push_back(
-          {name, metrics_.emplace_back(std::make_unique<OfPlugin>(*bound->second)).get()});
+          {name, metrics_.emplace_back(std::make_unique<OfPlugin>(*bound->second, name)).get()});
       continue;
     }
     const MetricFacts* facts = facts_of(name);
@@ -165,6 +176,17 @@ std::vector<std::string> metric_names() {
 
 void MetricSet::add(const Predictions& batch) {
   for (const auto& metric : metrics_) metric->add(batch);
+}
+
+std::vector<std::vector<double>> MetricSet::counted() const {
+  std::vector<std::vector<double>> all;
+  all.reserve(metrics_.size());
+  for (const auto& metric : metrics_) all.push_back(metric->counted());
+  return all;
+}
+
+void MetricSet::count_in(std::size_t metric, const std::vector<double>& other) {
+  if (!other.empty()) metrics_.at(metric)->count_in(other);
 }
 
 Measures MetricSet::values() const {

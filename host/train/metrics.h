@@ -33,6 +33,10 @@ class Metric {
   Metric& operator=(const Metric&) = delete;
   virtual void add(const Predictions& batch) = 0;
   virtual double value(const std::string& name) const = 0;  // NaN where it is not defined
+  // All that it has counted, as numbers; none where that is nothing.
+  virtual std::vector<double> counted() const = 0;
+  // Counts in what another of the same metric has.
+  virtual void count_in(const std::vector<double>& other) = 0;
 };
 
 // The rows of a confusion matrix are what is so, its columns what the model said.
@@ -44,6 +48,9 @@ class MetricSet {
   MetricSet(const std::vector<std::string>& names, Predictions::Kind kind,
             const std::string& location, const Objectives& objectives = {});
   void add(const Predictions& batch);
+  // Of each accumulator; and those of another set of the same names.
+  std::vector<std::vector<double>> counted() const;
+  void count_in(std::size_t metric, const std::vector<double>& other);
   Measures values() const;
   // Of classes, where a metric needs one.
   std::optional<ConfusionMatrix> confusion() const;

@@ -80,30 +80,9 @@ std::string failing_rows(const TrainingTask& task, const Dataset& data, const Ba
   return rows_text(batch.rows);
 }
 
-// What the batches of a step are worth to each of its losses, and in how many nothing is judged.
-struct Judged {
-  std::vector<std::vector<double>> counts;  // by batch and loss
-  std::vector<double> all;                  // by loss
-  std::int64_t empty = 0;
-
-  bool is_nothing() const {
-    return std::ranges::all_of(all, [](double count) { return count == 0; });
-  }
-};
-
-Judged count_labels(const std::vector<Batch>& batches, const std::vector<LossSettings>& losses) {
-  Judged judged;
-  judged.all.resize(losses.size());
-  for (const Batch& batch : batches) {
-    const auto rows = static_cast<std::int64_t>(batch.rows.size());
-    std::vector<double>& counts = judged.counts.emplace_back();
-    for (std::size_t i = 0; i < losses.size(); ++i) {
-      counts.push_back(count_judged(losses[i], target_of(batch, i), rows, batch.weights));
-      judged.all[i] += counts.back();
-    }
-    if (std::ranges::all_of(counts, [](double count) { return count == 0; })) ++judged.empty;
-  }
-  return judged;
+// Whether any of these is more than nothing.
+bool has_judged(const std::vector<double>& counts) {
+  return std::ranges::any_of(counts, [](double count) { return count != 0; });
 }
 
 // The sum of a batch's losses, each with its share of what is judged in the step.
@@ -135,26 +114,71 @@ std::int64_t count_tokens(const Batch& batch) {
 
 StepGradients::StepGradients(const TrainingTask& task, const Dataset& data,
                              const TrainConfig& config)
-    : task_(task), data_(data), losses_(loss_settings(config, task.objectives)) {}
+    : task_(task),
+      data_(data),
+      losses_(loss_settings(config, task.objectives)),
+      exchange_(task.ranks, task.parameters) {}
+
+std::optional<StepGradients::Judged> StepGradients::count_labels(const std::vector<Batch>& batches,
+                                                                 bool wish) {
+  Judged judged;
+  const std::size_t terms = losses_.size();
+  std::vector<double> own(terms);
+  double empty = 0;
+  double rows = 0;
+  double tokens = 0;
+  for (const Batch& batch : batches) {
+    const auto count = static_cast<std::int64_t>(batch.rows.size());
+    std::vector<double>& counts = judged.counts.emplace_back();
+    for (std::size_t i = 0; i < terms; ++i) {
+      counts.push_back(count_judged(losses_[i], target_of(batch, i), count, batch.weights));
+      own[i] += counts.back();
+    }
+    if (!has_judged(counts)) ++empty;
+    rows += static_cast<double>(count);
+    tokens += static_cast<double>(count_tokens(batch));
+  }
+  own.insert(own.end(), {empty, rows, tokens, wish ? 1.0 : 0.0});
+
+  std::vector<double> sum(own.size());
+  int rank = 0;
+  for (const std::vector<double>& one : exchange_.share(own)) {
+    if (rank++ < task_.ranks->rank() &&
+        has_judged({one.begin(), one.begin() + static_cast<std::ptrdiff_t>(terms)})) {
+      judged.is_first = false;
+    }
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += one[i];
+  }
+  skipped_ += static_cast<std::int64_t>(sum[terms]);
+  step_rows_ = static_cast<std::int64_t>(sum[terms + 1]);
+  step_tokens_ = static_cast<std::int64_t>(sum[terms + 2]);
+  is_wished_ = sum[terms + 3] > 0;
+  sum.resize(terms);
+  if (!has_judged(sum)) return std::nullopt;
+  judged.all = std::move(sum);
+  return judged;
+}
 
 std::optional<double> StepGradients::compute(const std::vector<Batch>& batches, std::int64_t step,
-                                             std::int64_t steps) {
-  const Judged judged = count_labels(batches, losses_);
-  skipped_ += judged.empty;
-  if (judged.is_nothing()) return std::nullopt;
+                                             std::int64_t steps, bool wish) {
+  const auto judged = count_labels(batches, wish);
+  if (!judged) return std::nullopt;
+  judged_ = *judged;
+  return exchange_.sum_gradients(compute_own(batches, step, steps));
+}
+
+// Of this rank's batches.
+double StepGradients::compute_own(const std::vector<Batch>& batches, std::int64_t step,
+                                  std::int64_t steps) {
   double sum = 0;
-  bool regularised = false;
-  step_rows_ = 0;
-  step_tokens_ = 0;
+  bool regularised = !judged_.is_first;
   for (std::size_t i = 0; i < batches.size(); ++i) {
-    step_rows_ += static_cast<std::int64_t>(batches[i].rows.size());
-    step_tokens_ += count_tokens(batches[i]);
     std::vector<double> shares;
     for (std::size_t term = 0; term < losses_.size(); ++term) {
-      const double count = judged.counts[i][term];
-      shares.push_back(count == 0 ? 0 : count / judged.all[term]);
+      const double count = judged_.counts[i][term];
+      shares.push_back(count == 0 ? 0 : count / judged_.all[term]);
     }
-    if (std::ranges::all_of(shares, [](double share) { return share == 0; })) continue;
+    if (!has_judged(shares)) continue;
     at::Tensor loss = sum_of_losses(losses_, forward(batches[i]), batches[i], shares);
     if (task_.methods != nullptr && !regularised) {  // once for the step's batches
       const at::Tensor term = task_.methods->regulariser(step, steps);
@@ -189,6 +213,7 @@ std::vector<at::Tensor> StepGradients::forward(const Batch& batch) {
 }
 
 void StepGradients::check() const {
+  if (last_rows_.empty()) return;  // no row of the step was this rank's
   const Batch batch = take_batch(data_, last_rows_);
   const auto has_gradient = [](const at::Tensor& parameter) { return parameter.grad().defined(); };
   if (std::none_of(task_.parameters.begin(), task_.parameters.end(), has_gradient)) {
@@ -197,11 +222,17 @@ void StepGradients::check() const {
   for (const std::string& text : lost_gradients(task_, batch)) log::warning(text);
 }
 
-double StepGradients::last_loss() const {
+double StepGradients::last_loss() {
   const at::NoGradGuard no_grad;
-  const Batch batch = take_batch(data_, last_rows_);
-  const std::vector<double> shares(losses_.size(), 1);
-  return sum_of_losses(losses_, task_.forward(batch.inputs, false), batch, shares).item<double>();
+  double own = 0;
+  if (!last_rows_.empty()) {
+    const Batch batch = take_batch(data_, last_rows_);
+    const std::vector<double> shares(losses_.size(), 1);
+    own = sum_of_losses(losses_, task_.forward(batch.inputs, false), batch, shares).item<double>();
+  }
+  double sum = 0;
+  for (const auto& one : exchange_.share({own})) sum += one.front();
+  return sum;
 }
 
 void check_labels(const Dataset& data, const TrainConfig& config) {

@@ -6,6 +6,7 @@
 
 #include "train/batches.h"
 #include "train/loss.h"
+#include "train/step_exchange.h"
 #include "train/trainer.h"
 
 namespace tenon {
@@ -15,17 +16,19 @@ class StepGradients {
  public:
   StepGradients(const TrainingTask& task, const Dataset& data, const TrainConfig& config);
 
-  // The loss of one step's batches as if they were one: each weighs what is judged in it. Adds its
-  // gradient to the parameters'; nothing is added where it is not finite. Nothing where no label of
-  // all is judged. Throws Error with the rows that the model cannot take. `step` of `steps`,
-  // from 1.
+  // The loss of one step's batches, those of all ranks, as if they were one: each weighs what is
+  // judged in it. Adds its gradient to the parameters'; not a whole one where it is not finite.
+  // Nothing where no label of all is judged. Throws Error with the rows that the model cannot take.
+  // `step` of `steps`, from 1. `wish`: told to all ranks, see `is_wished`.
   std::optional<double> compute(const std::vector<Batch>& batches, std::int64_t step,
-                                std::int64_t steps);
+                                std::int64_t steps, bool wish = false);
 
   // After the first step: whether something is trained. Throws Error{kTraining} where nothing is.
   void check() const;
-  // The loss of the last batch once more, in eval mode.
-  double last_loss() const;
+  // The loss of the last batch once more, in eval mode: of all ranks the sum.
+  double last_loss();
+  // Whether any rank wished when the last step began.
+  bool is_wished() const { return is_wished_; }
 
   std::int64_t batches_skipped() const { return skipped_; }  // in which no label is judged
   std::int64_t last_step_rows() const { return step_rows_; }
@@ -33,15 +36,28 @@ class StepGradients {
 
  private:
   std::vector<at::Tensor> forward(const Batch& batch);
+  double compute_own(const std::vector<Batch>& batches, std::int64_t step, std::int64_t steps);
+
+  // What the batches of a step are worth to each loss.
+  struct Judged {
+    std::vector<std::vector<double>> counts;  // by own batch and loss
+    std::vector<double> all;                  // by loss, of all ranks
+    bool is_first = true;                     // of the ranks on which something is judged
+  };
+  // Nothing where nothing is judged on any rank.
+  std::optional<Judged> count_labels(const std::vector<Batch>& batches, bool wish);
 
   const TrainingTask& task_;
   const Dataset& data_;
-  std::vector<LossSettings> losses_;     // summed as they weigh
+  std::vector<LossSettings> losses_;  // summed as they weigh
+  StepExchange exchange_;
+  Judged judged_;                        // of this step
   std::vector<std::int64_t> last_rows_;  // of the last batch that had a loss
   std::int64_t skipped_ = 0;
   std::int64_t step_rows_ = 0;
   std::int64_t step_tokens_ = 0;
   bool classes_checked_ = false;
+  bool is_wished_ = false;
 };
 
 // Throws Error{kData} where no label of all the data is judged: a few batches without one are

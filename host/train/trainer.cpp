@@ -49,20 +49,35 @@ std::vector<Batch> next_batches(BatchOrder& order) {
   return order.next();
 }
 
+// What rank 0 starts from, all do: other processors may have worked it out with other last bits.
+void share_start(const TrainingTask& task) {
+  std::vector<at::Tensor> tensors = changed_by_training(task);
+  tensors.insert(tensors.end(), task.untrained.begin(), task.untrained.end());
+  share_tensors(*task.ranks, tensors);
+}
+
+// Where it goes on with another number of processes, the rest of the steps are others.
+std::int64_t planned_steps(BatchOrder& order, const TrainConfig& config,
+                           const TrainingState* from) {
+  if (from != nullptr) order.go_to(from->position);
+  const std::int64_t done = from == nullptr ? 0 : from->step;
+  return config.steps.value_or(done + order.steps_left(config.epochs.value_or(1)));
+}
+
 // One run of the loop: what it works on, and what it has seen.
 class TrainingRun {
  public:
   TrainingRun(const TrainingTask& task, const Dataset& data, const TrainConfig& config,
-              const TrainingEvents& events)
+              const TrainingEvents& events, const TrainingState* from)
       : task_(task),
         data_(data),
         config_(config),
         events_(events),
-        order_(data, task.inputs, config, task.guards),
+        order_(data, task.inputs, config, task.guards, {task.ranks->rank(), task.ranks->count()}),
         gradients_(task, data, config),
         optimizer_(task.parameters, config, task.roles),
         last_good_(changed_by_training(task)),
-        planned_(config.steps.value_or(config.epochs.value_or(1) * order_.steps_per_epoch())),
+        planned_(planned_steps(order_, config, from)),
         schedule_(config, planned_),
         plateau_(config.schedule),
         best_(config),
@@ -70,8 +85,10 @@ class TrainingRun {
         saves_(events.save_steps, planned_, order_.steps_per_epoch()),
         logs_(events.log_steps, planned_, order_.steps_per_epoch()) {
     result_.rows_left_out = order_.rows_left_out();
+    if (from != nullptr) go_on_from(*from);
   }
 
+ private:
   void go_on_from(const TrainingState& state) {
     copy_list(tensors_under(state.tensors, "parameter."), "parameters", task_.parameters);
     copy_list(tensors_under(state.tensors, "buffer."), "buffers", task_.buffers);
@@ -80,8 +97,7 @@ class TrainingRun {
     if (task_.methods != nullptr) {
       task_.methods->restore(tensors_under(state.tensors, "method."));
     }
-    restore_generators(tensors_under(state.tensors, "generator."));
-    order_.go_to(state.position);
+    restore_generators_of(state.tensors, *task_.ranks);
     plateau_.restore(state.plateau);
     best_.restore(state.best);
     last_good_.keep();
@@ -96,10 +112,11 @@ class TrainingRun {
     result_.went_negative = state.went_negative;
   }
 
+ public:
   TrainingResult run(const std::atomic<bool>& stop) {
     while (step_ < planned_ && !result_.stopped_early) {
       ++step_;
-      if (!run_step() || !run_events(stop)) break;
+      if (!run_step(stop) || !run_events(stop)) break;
     }
     result_.batches_skipped = skipped_before_ + gradients_.batches_skipped();
     if (result_.batches_skipped > 0 && result_.losses.empty()) check_labels(data_, config_);
@@ -113,13 +130,13 @@ class TrainingRun {
 
  private:
   // Whether to go on.
-  bool run_step() {
+  bool run_step(const std::atomic<bool>& stop) {
     const NamedScope scope(kStepScope);
     const Clock::time_point start = Clock::now();
     optimizer_.zero_grad();
     std::optional<double> value;
     try {
-      value = gradients_.compute(next_batches(order_), step_, planned_);
+      value = gradients_.compute(next_batches(order_), step_, planned_, stop);
     } catch (const Error& error) {
       return keep_failure(error);
     } catch (const std::exception& error) {
@@ -192,7 +209,8 @@ class TrainingRun {
     try {
       bool saves = saves_.is_due(step_) || (!saves_.is_never() && step_ == planned_);
       if (evaluates_.is_due(step_) && events_.evaluate) saves = evaluate() || saves;
-      const bool stops = stop && step_ < planned_ && !result_.stopped_early;
+      const bool is_asked = task_.ranks->is_alone() ? stop.load() : gradients_.is_wished();
+      const bool stops = is_asked && step_ < planned_ && !result_.stopped_early;
       if ((saves || stops) && events_.save) events_.save(state());
       result_.interrupted = stops;
       return !stops;
@@ -233,7 +251,7 @@ class TrainingRun {
     add_under(state.tensors, "untrained.", as_list(task_.untrained));
     add_under(state.tensors, "optimizer.", optimizer_.state());
     if (task_.methods != nullptr) add_under(state.tensors, "method.", task_.methods->state());
-    add_under(state.tensors, "generator.", generator_states(task_.parameters));
+    add_generators(state.tensors, task_.parameters, *task_.ranks);
     state.tensors.emplace_back("losses", numbers_tensor(result_.losses));
     state.tensors.emplace_back("learning_rates", numbers_tensor(result_.learning_rates));
     state.tensors.emplace_back("grad_norms", numbers_tensor(result_.grad_norms));
@@ -291,11 +309,10 @@ TrainingResult train(const TrainingTask& task, const Dataset& data, const TrainC
                      const TrainingEvents& events, const std::atomic<bool>& stop,
                      const TrainingState* from) {
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
-  at::manual_seed(config.seed);
+  at::manual_seed(config.seed + static_cast<std::uint64_t>(task.ranks->rank()));
+  share_start(task);
   const at::AutoGradMode with_grad(true);
-  TrainingRun run(task, data, config, events);
-  if (from != nullptr) run.go_on_from(*from);
-  return run.run(stop);
+  return TrainingRun(task, data, config, events, from).run(stop);
 }
 
 }  // namespace tenon

@@ -14,6 +14,7 @@
 #include "config/run_config.h"
 #include "model/graph.h"
 #include "model/size_expression.h"
+#include "ranks/ranks.h"
 #include "train/best_value.h"
 #include "train/data_source.h"
 #include "train/method_training.h"
@@ -48,6 +49,8 @@ struct TrainingTask {
   std::shared_ptr<MethodTraining> methods = nullptr;
   // The losses and metrics of plugins among those of the config.
   Objectives objectives = {};
+  // The processes that train it together, each with all of the data.
+  std::shared_ptr<Ranks> ranks = one_rank();
 };
 
 struct Evaluation {
@@ -108,7 +111,8 @@ struct TrainingResult {
 
 // In eval mode and without gradients: the mean over all rows (over judged positions where the loss
 // classifies). Throws Error{Stage::kTraining} where no batch can be formed, Error{Stage::kData}
-// where a class is none of the outputs' or no label is judged. Nothing once `stop` is set.
+// where a class is none of the outputs' or no label is judged. Nothing once `stop` is set. The
+// ranks share the batches, and all get the whole.
 std::optional<Evaluation> evaluate(const TrainingTask& task, const Dataset& data,
                                    const TrainConfig& config, const std::atomic<bool>& stop);
 Evaluation evaluate(const TrainingTask& task, const Dataset& data, const TrainConfig& config);

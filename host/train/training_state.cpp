@@ -3,8 +3,11 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/from_blob.h>
 
+#include <algorithm>
+#include <cstring>
 #include <mutex>
 #include <string>
 
@@ -18,6 +21,11 @@ constexpr const char* kCpuGenerator = "cpu";
 at::Generator generator_named(const std::string& name) {
   return name == kCpuGenerator ? at::detail::getDefaultCPUGenerator()
                                : at::globalContext().defaultGenerator(at::Device(name));
+}
+
+// What the names of a rank's begin with: "generator.", "generator_1.", ...
+std::string generators_of(int rank) {
+  return rank == 0 ? "generator." : "generator_" + std::to_string(rank) + ".";
 }
 
 [[noreturn]] void fail_state(const std::string& what) {
@@ -48,6 +56,33 @@ void restore_generators(const NamedTensors& states) {
     const std::lock_guard<std::mutex> lock(generator.mutex());
     generator.set_state(state);
   }
+}
+
+void add_generators(NamedTensors& state, const std::vector<at::Tensor>& tensors, Ranks& ranks) {
+  const NamedTensors own = generator_states(tensors);
+  add_under(state, generators_of(0), own);
+  if (ranks.is_alone()) return;
+  for (const auto& [name, tensor] : own) {
+    const at::Tensor flat = tensor.contiguous();
+    const std::string bytes(static_cast<const char*>(flat.const_data_ptr()), flat.nbytes());
+    const std::vector<std::string> all = ranks.gather(bytes);
+    for (std::size_t rank = 0; rank < all.size(); ++rank) {
+      const at::Tensor copy = at::empty_like(flat);
+      std::memcpy(copy.mutable_data_ptr(), all[rank].data(),
+                  std::min(all[rank].size(), flat.nbytes()));
+      if (rank > 0) {
+        state.emplace_back(generators_of(static_cast<int>(rank)) + name, copy);
+        continue;
+      }
+      for (auto& [known, first] : state) {
+        if (known == generators_of(0) + name) first = copy;
+      }
+    }
+  }
+}
+
+void restore_generators_of(const NamedTensors& state, const Ranks& ranks) {
+  restore_generators(tensors_under(state, generators_of(ranks.rank())));
 }
 
 GeneratorsKept::GeneratorsKept(const std::vector<at::Tensor>& tensors)

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "model/tensor_file.h"
+#include "ranks/ranks.h"
 #include "train/batch_order.h"
 #include "train/best_value.h"
 #include "train/schedule.h"
@@ -31,6 +32,10 @@ struct TrainingState {
 // that of the device of `tensors`, if it has one.
 NamedTensors generator_states(const std::vector<at::Tensor>& tensors);
 void restore_generators(const NamedTensors& states);
+
+// Of each rank its own, in a training's state. A rank that had none begins with new ones.
+void add_generators(NamedTensors& state, const std::vector<at::Tensor>& tensors, Ranks& ranks);
+void restore_generators_of(const NamedTensors& state, const Ranks& ranks);
 
 // Random numbers drawn while one lives are drawn again after it.
 class GeneratorsKept {
