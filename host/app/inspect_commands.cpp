@@ -17,6 +17,8 @@
 #include "model/model_loader.h"
 #include "model/pt2_program.h"
 #include "plugin/plugin_registry.h"
+#include "ranks/join.h"
+#include "ranks/launch.h"
 
 // The verbs that look and change nothing: tree, plugins, doctor.
 namespace tenon {
@@ -184,6 +186,30 @@ std::vector<std::string> find_faults(const PluginRegistry& plugins) {
   return faults;
 }
 
+// Whether several processes can share a run, and what started this one, if anything did.
+Json processes_json() {
+  Json json = {{"exchange", can_join_ranks() ? Json("gloo") : Json(nullptr)},
+               {"launcher", nullptr}};
+  if (const auto launch = read_launch(environment())) {
+    json["launcher"] = launch->launcher;
+    json["rank"] = launch->rank;
+    json["count"] = launch->count;
+    json["store"] = launch->address + ":" + std::to_string(launch->port);
+  }
+  return json;
+}
+
+std::string processes_text() {
+  std::string text = can_join_ranks() ? "several can share a run, by gloo"
+                                      : "one alone: tenon was built without gloo's headers "
+                                        "(Debian: libgloo-dev)";
+  if (const auto launch = read_launch(environment())) {
+    text += "; started by " + launch->launcher + " as rank " + std::to_string(launch->rank) +
+            " of " + std::to_string(launch->count);
+  }
+  return text;
+}
+
 // What a tree is asked of: the model of a config, or an exported program alone.
 ModelData model_of(const CommandLine& line) {
   if (line.target.extension() != ".toml") return read_pt2_program(line.target);
@@ -228,14 +254,19 @@ void doctor_command(const CommandLine& line) {
   load_to_tell(plugins, line.load);
   const std::vector<std::string> faults = find_faults(plugins);
   if (line.json) {
-    const Json out{{"tenon", TENON_VERSION},           {"libtorch", TORCH_VERSION},
-                   {"threads", at::get_num_threads()}, {"cpu_capability", at::get_cpu_capability()},
-                   {"plugins", plugins_json(plugins)}, {"problems", faults}};
+    const Json out{{"tenon", TENON_VERSION},
+                   {"libtorch", TORCH_VERSION},
+                   {"threads", at::get_num_threads()},
+                   {"cpu_capability", at::get_cpu_capability()},
+                   {"processes", processes_json()},
+                   {"plugins", plugins_json(plugins)},
+                   {"problems", faults}};
     std::cout << out.dump(2) << "\n";
     return;
   }
   std::cout << "tenon " << TENON_VERSION << "\nLibTorch " << TORCH_VERSION << "\nthreads "
-            << at::get_num_threads() << "\ninstruction set " << at::get_cpu_capability() << "\n";
+            << at::get_num_threads() << "\ninstruction set " << at::get_cpu_capability()
+            << "\nprocesses " << processes_text() << "\n";
   print_plugins_text(plugins);
   if (faults.empty()) std::cout << "no problem was found\n";
   for (const std::string& fault : faults) std::cout << "problem: " << fault << "\n";

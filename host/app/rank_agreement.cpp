@@ -2,12 +2,12 @@
 
 #include <torch/headeronly/version.h>
 
+#include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
 
 #include "app/resume.h"
 #include "base/error.h"
-#include "base/json.h"
 #include "base/suggest.h"
 #include "inject/running_statistics.h"
 
@@ -57,8 +57,8 @@ std::string key_of_statistics(const AdaptedModel& model, const TrainConfig& conf
 void require_agreement(Ranks& ranks, const Facts& facts) {
   if (ranks.is_alone()) return;
   std::vector<Facts> all;
-  for (const std::string& text : ranks.gather(Json(facts).dump())) {
-    all.push_back(Json::parse(text).get<Facts>());
+  for (const std::string& text : ranks.gather(nlohmann::json(facts).dump())) {
+    all.push_back(nlohmann::json::parse(text).get<Facts>());
   }
   std::vector<std::string> problems;
   for (std::size_t rank = 1; rank < all.size(); ++rank) {

@@ -108,9 +108,10 @@ std::string save(const AdaptedModel& model, const TrainingResult& training, RunO
                        "changes the file"});
 }
 
-// Tells how the run ended; the exit status.
+// Tells how the run ended, on rank 0; the exit status.
 int finish(const CommandLine& line, const AdaptedModel& model, RunOutcome& outcome,
-           const std::string& output) {
+           const std::string& output, bool is_first) {
+  if (!is_first) return status_of_signal();
   const std::string ended = name_of_signal();
   const std::string after = "after step " + std::to_string(outcome.training.steps);
   if (outcome.training.interrupted) outcome.resume = resume_command(line);
@@ -204,7 +205,7 @@ int train_and_save(const CommandLine& line, const RunConfig& config, AdaptedMode
                      "; what was trained is saved in " + output);
   }
   if (run_log) run_log->end(run_record(config, model, outcome, output));
-  return finish(line, model, outcome, output);
+  return finish(line, model, outcome, output, ranks->is_first());
 }
 
 // What --resume goes on from; its config is compared before anything is loaded.

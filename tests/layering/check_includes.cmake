@@ -76,8 +76,8 @@ function(check_doors)
     "nlohmann-json is for what reads or writes JSON: base/json and safetensors, model/pt2_*, adapter, app")
   door("^torch/csrc/utils/generated_serialization_types\\.h$" "^host/model/pt2_[a-z_]+\\.cpp$"
     "the schema's header takes 13 seconds to compile, so only the schema's reader pays for it")
-  door("^(torch/csrc/distributed|gloo)/" "^host/ranks/gloo_ranks\\.cpp$"
-    "c10d and gloo stay in ranks/gloo_ranks.cpp: their headers are slow, and move between versions")
+  door("^(torch/csrc/distributed|gloo)/" "^host/ranks/c10d\\.h$"
+    "c10d is included by ranks/c10d.h alone: its headers are slow, and move between versions")
   door("^torch/(torch|all)\\.h$" "^$" "LibTorch's umbrella headers compile slowly, include what is used")
   if(header MATCHES "^(torch|ATen|c10|caffe2)/" AND NOT file MATCHES "^sdk/include/tenon/torch/" AND
      file MATCHES "^(sdk|plugins|host/base|host/config)/|^host/adapter/peft_|^host/inject/(target_matcher|rule_matcher|name_patterns|python_regex|perl_form|default_targets)\\.")
