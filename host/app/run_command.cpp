@@ -88,6 +88,15 @@ void throw_failure(const AdaptedModel& model, const RunConfig& config, const Dat
                                       : causes});
 }
 
+// Another rank is lost, and whoever starts all anew with --resume goes on from the checkpoints: an
+// adapter saved beside them would be in the way.
+[[noreturn]] void throw_to_go_on(const TrainingResult& training) {
+  Failure failure = training.failure->failure();
+  failure.message = "training ended after step " + std::to_string(training.steps) + ": " +
+                    failure.message + "; with --resume it goes on from the newest checkpoint";
+  throw Error(std::move(failure));
+}
+
 Ending ending_of(const TrainingResult& training) {
   if (training.failure || training.not_finite_step) return Ending::kDiverged;
   return training.interrupted ? Ending::kInterrupted : Ending::kWhole;
@@ -190,6 +199,10 @@ int train_and_save(const CommandLine& line, const RunConfig& config, AdaptedMode
   if (settings.load_best_model_at_end && best.value && is_whole) {
     load_best(task, checkpoints, best);
     print_line(line, best_text(best, settings));
+  }
+  if (line.resume && config.output.save_steps && outcome.training.failure &&
+      !ranks->is_together()) {
+    throw_to_go_on(outcome.training);
   }
   const std::string output = save(model, outcome.training, place);
   if (!place.writes() && outcome.training.failure) throw Error(*outcome.training.failure);
