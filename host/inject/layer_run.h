@@ -36,7 +36,7 @@ struct LayerChoice {
   const LayerFacts* facts = nullptr;
   std::vector<const tenon_adapter*> adapters;
   std::vector<std::shared_ptr<const AdapterSlot>> slots;  // of these and of the weights
-  bool is_saved_module = false;  // the weights are an adapter's own
+  bool is_saved_module = false;                           // the weights are an adapter's own
   // The base's types where one of the weights is kept in a wider one; else empty.
   std::vector<at::ScalarType> runs_in = {};
 

@@ -104,7 +104,8 @@ void place_biases(const ModelData& model, const InjectionPlan& plan,
     AdapterSlot::Parts parts;
     parts.adapter = adapter.config.name;
     parts.weights = biases_among(biases, site.tensors);
-    adapter.slots.push_back({std::move(site), std::make_shared<const AdapterSlot>(std::move(parts))});
+    adapter.slots.push_back(
+        {std::move(site), std::make_shared<const AdapterSlot>(std::move(parts))});
   }
 }
 
