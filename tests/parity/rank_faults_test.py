@@ -148,9 +148,11 @@ class RankFaultsTest(RankedTest):
         output, errors = agent.communicate(timeout=600)
         self.assertEqual(agent.returncode, 0, errors)
         self.assertEqual(killed, KILLS, "the run was over before")
-        run = json.loads(output[output.index("{") :])
+        # Before it stands what rank 0 of the earlier attempts said.
+        run = json.loads(output[output.rindex('{\n  "trainable_params"') :])
         self.assertEqual(run["losses"], expected["losses"])
-        for name, tensor in load_file(config["output"]["directory"] / "adapter_model.safetensors").items():
+        file = config["output"]["directory"] / "adapter_model.safetensors"
+        for name, tensor in load_file(file).items():
             self.assertTrue(tensor.equal(adapter[name]), name)
 
     def test_two_machines_train_and_outlive_a_link_that_is_cut(self):
