@@ -40,21 +40,23 @@ std::vector<std::string> AdaptedModel::adapter_names() const {
 }
 
 const PlacedAdapter& AdaptedModel::adapter(const std::string& name) const {
-  require({name});
-  return **find_adapter(name);
+  const auto found = find_adapter(name);
+  if (found == adapters_.end()) require({name});  // tells which there are
+  return **found;
 }
 
 void AdaptedModel::require(const std::vector<std::string>& names) const {
-  const std::vector<std::string> known = adapter_names();
   std::vector<std::string> unknown;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if (!contains(known, names[i])) unknown.push_back(names[i]);
+    if (find_adapter(names[i]) == adapters_.end()) unknown.push_back(names[i]);
     if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) !=
         names.begin() + static_cast<std::ptrdiff_t>(i)) {
       fail("the adapter " + names[i] + " is named twice", "name each adapter once");
     }
   }
   if (unknown.empty()) return;
+  const std::vector<std::string> known =
+      adapter_names();  // a copy of a thousand names takes a while
   fail("Adapter " + join(unknown) + " not found",
        known.empty() ? "the model has no adapter" : "the model has: " + join(known));
 }

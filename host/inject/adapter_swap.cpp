@@ -29,30 +29,27 @@ void AdaptedModel::exchange(SlotPlaces& places, const std::string& adapter) noex
 AdaptedModel::SlotPlaces AdaptedModel::slot_places(const PlacedAdapter* before,
                                                    const PlacedAdapter* after,
                                                    const Sites& opened) const {
-  std::map<ModuleId, SlotPlace> places;
-  const auto place = [&](ModuleId module) -> SlotPlace& {
-    SlotPlace& found = places[module];
-    if (found.layer == nullptr) {
-      const auto known = sites_.find(module);
-      found.layer = known == sites_.end() ? opened.at(module).layer : known->second.layer;
-    }
-    return found;
+  SlotPlaces places;
+  // The place of a layer that has none yet; a second one would undo what the first does.
+  const auto add_place = [&](ModuleId module) -> SlotPlace* {
+    const auto known = sites_.find(module);
+    const auto& layer = known == sites_.end() ? opened.at(module).layer : known->second.layer;
+    const bool is_there =
+        std::ranges::any_of(places, [&](const SlotPlace& place) { return place.layer == layer; });
+    return is_there ? nullptr : &places.emplace_back(SlotPlace{layer, {}});
   };
-  if (before != nullptr) {
-    for (const PlacedSlot& placed : before->slots) place(placed.site.module);
-  }
+  AdaptedLayer::Slots one;  // makes nodes
   if (after != nullptr) {
     for (const PlacedSlot& placed : after->slots) {
-      AdaptedLayer::Slots one;
-      one.emplace(after->config.name, placed.slot);
-      SlotPlace& found = place(placed.site.module);
-      if (found.node.empty()) found.node = one.extract(one.begin());
+      SlotPlace* place = add_place(placed.site.module);
+      if (place == nullptr) continue;
+      place->node = one.extract(one.emplace(after->config.name, placed.slot).first);
     }
   }
-  SlotPlaces list;
-  list.reserve(places.size());
-  for (auto& [module, found] : places) list.push_back(std::move(found));
-  return list;
+  if (before != nullptr) {
+    for (const PlacedSlot& placed : before->slots) add_place(placed.site.module);
+  }
+  return places;
 }
 
 std::unique_ptr<PlacedAdapter> AdaptedModel::swap_adapter(std::unique_ptr<PlacedAdapter> adapter) {

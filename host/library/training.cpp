@@ -7,6 +7,7 @@
 #include "library/adapted_state.h"
 #include "library/guarded.h"
 #include "train/loss.h"
+#include "train/objectives.h"
 #include "train/parameter_role.h"
 #include "train/trainer.h"
 #include "train/training_task.h"
@@ -53,6 +54,7 @@ TrainReport train_adapted(AdaptedModule& module, const TrainRows& rows, const Co
   };
   TrainingResult result = guarded(Stage::kTraining, "train", [&] {
     TrainConfig settings = *read_train_config(config).train;
+    const Objectives objectives = find_objectives(settings, state.plugins);
     const Dataset data = dataset(rows, state.model.model());
     if (data.target) balance_classes(settings, *data.target);
     {
@@ -60,7 +62,7 @@ TrainReport train_adapted(AdaptedModule& module, const TrainRows& rows, const Co
       state.model.checkpoint(settings.checkpoint);
     }
     if (settings.batch_norm == "train") state.has_trained_statistics = true;
-    return train(training_task(state.model, settings), data, settings, events, stop);
+    return train(training_task(state.model, settings, objectives), data, settings, events, stop);
   });
   if (thrown) std::rethrow_exception(thrown);
   if (result.failure) throw *result.failure;
