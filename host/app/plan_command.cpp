@@ -4,6 +4,7 @@
 #include <optional>
 #include <unordered_set>
 
+#include "app/adapter_config_problems.h"
 #include "app/commands.h"
 #include "app/memory_estimate.h"
 #include "app/stages.h"
@@ -76,7 +77,8 @@ PlanJson memory_json(const MemoryEstimate& memory) {
 }  // namespace
 
 void plan_command(const CommandLine& line) {
-  const RunConfig config = read_run_config(line.target, line.overrides, {.adapter = true});
+  const RunConfig config =
+      read_run_config(line.target, line.overrides, {.adapter = true}, problems_of_adapters(line));
   if (config.adapters.empty()) {
     throw Error({.stage = Stage::kConfig,
                  .message = "the config has no [adapter] to plan",

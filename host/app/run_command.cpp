@@ -6,6 +6,7 @@
 #include <iostream>
 #include <map>
 
+#include "app/adapter_config_problems.h"
 #include "app/commands.h"
 #include "app/not_finite.h"
 #include "app/profile_text.h"
@@ -252,8 +253,8 @@ int run_full(const CommandLine& line, RunConfig& config, ModelData data,
 }  // namespace
 
 int run_command(const CommandLine& line, const std::shared_ptr<Ranks>& ranks) {
-  RunConfig config =
-      read_run_config(line.target, line.overrides, {.adapter = true, .training = true});
+  RunConfig config = read_run_config(
+      line.target, line.overrides, {.adapter = true, .training = true}, problems_of_adapters(line));
   ranks->set_timeout(config.train->ddp_timeout);
   tell_batches(*ranks, *config.train);
   if (config.train->threads > 0) at::set_num_threads(static_cast<int>(config.train->threads));

@@ -175,7 +175,7 @@ void list_keys(SectionReader& reader, std::vector<ConfigKey>& keys) {
 }
 
 RunConfig read_run_config(const TomlDocument& document, const ConfigScope& scope,
-                          Problems& problems) {
+                          const FurtherProblems& further, Problems& problems) {
   const ReadContext context{document, problems};
   RunConfig config;
   config.file = document.file();
@@ -188,6 +188,7 @@ RunConfig read_run_config(const TomlDocument& document, const ConfigScope& scope
     if (!config.train) config.train.emplace();
   }
   list_values(document.root(), "", config.values);
+  if (!problems.empty() && further) further(config, problems);
   problems.throw_if_any(document.file().string());
   return config;
 }
@@ -195,14 +196,15 @@ RunConfig read_run_config(const TomlDocument& document, const ConfigScope& scope
 }  // namespace
 
 RunConfig read_run_config(const std::filesystem::path& file,
-                          const std::vector<std::string>& overrides, const ConfigScope& scope) {
+                          const std::vector<std::string>& overrides, const ConfigScope& scope,
+                          const FurtherProblems& further) {
   Problems problems;
-  return read_run_config(read_document(file, overrides, problems), scope, problems);
+  return read_run_config(read_document(file, overrides, problems), scope, further, problems);
 }
 
 RunConfig read_run_config(const ConfigText& text, const ConfigScope& scope) {
   Problems problems;
-  return read_run_config(read_document(text), scope, problems);
+  return read_run_config(read_document(text), scope, {}, problems);
 }
 
 // Reading an empty table asks for every key that there is.

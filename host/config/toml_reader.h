@@ -1,10 +1,12 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "config/bounds.h"
+#include "config/problems.h"
 #include "config/run_config.h"
 
 namespace tenon {
@@ -24,8 +26,12 @@ struct ConfigScope {
 // string; its paths are relative to the working directory, those of the file to its folder). All
 // problems are collected and thrown as one Error{Stage::kConfig}: each on a line of its own,
 // "file:line:column: what is wrong; did you mean `x`?".
+// `further` is asked where there are some, for those that only others can tell (plugins, of the
+// keys that they declare), so that the user sees all of them at once.
+using FurtherProblems = std::function<void(const RunConfig&, Problems&)>;
 RunConfig read_run_config(const std::filesystem::path& file,
-                          const std::vector<std::string>& overrides, const ConfigScope& scope);
+                          const std::vector<std::string>& overrides, const ConfigScope& scope,
+                          const FurtherProblems& further = {});
 // A config that is no file: what it is called in messages, and its text. Of text that a program
 // wrote, lines mean nothing to anybody.
 struct ConfigText {

@@ -152,6 +152,15 @@ void check_own_keys(AdapterConfig& config, const Method& method,
   }
 }
 
+void add_problems(const AdapterConfig& config, const std::vector<OptionProblem>& found,
+                  Problems& problems) {
+  for (const OptionProblem& problem : found) {
+    const auto place = config.key_places.find(problem.key);
+    problems.add(place == config.key_places.end() ? Place{.text = config.location} : place->second,
+                 "`adapter." + problem.key + "` " + problem.text);
+  }
+}
+
 void throw_problems(const AdapterConfig& config, const std::vector<OptionProblem>& found) {
   if (found.empty()) return;
   if (is_from_folder(config)) {
@@ -161,12 +170,16 @@ void throw_problems(const AdapterConfig& config, const std::vector<OptionProblem
          "train the adapter without what is not supported, or merge it into the model with PEFT");
   }
   Problems problems;
-  for (const OptionProblem& problem : found) {
-    const auto place = config.key_places.find(problem.key);
-    problems.add(place == config.key_places.end() ? Place{.text = config.location} : place->second,
-                 "`adapter." + problem.key + "` " + problem.text);
-  }
+  add_problems(config, found, problems);
   problems.throw_if_any(config.location);
+}
+
+std::vector<OptionProblem> settle_keys(AdapterConfig& config, const Method& method) {
+  std::vector<OptionProblem> problems;
+  check_known_keys(config, method, problems);
+  check_own_keys(config, method, problems);
+  config.method_keys = method.settled(config.method_keys, config.is_saved, problems);
+  return problems;
 }
 
 ModuleRule to_rule(const OptionValue& value) {
@@ -199,15 +212,21 @@ std::set<std::string> own_keys_in_peft(const Method& method) {
 MethodConfig with_method(AdapterConfig config, const MethodTable& methods,
                          const std::vector<RecordedLayer>& recorded) {
   const Method& method = find_method(config, methods, recorded);
-  std::vector<OptionProblem> problems;
-  check_known_keys(config, method, problems);
-  check_own_keys(config, method, problems);
-  config.method_keys = method.settled(config.method_keys, config.is_saved, problems);
-  throw_problems(config, problems);
+  throw_problems(config, settle_keys(config, method));
   config.method = method.name();
   config.peft_type = method.peft_type();
   config.writes = own_keys_in_peft(method);
   return {std::move(config), &method};
+}
+
+void find_key_problems(AdapterConfig config, const MethodTable& methods, Problems& problems) {
+  try {
+    const Method& method = find_method(config, methods, {});
+    const std::vector<OptionProblem> found = settle_keys(config, method);
+    add_problems(config, found, problems);
+  } catch (const Error& error) {  // of the method itself
+    problems.add(Place{.text = config.location}, error.failure().message);
+  }
 }
 
 LayerKeys::LayerKeys(const MethodConfig& method, const std::vector<std::string>& targeted)

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/adapter_config.h"
+#include "config/problems.h"
 #include "inject/name_patterns.h"
 #include "inject/recorded_layer.h"
 #include "plugin/method.h"
@@ -22,6 +23,9 @@ struct MethodConfig {
 // `recorded`: the plugins that made a saved adapter, to be named where the method is missing.
 MethodConfig with_method(AdapterConfig config, const MethodTable& methods,
                          const std::vector<RecordedLayer>& recorded = {});
+
+// What with_method would throw of a config file's adapter, beside what was found already.
+void find_key_problems(AdapterConfig config, const MethodTable& methods, Problems& problems);
 
 // The method's keys as the layer at `path` sees them: rules over modules become true or false, and
 // where a pattern beside a key fits the path, its value stands.
