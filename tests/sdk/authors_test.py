@@ -116,7 +116,7 @@ class AuthorsTest(SdkTest):
         self.predict(config, "--adapter", "adapter", "--plugin-dir", self.plugins)
         told = self.tenon("plan", config, "--plugin-dir", self.plugins, "--set",
                           "adapter.limit_pattern={nowhere = 1}", status=2)
-        self.assertIn('`limit_pattern` "nowhere" matches no adapted layer', told.stderr)
+        self.assertIn('`nowhere` in limit_pattern matches no targeted module', told.stderr)
 
     def test_a_second_adapter_on_a_gate_is_summed_or_refused_never_lost(self):
         """What `max_active` and `scaling` say of a method is kept to."""
