@@ -1,12 +1,9 @@
 #include "plugin/key_rules.h"
 
-#include <algorithm>
-#include <string>
-
 #include "base/printable.h"
+#include "plugin/declared_value.h"
 #include "plugin/handles.h"
 #include "plugin/host_fence.h"
-#include "plugin/option_values.h"
 
 namespace tenon {
 namespace {
@@ -23,23 +20,8 @@ tenon_status refuse(tenon_keys* keys, const char* key, const char* text, tenon_e
 
 tenon_status replace_key(tenon_keys* keys, const char* key, const tenon_value* value,
                          tenon_error* error) {
-  return fenced(error, [&] {
-    const auto declared =
-        std::ranges::find(*keys->declared, std::string(key), &DeclaredOption::key);
-    if (declared == keys->declared->end()) {
-      return set_failure(error, TENON_INVALID_ARGUMENT,
-                         "the method has no key `" + std::string(key) + "`");
-    }
-    std::vector<OptionProblem> problems;
-    const OptionTable fitting =
-        complete_options({&*declared, 1}, {{key, to_option(*value)}}, problems);
-    if (!problems.empty()) {
-      return set_failure(error, TENON_INVALID_ARGUMENT,
-                         "`" + problems.front().key + "` " + problems.front().text);
-    }
-    keys->replaced.insert_or_assign(key, fitting.at(key));
-    return static_cast<tenon_status>(TENON_OK);
-  });
+  return fenced(error,
+                [&] { return put_declared(*keys->declared, key, *value, keys->replaced, error); });
 }
 
 }  // namespace

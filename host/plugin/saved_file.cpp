@@ -1,35 +1,16 @@
 #include "plugin/saved_file.h"
 
-#include <algorithm>
-#include <string>
-
+#include "plugin/declared_value.h"
 #include "plugin/handles.h"
 #include "plugin/host_fence.h"
-#include "plugin/option_completion.h"
-#include "plugin/option_values.h"
 
 namespace tenon {
 namespace {
 
 tenon_status set_key(tenon_file* file, const char* key, const tenon_value* value,
                      tenon_error* error) {
-  return fenced(error, [&] {
-    const auto declared =
-        std::ranges::find(*file->declared, std::string(key), &DeclaredOption::key);
-    if (declared == file->declared->end()) {
-      return set_failure(error, TENON_INVALID_ARGUMENT,
-                         "the method has no key `" + std::string(key) + "`");
-    }
-    std::vector<OptionProblem> problems;
-    const OptionTable fitting =
-        complete_options({&*declared, 1}, {{key, to_option(*value)}}, problems);
-    if (!problems.empty()) {
-      return set_failure(error, TENON_INVALID_ARGUMENT,
-                         "`" + problems.front().key + "` " + problems.front().text);
-    }
-    file->keys.insert_or_assign(key, fitting.at(key));
-    return static_cast<tenon_status>(TENON_OK);
-  });
+  return fenced(error,
+                [&] { return put_declared(*file->declared, key, *value, file->keys, error); });
 }
 
 tenon_status set_parameter(tenon_file* file, std::uint32_t layer, std::uint32_t parameter,

@@ -1,10 +1,9 @@
 #include "train/batch_order.h"
 
-#include <ATen/ops/arange.h>
-
 #include <algorithm>
 
 #include "support/error_matchers.h"
+#include "train/numbered_rows.h"
 #include "train/toy_task.h"
 
 namespace tenon {
@@ -14,18 +13,9 @@ using ::testing::ElementsAre;
 using testing::error_text;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::numbered_rows;
 using testing::toy_input;
 using Rows = std::vector<std::int64_t>;
-
-Dataset numbered_rows(std::int64_t rows) {
-  Dataset data;
-  data.input_names = {"x"};
-  data.inputs = {at::arange(rows * 2, at::kFloat).reshape({rows, 2})};
-  data.target = at::arange(rows, at::kLong);
-  data.rows = rows;
-  data.source = "train.csv";
-  return data;
-}
 
 TrainConfig batches_of(std::int64_t batch_size, bool shuffle = false) {
   TrainConfig config;

@@ -1,12 +1,12 @@
 #include "train/batches.h"
 
-#include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
 
 #include "support/error_matchers.h"
+#include "train/numbered_rows.h"
 #include "train/toy_task.h"
 
 namespace tenon {
@@ -15,22 +15,13 @@ namespace {
 using ::testing::ElementsAre;
 using testing::error_text;
 using ::testing::HasSubstr;
+using testing::numbered_rows;
 using testing::toy_input;
 
 std::vector<std::int64_t> joined(const std::vector<std::vector<std::int64_t>>& batches) {
   std::vector<std::int64_t> all;
   for (const auto& batch : batches) all.insert(all.end(), batch.begin(), batch.end());
   return all;
-}
-
-Dataset dataset(std::int64_t rows) {
-  Dataset data;
-  data.input_names = {"x"};
-  data.inputs = {at::arange(rows * 2, at::kFloat).reshape({rows, 2})};
-  data.target = at::arange(rows, at::kLong);
-  data.rows = rows;
-  data.source = "train.csv";
-  return data;
 }
 
 TEST(BatchRows, GoInOrderWithAShorterLastBatch) {
@@ -76,38 +67,38 @@ TEST(BatchRows, OfLikeLengthStayInTheirFiftyBatches) {
 }
 
 TEST(TakeBatch, PicksRowsOfInputsAndTarget) {
-  const Batch batch = take_batch(dataset(4), {3, 1});
+  const Batch batch = take_batch(numbered_rows(4), {3, 1});
   EXPECT_TRUE(at::equal(batch.inputs.at(0), at::tensor({6.0F, 7.0F, 2.0F, 3.0F}).reshape({2, 2})));
   ASSERT_TRUE(batch.target.has_value());
   EXPECT_TRUE(at::equal(*batch.target, at::tensor({3, 1}, at::kLong)));
 }
 
 TEST(TakeBatch, WritingIntoARunOfRowsLeavesTheDatasetAsItWas) {
-  const Dataset data = dataset(4);
+  const Dataset data = numbered_rows(4);
   const Batch batch = take_batch(data, {1, 2});
   EXPECT_TRUE(at::equal(batch.inputs.at(0), data.inputs[0].narrow(0, 1, 2)));
   batch.inputs[0].zero_();
-  EXPECT_TRUE(at::equal(data.inputs[0], dataset(4).inputs[0]));
+  EXPECT_TRUE(at::equal(data.inputs[0], numbered_rows(4).inputs[0]));
 }
 
 TEST(CheckBatchSize, TellsWhetherTheExportFixedIt) {
-  EXPECT_TRUE(leaves_out_last(dataset(8), {toy_input(4)}, {}, 4));
-  EXPECT_FALSE(leaves_out_last(dataset(8), {toy_input(-1)}, {}, 4));
-  EXPECT_FALSE(leaves_out_last(dataset(8), {InputSpec{}}, {}, 4));
+  EXPECT_TRUE(leaves_out_last(numbered_rows(8), {toy_input(4)}, {}, 4));
+  EXPECT_FALSE(leaves_out_last(numbered_rows(8), {toy_input(-1)}, {}, 4));
+  EXPECT_FALSE(leaves_out_last(numbered_rows(8), {InputSpec{}}, {}, 4));
 }
 
 TEST(CheckBatchSize, NamesTheFixedDimensionAndTheWayOut) {
-  EXPECT_THAT(error_text([] { leaves_out_last(dataset(8), {toy_input(4)}, {}, 32); }),
+  EXPECT_THAT(error_text([] { leaves_out_last(numbered_rows(8), {toy_input(4)}, {}, 32); }),
               HasSubstr("dimension 0 of `x` was fixed to 4 when this model was exported\n  set "
                         "batch_size = 4, or export with a dynamic dimension"));
 }
 
 TEST(CheckBatchSize, RefusesDataThatFillNoBatch) {
-  EXPECT_THAT(error_text([] { leaves_out_last(dataset(0), {}, {}, 4); }),
+  EXPECT_THAT(error_text([] { leaves_out_last(numbered_rows(0), {}, {}, 4); }),
               HasSubstr("train.csv: the data have no rows"));
-  EXPECT_THAT(error_text([] { leaves_out_last(dataset(3), {toy_input(4)}, {}, 4); }),
+  EXPECT_THAT(error_text([] { leaves_out_last(numbered_rows(3), {toy_input(4)}, {}, 4); }),
               HasSubstr("the data have 3 rows; the export fixed a batch to 4"));
-  EXPECT_THAT(error_text([] { leaves_out_last(dataset(3), {}, {}, 0); }),
+  EXPECT_THAT(error_text([] { leaves_out_last(numbered_rows(3), {}, {}, 0); }),
               HasSubstr("batch_size is 0"));
 }
 
