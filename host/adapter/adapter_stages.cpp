@@ -133,8 +133,7 @@ std::vector<std::string> statistics_to_train(const ModelData& model,
 bool needs_data(const AdapterConfig& config, const MethodTable& methods) {
   if (config.init_from) return false;
   const MethodConfig known = with_method(config, methods);
-  return known.method->factors() != nullptr &&
-         FactorKeys(*known.method, known.config.method_keys).starts_from_data();
+  return (known.method->data_needs(known.config.method_keys) & TENON_NEEDS_DATA) != 0;
 }
 
 AdapterConfig effective_adapter_config(const AdapterConfig& config, const MethodTable& methods) {

@@ -52,7 +52,7 @@ std::unique_ptr<PlacedAdapter> place_files(const AdaptedModel& model, AdapterFil
                                            const std::filesystem::path& folder,
                                            const PluginRegistry& plugins, BaseCheck& base);
 
-// Whether an adapter's start needs data: init_lora_weights = "eva" or "corda", and no init_from.
+// Whether an adapter's start needs data (tenon/draft/data_start.h), and no init_from.
 bool needs_data(const AdapterConfig& config, const MethodTable& methods);
 
 // The tensors of an adapter as its file holds them, by key.

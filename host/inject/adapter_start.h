@@ -22,9 +22,9 @@ struct AdapterStart {
   std::shared_ptr<void> state;  // the plugin's own
 };
 
-// What a layer starts from in place of what its layer type makes: worked out by the host itself.
+// What a layer starts from in place of what its layer type makes: worked out from data.
 struct GivenStart {
-  std::map<std::string, at::Tensor> parameters;  // by the name in the file: "lora_A.weight"
+  std::map<std::string, at::Tensor> parameters;  // by the name in the file
   // Weights of the base under this adapter, as AdapterStart::residuals.
   std::vector<std::pair<std::uint32_t, at::Tensor>> residuals;
 };

@@ -26,7 +26,7 @@ std::string own_key(const std::string& parameter, const std::string& key) {
 OptionTable LayerOptions::method_keys(const std::string& path) const {
   OptionTable keys = keys_.at(path);
   if (method_.factors() == nullptr) return keys;
-  // A start from data is the host's own.
+  // A start from data is the method's, not the layer's.
   FactorKeysEditor factors(method_, keys);
   if (factors.starts_from_data()) factors.set_plain_start();
   return keys;

@@ -21,6 +21,7 @@
 #include "plugin/plugin_generators.h"
 #include "plugin/saved_file.h"
 #include "plugin/sized_struct.h"
+#include "plugin/started_adapter.h"
 #include "plugin/training_store.h"
 
 namespace tenon {
@@ -39,6 +40,7 @@ const void* extension(const char* id) {
   if (wanted == TENON_TRAINING) return &training_host();
   if (wanted == TENON_FILES) return &files_host();
   if (wanted == TENON_KEYS) return &keys_host();
+  if (wanted == TENON_DATA_START) return &data_start_host();
   return nullptr;
 }
 

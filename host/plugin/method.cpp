@@ -44,6 +44,7 @@ Method::Method(const tenon_method& table, const PluginInfo& plugin)
   if (table_.extension == nullptr) return;
   const RunningPlugin running(table_.name, "extension");
   training_ = static_cast<const tenon_training*>(table_.extension(self_, TENON_TRAINING));
+  data_start_ = static_cast<const tenon_data_start*>(table_.extension(self_, TENON_DATA_START));
   targets_ = read_targets(table_.extension(self_, TENON_TARGETS));
   rules_ = static_cast<const tenon_keys_rules*>(table_.extension(self_, TENON_KEYS));
   const void* factors = table_.extension(self_, TENON_FACTORS);
@@ -66,15 +67,31 @@ OptionTable Method::settled(const OptionTable& given, bool saved,
   tenon_error error;
   const RunningPlugin running(table_.name, "settle");
   if (rules_->settle(self_, &host_table(), &setup, &settling, saved ? 1 : 0, &error) != TENON_OK) {
-    throw Error({.stage = Stage::kPlugins,
-                 .message = error.text.empty()
-                                ? "plugin bug: " + name() + ": settle failed without a message"
-                                : error.text,
-                 .hint = "the method comes from plugin " + plugin_->id + " " + plugin_->version});
+    fail("settle", error);
   }
   problems.insert(problems.end(), settling.problems.begin(), settling.problems.end());
   for (auto& [key, value] : settling.replaced) values.insert_or_assign(key, std::move(value));
   return values;
+}
+
+void Method::fail(const std::string& function, const tenon_error& error) const {
+  throw Error({.stage = Stage::kPlugins,
+               .message = error.text.empty() ? "plugin bug: " + name() + ": " + function +
+                                                   " failed without a message"
+                                             : error.text,
+               .hint = "the method comes from plugin " + plugin_->id + " " + plugin_->version});
+}
+
+tenon_data_needs Method::data_needs(const OptionTable& keys) const {
+  if (data_start_ == nullptr) return 0;
+  const tenon_setup setup{keys, {}, {}};
+  tenon_error error;
+  tenon_data_needs needs = 0;
+  const RunningPlugin running(table_.name, "data_needs");
+  if (data_start_->needs(self_, &host_table(), &setup, &needs, &error) != TENON_OK) {
+    fail("data_needs", error);
+  }
+  return needs;
 }
 
 std::string Method::peft_type() const { return peft_type_of(table_.name, table_.peft_type); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <tenon/draft/data_start.h>
 #include <tenon/draft/keys.h>
 #include <tenon/draft/training.h>
 #include <tenon/method.h>
@@ -51,6 +52,11 @@ class Method {
   const Factors* factors() const { return factors_ ? &*factors_ : nullptr; }
   // What it does in training beside the optimizer; nullptr: nothing.
   const tenon_training* training() const { return training_; }
+  // How its adapters start from data; nullptr: they never do.
+  const tenon_data_start* data_start() const { return data_start_; }
+  // What an adapter of these keys, all of them, asks for. Throws Error{kPlugins} where the plugin
+  // fails.
+  tenon_data_needs data_needs(const OptionTable& keys) const;
   const tenon_method* self() const { return self_; }  // the plugin's own table
 
   bool scales() const { return table_.scaling != nullptr; }
@@ -58,11 +64,14 @@ class Method {
   double scaling(const LayerFacts& base, const tenon_setup& setup) const;
 
  private:
+  [[noreturn]] void fail(const std::string& function, const tenon_error& error) const;
+
   const tenon_method* self_;  // the plugin's own
   tenon_method table_;        // what this host knows of it
   const PluginInfo* plugin_;
   std::vector<DeclaredOption> keys_;
   const tenon_training* training_ = nullptr;
+  const tenon_data_start* data_start_ = nullptr;
   DefaultTargets targets_;
   std::optional<Factors> factors_;
   const tenon_keys_rules* rules_ = nullptr;

@@ -1,248 +1,189 @@
 #include "start/data_start.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cstdint>
-#include <set>
 
 #include "base/error.h"
-#include "base/suggest.h"
 #include "inject/adapted_model.h"
 #include "inject/exact_targets.h"
 #include "inject/factor_keys.h"
-#include "inject/linear_layer.h"
 #include "inject/name_patterns.h"
-#include "start/corda.h"
-#include "start/eva.h"
+#include "start/layer_calls.h"
+#include "start/observation.h"
 #include "train/batch_order.h"
 
 namespace tenon {
 namespace {
 
-const std::string& path_of(const PlannedLayer& layer) {
-  return layer.facts->description().module_path;
+[[noreturn]] void fail_as_bug(const InjectionPlan& plan, const std::string& what) {
+  throw Error(
+      {.stage = Stage::kTraining, .message = "plugin bug: " + plan.method->name() + ": " + what});
 }
 
-// Of the weights that the facts tell of.
-std::size_t weight_number(const PlannedLayer& layer) {
-  const std::vector<WeightFacts>& weights = layer.facts->description().weights;
-  const auto weight = std::ranges::find(weights, "weight", &WeightFacts::name);
-  return static_cast<std::size_t>(weight - weights.begin());
-}
-
-at::Tensor matrix_of(const ModelData& model, const PlannedLayer& layer) {
-  const auto tensor = static_cast<std::size_t>(layer.tensors[weight_number(layer)]);
-  return turn_matrix(layer.facts->description().type, model.tensors[tensor].tensor.detach());
-}
-
-FactorKeys keys_of(const InjectionPlan& plan) { return {*plan.method, plan.config.method_keys}; }
-FactorKeys keys_of(const InjectionPlan& plan, const PlannedLayer& layer) {
-  return {*plan.method, layer.options};
-}
-
-bool is_start(const InjectionPlan& plan, const char* name) {
-  const FactorStart* start = keys_of(plan).start();
-  return start != nullptr && start->name == name;
-}
-
-// The table of the start's own keys.
-OptionTable start_keys(const InjectionPlan& plan) {
-  OptionTable keys;
-  const FactorStart* start = keys_of(plan).start();
-  const auto table = plan.config.method_keys.find(start->table);
-  if (table == plan.config.method_keys.end()) return keys;
-  const auto* entries = std::get_if<OptionEntries>(&table->second);
-  if (entries == nullptr) return keys;
-  for (const OptionEntry& entry : entries->items) keys.insert_or_assign(entry.key, entry.value);
-  return keys;
-}
-
-// The planned layers by whether data can start them; rows of embeddings are no LoRA.
-struct Layers {
-  std::vector<const PlannedLayer*> linear;
-  std::vector<const PlannedLayer*> others;
-
-  std::string names_of_others() const {
-    std::vector<std::string> names;
-    for (const PlannedLayer* layer : others) {
-      names.push_back("`" + path_of(*layer) + "` (" + layer->facts->description().type + ")");
-    }
-    return join(names);
-  }
-};
-
-Layers sort_layers(const InjectionPlan& plan) {
-  Layers layers;
-  for (const PlannedLayer& layer : plan.layers) {
-    if (layer.layer_type->method() != plan.config.method) continue;
-    (is_linear(layer.facts->description().type) ? layers.linear : layers.others).push_back(&layer);
-  }
-  return layers;
-}
-
-[[noreturn]] void fail(const InjectionPlan& plan, const std::string& what,
-                       const std::string& hint) {
-  throw Error({.stage = Stage::kInjection,
-               .message = start_of(plan) + " " + what,
-               .hint = hint,
-               .location = plan.config.location});
-}
-
-void check(const InjectionPlan& plan, const Layers& layers) {
-  if (!plan.config.target_parameters.empty()) {
-    fail(plan, "cannot start target_parameters", "name the layers in target_modules");
-  }
-  if (layers.linear.empty()) {
-    fail(plan, "starts Linear layers only, and there is none among " + layers.names_of_others(),
-         "choose another init_lora_weights");
-  }
-  if (is_start(plan, "corda") && !layers.others.empty()) {
-    fail(plan, "starts Linear layers only, not " + layers.names_of_others(),
-         "leave them out of target_modules");
-  }
-}
-
-// What every LoRA layer's rank and alpha are, written into the config's patterns, and the layers
-// without a rank left out of its targets (PEFT: eva.py, _load_eva_state_dict).
-class DealtConfig {
+// One call of a layer, handles of all that it takes and gives.
+class CallView {
  public:
-  explicit DealtConfig(const InjectionPlan& plan)
-      : config_(plan.config), keys_(*plan.method, config_.method_keys) {}
-  DealtConfig(const DealtConfig&) = delete;
-  DealtConfig& operator=(const DealtConfig&) = delete;
+  CallView(std::span<const c10::IValue> inputs, std::span<const c10::IValue> outputs)
+      : inputs_(tensors_of(inputs)),
+        outputs_(tensors_of(outputs)),
+        input_handles_(handles_of(inputs_)),
+        output_handles_(handles_of(outputs_)) {}
 
-  void add(const std::string& path, std::int64_t rank, double alpha) {
-    if (rank == 0) {
-      dropped_.push_back("`" + path + "`");
-      return;
-    }
-    kept_.push_back(path);
-    if (rank != keys_.rank()) ranks_.emplace_back(exact_pattern(path), rank);
-    if (alpha != keys_.alpha()) alphas_.emplace_back(exact_pattern(path), alpha);
-  }
-  // `notes` are told what was left out.
-  AdapterConfig config(const ModelData& model, std::vector<std::string>& notes) {
-    keys_.set_rank_pattern(ranks_);
-    keys_.set_alpha_pattern(alphas_);
-    if (dropped_.empty()) return config_;
-    notes.push_back("EVA leaves no rank for " + join(dropped_) +
-                    ": other layers' inputs explain more with it");
-    config_.target_modules = exact_targets(model.tree, kept_);
-    config_.exclude_modules = {};
-    config_.layers_to_transform.clear();
-    config_.layers_pattern.clear();
-    return config_;
+  tenon_observed call(std::int64_t layer, std::int64_t batch) const {
+    tenon_observed call{};
+    call.struct_size = sizeof call;
+    call.layer = static_cast<std::uint32_t>(layer);
+    call.batch = batch;
+    call.n_inputs = static_cast<std::uint32_t>(inputs_.size());
+    call.n_outputs = static_cast<std::uint32_t>(outputs_.size());
+    call.inputs = input_handles_.data();
+    call.outputs = output_handles_.data();
+    return call;
   }
 
  private:
-  AdapterConfig config_;
-  FactorKeysEditor keys_;
-  FactorKeys::Patterns<std::int64_t> ranks_;
-  FactorKeys::Patterns<double> alphas_;
-  std::vector<std::string> kept_;
-  std::vector<std::string> dropped_;
+  static std::vector<at::Tensor> tensors_of(std::span<const c10::IValue> values) {
+    std::vector<at::Tensor> tensors;
+    for (const c10::IValue& value : values) tensors.push_back(value.toTensor());
+    return tensors;
+  }
+
+  std::vector<at::Tensor> inputs_;
+  std::vector<at::Tensor> outputs_;
+  std::vector<tenon_tensor> input_handles_;
+  std::vector<tenon_tensor> output_handles_;
 };
 
-EvaConfig eva_config(const OptionTable& keys) {
-  EvaConfig eva;
-  eva.rho = std::get<double>(keys.at("rho"));
-  eva.tau = std::get<double>(keys.at("tau"));
-  eva.use_label_mask = std::get<bool>(keys.at("use_label_mask"));
-  eva.label_mask_value = std::get<std::int64_t>(keys.at("label_mask_value"));
-  eva.whiten = std::get<bool>(keys.at("whiten"));
-  eva.adjust_scaling_factors = std::get<bool>(keys.at("adjust_scaling_factors"));
-  return eva;
+void observe_batches(const AdaptedModel& observed, const ObservedLayers& layers,
+                     BatchOrder& batches, Observation& observation) {
+  for (std::int64_t number = 0;; ++number) {
+    const Batch batch = std::move(batches.next().front());
+    const at::Tensor positions = used_positions(observed.model().inputs, batch);
+    observe_calls(observed, batch, [&](const std::string& path, auto inputs, auto outputs) {
+      const std::int64_t layer = layers.find(path);
+      if (layer < 0 || inputs.empty()) return;
+      const CallView view(inputs, outputs);
+      tenon_observed call = view.call(layer, number);
+      if (positions.defined()) call.positions = to_handle(positions);
+      if (batch.target) call.target = to_handle(*batch.target);
+      observation.observe(call);
+    });
+    if (observation.after_batch()) return;
+  }
 }
 
-const FactorForm& form_of(const InjectionPlan& plan) { return plan.method->factors()->form(false); }
-
-DataStart start_by_eva(const AdaptedModel& observed, const InjectionPlan& plan,
-                       const Layers& layers, BatchOrder& batches) {
-  const ModelData& model = observed.model();
-  std::vector<EvaLayer> wanted;
-  for (const PlannedLayer* layer : layers.linear) {
-    wanted.push_back(
-        {path_of(*layer), keys_of(plan, *layer).rank(), matrix_of(model, *layer).size(1)});
+// The table of patterns of a key, every layer's value by its path, but those that the key says.
+OptionEntries patterns_of(const InjectionPlan& plan, const ObservedLayers& layers,
+                          const tenon_started& started, const std::string& key,
+                          const tenon_started::KeyOfLayers& given) {
+  OptionEntries patterns;
+  const auto add = [&](std::size_t layer, const OptionValue& value) {
+    if (started.layers[layer].is_left_out) return;
+    if (same_option(value, plan.config.method_keys.at(key))) return;
+    patterns.items.push_back({exact_pattern(layers.path(layer)), value});
+  };
+  for (const auto& [layer, value] : given) add(layer, value);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const bool is_given = std::ranges::count(given, i, [](const auto& of) { return of.first; }) > 0;
+    if (!is_given) add(i, layers.planned(i).options.at(key));
   }
-  const EvaConfig eva = eva_config(start_keys(plan));
-  const auto starts = eva_start(observed, wanted, eva, keys_of(plan).rank(), batches);
-  DataStart start;
-  DealtConfig dealt(plan);
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    const std::int64_t rank = starts[i].size(0);
-    double alpha = keys_of(plan, *layers.linear[i]).alpha();
-    if (eva.adjust_scaling_factors) {
-      alpha *= static_cast<double>(rank) / static_cast<double>(wanted[i].rank);
-    }
-    dealt.add(wanted[i].path, rank, alpha);
-    if (rank > 0) {
-      start.given[wanted[i].path].parameters.emplace(form_of(plan).down, starts[i]);
-    }
-  }
-  for (const PlannedLayer* layer : layers.others) {
-    const FactorKeys keys = keys_of(plan, *layer);
-    dealt.add(path_of(*layer), keys.rank(), keys.alpha());
-  }
-  if (!layers.others.empty()) {
-    start.notes.push_back("EVA starts Linear layers only; " + layers.names_of_others() +
-                          " start as with " + keys_of(plan).start_key() + " = true");
-  }
-  start.config = dealt.config(model, start.notes);
-  return start;
+  return patterns;
 }
 
-DataStart start_by_corda(const AdaptedModel& observed, const InjectionPlan& plan,
-                         const Layers& layers, BatchOrder& batches) {
-  const ModelData& model = observed.model();
-  std::vector<CordaLayer> wanted;
-  for (const PlannedLayer* layer : layers.linear) {
-    wanted.push_back(
-        {path_of(*layer), keys_of(plan, *layer).rank(), layer->scaling, matrix_of(model, *layer)});
+// The adapter's targets without the layers that it leaves alone.
+void leave_out(const ModelData& model, const ObservedLayers& layers, const tenon_started& started,
+               AdapterConfig& config) {
+  std::vector<std::uint32_t> order = started.named;
+  for (std::uint32_t i = 0; i < layers.size(); ++i) {
+    if (std::ranges::count(order, i) == 0) order.push_back(i);
   }
-  const auto starts = corda_start(
-      observed, wanted, {std::get<std::string>(start_keys(plan).at("corda_method"))}, batches);
+  std::vector<std::string> kept;
+  for (const std::uint32_t i : order) {
+    if (!started.layers[i].is_left_out) kept.push_back(layers.path(i));
+  }
+  if (kept.size() == layers.size()) return;
+  config.target_modules = exact_targets(model.tree, kept);
+  config.exclude_modules = {};
+  config.layers_to_transform.clear();
+  config.layers_pattern.clear();
+}
+
+// What is left of a weight goes into no file, so that it must follow from the factors.
+void check_weights(const InjectionPlan& plan, const ObservedLayers& layers, std::size_t i,
+                   const tenon_started::Layer& its) {
+  if (its.weights.empty()) return;
+  const Factors* factors = plan.method->factors();
+  const auto is_set = [&](const std::string& name) { return its.parameters.contains(name); };
+  if (factors == nullptr || !is_set(factors->form(false).down) ||
+      !is_set(factors->form(false).up)) {
+    fail_as_bug(plan, "finish set a weight of `" + layers.path(i) + "` and not both its factors");
+  }
+  for (const auto& [number, tensor] : its.weights) {
+    const at::Tensor& own = layers.weights(i)[number];
+    if (tensor.sizes() == own.sizes() && tensor.scalar_type() == own.scalar_type()) continue;
+    fail_as_bug(plan, "finish set weight " + std::to_string(number) + " of `" + layers.path(i) +
+                          "` as " + c10::str(tensor.scalar_type(), " ", tensor.sizes()) +
+                          ", it is " + c10::str(own.scalar_type(), " ", own.sizes()));
+  }
+}
+
+DataStart read(const ModelData& model, const InjectionPlan& plan, const ObservedLayers& layers,
+               tenon_started started) {
   DataStart start;
   start.config = plan.config;
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    const CordaLayer& layer = wanted[i];
-    const at::Tensor rest =
-        layer.matrix.to(at::promoteTypes(layer.matrix.scalar_type(), at::kFloat)) -
-        layer.scaling * starts[i].b.matmul(starts[i].a);
-    const at::Tensor weight =
-        turn_matrix(layers.linear[i]->facts->description().type, rest).contiguous();
-    GivenStart& given = start.given[layer.path];
-    given.parameters = {{form_of(plan).down, starts[i].a}, {form_of(plan).up, starts[i].b}};
-    given.residuals.emplace_back(static_cast<std::uint32_t>(weight_number(*layers.linear[i])),
-                                 weight.to(layer.matrix.scalar_type()));
+  for (const auto& [key, values] : started.keys) {
+    const auto declared = std::ranges::find(plan.method->keys(), key, &DeclaredOption::key);
+    start.config.method_keys[declared->pattern_key] =
+        patterns_of(plan, layers, started, key, values);
   }
+  leave_out(model, layers, started, start.config);
+  for (std::size_t i = 0; i < started.layers.size(); ++i) {
+    tenon_started::Layer& its = started.layers[i];
+    check_weights(plan, layers, i, its);
+    if (its.is_left_out || (its.parameters.empty() && its.weights.empty())) continue;
+    start.given.emplace(layers.path(i),
+                        GivenStart{std::move(its.parameters), std::move(its.weights)});
+  }
+  start.notes = std::move(started.notes);
   return start;
 }
 
 }  // namespace
 
 bool starts_from_data(const InjectionPlan& plan) {
-  return plan.method != nullptr && plan.method->factors() != nullptr && !plan.config.init_from &&
-         keys_of(plan).starts_from_data();
+  return plan.method != nullptr && !plan.config.init_from &&
+         (plan.method->data_needs(plan.config.method_keys) & TENON_NEEDS_DATA) != 0;
 }
 
-bool deals_ranks(const InjectionPlan& plan) { return is_start(plan, "eva"); }
+bool deals_ranks(const InjectionPlan& plan) {
+  return (plan.method->data_needs(plan.config.method_keys) & TENON_NEEDS_RANKS) != 0;
+}
 
 std::string start_of(const InjectionPlan& plan) {
-  return keys_of(plan).start_key() + " = " + keys_of(plan).start_text();
+  if (plan.method->factors() != nullptr) {
+    const FactorKeys keys(*plan.method, plan.config.method_keys);
+    if (!keys.start_key().empty()) return keys.start_key() + " = " + keys.start_text();
+  }
+  return "method = \"" + plan.method->name() + "\"";
 }
 
 DataStart start_from_data(const ModelData& model, const InjectionPlan& plan,
                           const StartData& data) {
   const at::NoGradGuard no_grad;
-  const Layers layers = sort_layers(plan);
-  check(plan, layers);
   TrainConfig config = data.config;
   config.gradient_accumulation_steps = 1;  // one batch after the other
   BatchOrder batches(data.dataset, model.inputs, config, model.guards);
-  const AdaptedModel observed(model, plan, config.seed);
-  return is_start(plan, "eva") ? start_by_eva(observed, plan, layers, batches)
-                               : start_by_corda(observed, plan, layers, batches);
+  const ObservedLayers layers(model, plan, batches.steps_per_epoch());
+  Observation observation(plan, layers);
+  observe_batches(AdaptedModel(model, plan, config.seed), layers, batches, observation);
+  tenon_started started{.declared = &plan.method->keys()};
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    started.layers.push_back({.n_weights = static_cast<std::uint32_t>(layers.weights(i).size())});
+  }
+  observation.finish(started);
+  return read(model, plan, layers, std::move(started));
 }
 
 }  // namespace tenon

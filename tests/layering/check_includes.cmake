@@ -37,11 +37,6 @@ set(knows_methods
   host/config/train_section.cpp
   host/inject/block_targets.cpp
   host/inject/method_config.cpp
-  host/start/corda.cpp
-  host/start/corda.h
-  host/start/data_start.cpp
-  host/start/eva.cpp
-  host/start/eva.h
   host/train/optimizer.cpp
   host/train/optimizer.h
   host/train/parameter_role.cpp
@@ -101,13 +96,12 @@ function(check_order)
   endif()
 endfunction()
 
-# plugins/<folder>/...: the standard library, the SDK, the folder's own headers and those
-# of common and lora_common.
+# plugins/<folder>/...: the standard library, the SDK, the folder's own headers and those of common.
 function(check_plugin)
   string(REGEX REPLACE "^plugins/([^/]*)/.*$" "\\1" folder "${file}")
   if(quoted)
-    if(header MATCHES "/" AND NOT header MATCHES "^(common|lora_common|${folder})/[^/]*$")
-      breach("includes \"${header}\"" "a plugin shares only plugins/common and plugins/lora_common with others")
+    if(header MATCHES "/" AND NOT header MATCHES "^(common|${folder})/[^/]*$")
+      breach("includes \"${header}\"" "a plugin shares only plugins/common with others")
     endif()
   elseif(header MATCHES "/" AND NOT header MATCHES "^tenon/")
     breach("includes <${header}>" "a plugin is built with the SDK alone, so it needs only <tenon/...>")

@@ -31,7 +31,7 @@ accepted(host/train/trainer.cpp "#include \"model/graph.h\"\n#include <ATen/ATen
 accepted(host/main.cpp "#include \"app/command_line.h\"")
 accepted(host/base/safetensors.cpp "#include <nlohmann/json.hpp>")
 accepted(plugins/hra/hra.cpp "#include \"common/matrix.hpp\"")
-accepted(plugins/lora_conv/lora_conv.cpp "#include \"lora_common/lora_math.hpp\"\n#include <tenon/sdk.hpp>")
+accepted(plugins/lora/lora_conv.cpp "#include \"lora/lora_math.hpp\"\n#include <tenon/sdk.hpp>")
 
 accepted(host/inject/layer_planner.cpp "// As LoRA has it.\nint evaluate();")
 rejected(host/inject/layer_planner.cpp "bool is_lora = method == 1;"
@@ -61,11 +61,11 @@ rejected(host/adapter/peft_names.h "#include <ATen/ATen.h>"
   "includes ATen/ATen.h: this part works without LibTorch")
 rejected(host/inject/target_matcher.cpp "#include <ATen/ATen.h>"
   "includes ATen/ATen.h: this part works without LibTorch")
-rejected(plugins/lora_conv/lora_conv.cpp "#include \"lora_linear/lora_linear.h\""
-  "includes \"lora_linear/lora_linear.h\": a plugin shares only plugins/common")
-rejected(plugins/lora_conv/lora_conv.cpp "#include \"../../host/base/error.h\""
+rejected(plugins/lora/lora_conv.cpp "#include \"ia3/ia3.h\""
+  "includes \"ia3/ia3.h\": a plugin shares only plugins/common")
+rejected(plugins/lora/lora_conv.cpp "#include \"../../host/base/error.h\""
   "includes \"../../host/base/error.h\": a plugin shares only plugins/common")
-rejected(plugins/lora_conv/lora_conv.cpp "#include <boost/any.hpp>"
+rejected(plugins/lora/lora_conv.cpp "#include <boost/any.hpp>"
   "includes <boost/any.hpp>: a plugin is built with the SDK alone")
 accepted(sdk/include/tenon/torch/libtorch.hpp "#include <ATen/ATen.h>\n#include \"tenon/cpp/tensor.hpp\"")
 rejected(sdk/include/tenon/sdk.hpp "#include \"tenon/torch/libtorch.hpp\""

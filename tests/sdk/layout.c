@@ -5,6 +5,7 @@
  * Compiled as C11 and as C++20. */
 #include <stddef.h>
 
+#include "tenon/draft/data_start.h"
 #include "tenon/draft/factors.h"
 #include "tenon/draft/files.h"
 #include "tenon/draft/generators.h"
@@ -473,6 +474,56 @@ FIELD(tenon_training_host, struct_size, 0);
 FIELD(tenon_training_host, reserved, 4);
 FIELD(tenon_training_host, keep, 8);
 FIELD(tenon_training_host, kept, 16);
+
+VALUE(TENON_NEEDS_DATA, 1);
+VALUE(TENON_NEEDS_RANKS, 2);
+
+SIZE(tenon_data_layer, 48);
+FIELD(tenon_data_layer, struct_size, 0);
+FIELD(tenon_data_layer, n_weights, 4);
+FIELD(tenon_data_layer, base, 8);
+FIELD(tenon_data_layer, setup, 16);
+FIELD(tenon_data_layer, layer_type, 24);
+FIELD(tenon_data_layer, weights, 32);
+FIELD(tenon_data_layer, scaling, 40);
+
+SIZE(tenon_data_run, 40);
+FIELD(tenon_data_run, struct_size, 0);
+FIELD(tenon_data_run, n_layers, 4);
+FIELD(tenon_data_run, layers, 8);
+FIELD(tenon_data_run, setup, 16);
+FIELD(tenon_data_run, batches_per_epoch, 24);
+FIELD(tenon_data_run, largest_size, 32);
+
+SIZE(tenon_observed, 56);
+FIELD(tenon_observed, struct_size, 0);
+FIELD(tenon_observed, layer, 4);
+FIELD(tenon_observed, batch, 8);
+FIELD(tenon_observed, n_inputs, 16);
+FIELD(tenon_observed, n_outputs, 20);
+FIELD(tenon_observed, inputs, 24);
+FIELD(tenon_observed, outputs, 32);
+FIELD(tenon_observed, positions, 40);
+FIELD(tenon_observed, target, 48);
+
+SIZE(tenon_data_start, 56);
+FIELD(tenon_data_start, struct_size, 0);
+FIELD(tenon_data_start, reserved, 4);
+FIELD(tenon_data_start, needs, 8);
+FIELD(tenon_data_start, begin, 16);
+FIELD(tenon_data_start, observe, 24);
+FIELD(tenon_data_start, after_batch, 32);
+FIELD(tenon_data_start, finish, 40);
+FIELD(tenon_data_start, release, 48);
+
+SIZE(tenon_data_start_host, 48);
+FIELD(tenon_data_start_host, struct_size, 0);
+FIELD(tenon_data_start_host, reserved, 4);
+FIELD(tenon_data_start_host, set_parameter, 8);
+FIELD(tenon_data_start_host, set_weight, 16);
+FIELD(tenon_data_start_host, set_key, 24);
+FIELD(tenon_data_start_host, leave_out, 32);
+FIELD(tenon_data_start_host, note, 40);
 
 VALUE(TENON_FACTORS_TRANSPOSED, 1);
 

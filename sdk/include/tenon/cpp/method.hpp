@@ -13,11 +13,15 @@
 //     static void before_step(tenon::TrainingRun& run);
 //     static void after_step(tenon::TrainingRun& run);
 //     static tenon::Tensor regularise(tenon::TrainingRun& run);
+//     // Optional: that its adapters may start from data (tenon/draft/data_start.h).
+//     static tenon_data_needs data_needs(const tenon::DataKeys& keys);
+//     static std::unique_ptr<tenon::DataStart> data_start(const tenon::DataRun& run);
 //   };
 #pragma once
 
 #include <cstdint>
 
+#include "tenon/cpp/data_start.hpp"
 #include "tenon/cpp/factors.hpp"
 #include "tenon/cpp/files.hpp"
 #include "tenon/cpp/keys.hpp"
@@ -67,7 +71,8 @@ namespace tenon __attribute__((visibility("hidden"))) {
 
   template <typename T>
   const void* TENON_ABI extension_of(const tenon_method*, const char* id) {
-    return find_extension<Training<T>, Files<T>, Targets<T>, Factors<T>, KeyRules<T>>(id);
+    return find_extension<Training<T>, Files<T>, Targets<T>, Factors<T>, KeyRules<T>, FromData<T>>(
+        id);
   }
 
   template <typename T>

@@ -115,6 +115,19 @@ namespace tenon __attribute__((visibility("hidden"))) {
       return tensors;
     }
 
+    // The one truth or number that the operator returns: is_same.number<bool>(a, b).
+    template <typename T, typename... Arguments>
+    T number(const Arguments&... arguments) const {
+      tenon_value result{};
+      run(&result, 1, arguments...);
+      if (result.tag == TENON_VALUE_BOOL || result.tag == TENON_VALUE_INT) {
+        return static_cast<T>(result.u.i);
+      }
+      if (result.tag == TENON_VALUE_DOUBLE) return static_cast<T>(result.u.d);
+      detail::host->release_results(&result, 1);
+      throw Failure(TENON_INTERNAL, "the operator returns no number");
+    }
+
    private:
     static constexpr std::size_t kMostArguments = 32;
 

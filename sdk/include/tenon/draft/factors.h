@@ -40,7 +40,7 @@ typedef struct tenon_factor_form {
 typedef uint32_t tenon_factor_start_flags;
 enum {
   TENON_START_CHANGES_BASE = 1, /* the base keeps W - s B A, which can be made again from W */
-  TENON_START_FROM_DATA = 2,    /* the host makes it from batches; layers see the key's default */
+  TENON_START_FROM_DATA = 2,    /* data_start.h makes it; layers see the key's default */
   TENON_START_OF_LAYER = 4      /* from the layer's own weight or data: no two share it */
 };
 
