@@ -25,6 +25,15 @@ struct PluginNewArguments {
   std::string metric;                 // or a metric's
 };
 
+// Of `tenon plugin install`, remove, list, update, trust and index.
+struct PluginStoreArguments {
+  std::string source;              // a file, a folder, the address of an index; of trust: a key
+  std::vector<std::string> names;  // of plugins: "acme.fancy", "acme.fancy@1.2.0"
+  std::filesystem::path key;       // of index: the file of the key that signs
+  std::string index;               // of trust: the address that changed its key
+  bool remove = false;             // of trust
+};
+
 // Of `tenon adapter combine`.
 struct CombineArguments {
   std::vector<std::filesystem::path> folders;
@@ -44,6 +53,7 @@ struct CommandLine {
   bool profile = false;                              // of run
   std::optional<std::filesystem::path> resume = {};  // of run: a checkpoint; "" for the newest
   bool load = false;                                 // of plugins
+  bool markdown = false;                             // of plugins
   bool no_verify = false;                            // of run, merge, predict
   std::vector<std::string> adapters;                 // [NAME=]DIR
   std::vector<std::string> active;                   // names; empty: all adapters
@@ -53,6 +63,7 @@ struct CommandLine {
   std::filesystem::path outputs;  // a file or folder to write
   PluginCheckArguments plugin_check;
   PluginNewArguments plugin_new;
+  PluginStoreArguments plugin_store;
   CombineArguments combine;
   std::string from;  // of adapter convert: whose file it is; "" for PEFT's
   std::string rank;  // of adapter convert: a whole number, or a fraction

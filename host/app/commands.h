@@ -28,6 +28,12 @@ void adapter_diff_command(const CommandLine& line);
 void adapter_status_command(const CommandLine& line);
 void doctor_command(const CommandLine& line);
 void plugin_new_command(const CommandLine& line);
+void plugin_install_command(const CommandLine& line);
+void plugin_remove_command(const CommandLine& line);
+void plugin_list_command(const CommandLine& line);
+void plugin_update_command(const CommandLine& line);
+void plugin_trust_command(const CommandLine& line);
+void plugin_index_command(const CommandLine& line);
 // Whether the plugin passes; if not, the exit status is 1.
 bool plugin_check_command(const CommandLine& line);
 

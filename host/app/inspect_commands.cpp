@@ -9,6 +9,7 @@
 
 #include "adapter/option_json.h"
 #include "app/commands.h"
+#include "app/plugin_pages.h"
 #include "app/stages.h"
 #include "base/error.h"
 #include "base/suggest.h"
@@ -242,7 +243,9 @@ void tree_command(const CommandLine& line) {
 void plugins_command(const CommandLine& line) {
   const PluginRegistry plugins(plugins_config(line), line.plugin_directories);
   load_to_tell(plugins, line.load);
-  if (line.json) {
+  if (line.markdown) {
+    std::cout << plugin_pages(plugins);
+  } else if (line.json) {
     std::cout << plugins_json(plugins).dump(2) << "\n";
   } else {
     print_plugins_text(plugins);

@@ -40,6 +40,12 @@ int run_verb(const CommandLine& line) {
   if (line.verb == "adapter status") adapter_status_command(line);
   if (line.verb == "doctor") doctor_command(line);
   if (line.verb == "plugin new") plugin_new_command(line);
+  if (line.verb == "plugin install") plugin_install_command(line);
+  if (line.verb == "plugin remove") plugin_remove_command(line);
+  if (line.verb == "plugin list") plugin_list_command(line);
+  if (line.verb == "plugin update") plugin_update_command(line);
+  if (line.verb == "plugin trust") plugin_trust_command(line);
+  if (line.verb == "plugin index") plugin_index_command(line);
   if (line.verb == "plugin check") return plugin_check_command(line) ? 0 : 1;
   return 0;
 }

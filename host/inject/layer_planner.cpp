@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/lists.h"
 #include "base/suggest.h"
+#include "index/known_plugins.h"
 #include "inject/layer_attributes.h"
 #include "inject/own_operator.h"
 #include "inject/plain_layer.h"
@@ -192,9 +193,11 @@ const LayerType* LayerPlanner::dispatch(const Module& module, const std::string&
   if (layer_type != nullptr) return layer_type;
   const std::vector<std::string> supported = plugins_.supported_types(config_.method);
   const std::string type = module.type.empty() ? "a module of unknown type" : module.type;
+  const std::string line = line_that_serves(config_.method, served);
   // The same for each layer of the class, so that it is told once.
   std::string hint = "supported here: " + (supported.empty() ? "nothing" : join(supported)) +
-                     "; a plugin for it goes into " + plugins_.user_folder();
+                     (line.empty() ? "; a plugin for it goes into " + plugins_.user_folder()
+                                   : "; a plugin for it is known: " + line);
   if (holds_layers(module)) {
     hint = "to adapt the layers in it: target_modules = [\"" + module.path + ".*\"]\n  " + hint;
   } else if (!module.type.starts_with("torch.nn.") &&

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
+#include "index/known_plugins.h"
 #include "inject/rule_matcher.h"
 #include "plugin/option_completion.h"
 
@@ -40,10 +41,18 @@ std::string way_out(const std::string& peft_type) {
 // "It was made with plugin acme.vera 1.0.0 (SHA-256 ...), which is not here; "
 std::string makers(const std::vector<RecordedLayer>& recorded) {
   std::set<std::string> plugins;
+  std::set<std::string> lines;
   for (const RecordedLayer& layer : recorded) {
     plugins.insert(layer.plugin + " " + layer.version + " (SHA-256 " + layer.sha256 + ")");
+    lines.insert(line_that_installs(layer.plugin));
   }
+  lines.erase("");
   if (plugins.empty()) return "";
+  if (!lines.empty()) {
+    return "it was made with plugin " +
+           join(std::vector<std::string>(plugins.begin(), plugins.end())) +
+           "; type: " + join(std::vector<std::string>(lines.begin(), lines.end()), "; ") + "; ";
+  }
   return "it was made with plugin " +
          join(std::vector<std::string>(plugins.begin(), plugins.end())) +
          ": put that file where plugins are found (`tenon plugins`); ";
@@ -61,6 +70,11 @@ const Method& find_method(const AdapterConfig& config, const MethodTable& method
   const Method* found = methods.find(config.method);
   if (found == nullptr) {
     const std::string suggestion = did_you_mean(config.method, methods.names());
+    const std::string line = line_that_offers(config.method);
+    if (!line.empty()) {
+      fail(config, "there is no method `" + config.method + "`",
+           "a plugin that offers it is known: " + line);
+    }
     fail(config, "there is no method `" + config.method + "`",
          suggestion.empty() ? here : suggestion + " " + here);
   }

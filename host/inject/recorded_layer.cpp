@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/lists.h"
+#include "index/known_plugins.h"
 
 namespace tenon {
 namespace {
@@ -63,11 +64,12 @@ const LayerType& find_recorded(const RecordedLayer& recorded, const std::string&
                                const PluginRegistry& plugins, std::vector<std::string>& notes) {
   const PluginInfo* plugin = find_plugin(recorded, plugins);
   if (plugin == nullptr) {
+    const std::string line = line_that_installs(recorded.plugin);
     throw Error({.stage = Stage::kInjection,
                  .message = "the adapter's layers of " + recorded.type + " were made by plugin " +
                             recorded.plugin + " " + recorded.version + ", which is not here",
-                 .hint = "put it into " + plugins.user_folder() + " (its SHA-256 was " +
-                         recorded.sha256 + ")"});
+                 .hint = (line.empty() ? "put it into " + plugins.user_folder() : "type: " + line) +
+                         " (its SHA-256 was " + recorded.sha256 + ")"});
   }
   compare_versions(recorded, *plugin, notes);
   if (!plugins.load(*plugin)) {

@@ -171,7 +171,7 @@ const PluginMetric* PluginRegistry::find_metric(const std::string& name) const {
 
 std::string PluginRegistry::user_folder() const {
   for (const PluginPlace& place : state_->places) {
-    if (place.origin == "user") return place.path.string();
+    if (place.origin == kUserOrigin) return place.path.string();
   }
   return "a folder that [plugins] directories names";
 }

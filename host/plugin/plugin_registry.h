@@ -19,6 +19,8 @@ namespace tenon {
 
 // PluginInfo::origin of the plugins that come with the host.
 constexpr const char* kBuiltInOrigin = "built-in";
+// Of those in the user's folder.
+constexpr const char* kUserOrigin = "user";
 
 // Whether a layer type's base type means a type: "*.MyScale" a class of that name in any module.
 bool serves(const std::string& pattern, const std::string& type);

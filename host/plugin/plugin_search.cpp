@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <sstream>
 #include <variant>
 
@@ -11,18 +10,15 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/output_folder.h"
+#include "plugin/install_record.h"
 #include "plugin/plugin_stamp.h"
 #include "plugin/plugin_trust.h"
+#include "plugin/user_folder.h"
 
 namespace tenon {
 namespace fs = std::filesystem;
 namespace {
-
-std::optional<std::string> environment(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr || *value == '\0') return std::nullopt;
-  return value;
-}
 
 // The folder of the program, or of the shared library (libtenon) that this code is in.
 fs::path home_folder() {
@@ -77,6 +73,35 @@ std::variant<PluginInfo, PluginRefusal> read_plugin(
   }
 }
 
+// A file that was installed is as it was then.
+std::variant<PluginInfo, PluginRefusal> compare_with_record(
+    std::variant<PluginInfo, PluginRefusal> read) {
+  const auto* plugin = std::get_if<PluginInfo>(&read);
+  if (plugin == nullptr) return read;
+  try {
+    const auto record = read_record(plugin->path);
+    if (!record || record->sha256 == plugin->sha256) return read;
+    return PluginRefusal{"changed",
+                         "its SHA-256 is " + plugin->sha256 + ", and it was installed as " +
+                             record->sha256 + ": it has been changed since; type: tenon plugin " +
+                             "install FILE --force, or tenon plugin remove " + record->id};
+  } catch (const Error& error) {
+    return PluginRefusal{"unreadable", error.what()};
+  }
+}
+
+// An installation that goes on meanwhile changes a file and its record.
+std::variant<PluginInfo, PluginRefusal> read_installed(
+    const fs::path& path, const std::map<std::string, std::string>& pinned) {
+  constexpr int kTries = 3;
+  auto read = compare_with_record(read_plugin(path, pinned));
+  for (int i = 1; i < kTries && std::holds_alternative<PluginRefusal>(read); ++i) {
+    finish_replacement(path.parent_path());
+    read = compare_with_record(read_plugin(path, pinned));
+  }
+  return read;
+}
+
 }  // namespace
 
 std::vector<PluginPlace> PluginRegistry::search_places(const PluginsConfig& config,
@@ -85,17 +110,13 @@ std::vector<PluginPlace> PluginRegistry::search_places(const PluginsConfig& conf
   places.reserve(command_line.size() + config.directories.size());
   for (const fs::path& folder : command_line) places.push_back({folder, "command line", true});
   for (const fs::path& folder : config.directories) places.push_back({folder, "config", true});
-  if (const auto list = environment("TENON_PLUGIN_PATH")) {
+  if (const auto list = environment_value("TENON_PLUGIN_PATH")) {
     std::istringstream folders(*list);
     for (std::string folder; std::getline(folders, folder, ':');) {
       if (!folder.empty()) places.push_back({folder, "TENON_PLUGIN_PATH", false});
     }
   }
-  if (const auto data = environment("XDG_DATA_HOME")) {
-    places.push_back({fs::path(*data) / "tenon" / "plugins", "user", false});
-  } else if (const auto home = environment("HOME")) {
-    places.push_back({fs::path(*home) / ".local/share/tenon/plugins", "user", false});
-  }
+  if (const auto folder = user_plugin_folder()) places.push_back({*folder, kUserOrigin, false});
   places.push_back(
       {(home_folder() / "../lib/tenon/plugins").lexically_normal(), kBuiltInOrigin, false});
   return places;
@@ -151,7 +172,7 @@ void add_file(FoundPlugins& found, const fs::path& file, const std::string& orig
                                                 : check_trust(path, group_writable);
   if (refusal) return refuse(*refusal);
   if (group_writable) log::warning("plugin " + path.string() + " can be changed by its group");
-  auto read = read_plugin(path, pinned);
+  auto read = origin == kUserOrigin ? read_installed(path, pinned) : read_plugin(path, pinned);
   if (const auto* wrong = std::get_if<PluginRefusal>(&read)) return refuse(*wrong);
   PluginInfo& plugin = found.plugins.emplace_back(std::get<PluginInfo>(std::move(read)));
   plugin.origin = origin;

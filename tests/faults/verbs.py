@@ -28,6 +28,8 @@ POINTS = None
 KILL = -1
 NO_SYNC, NO_EXCHANGE = 1, 2
 
+WHEN = re.compile(rb'"installed": "[^"]*"')  # another one in each trial
+
 CONFIG = """
 [model]
 path = "model.pt2"
@@ -66,7 +68,7 @@ def contents(place):
     if not place.is_dir():
         return None
     files = {
-        str(path.relative_to(place)): path.read_bytes()
+        str(path.relative_to(place)): WHEN.sub(b"", path.read_bytes())
         for path in sorted(place.rglob("*"))
         if path.is_file() and ".tenon-" not in str(path.relative_to(place))
     }
@@ -74,7 +76,8 @@ def contents(place):
 
 
 def run(folder, arguments, **fault):
-    environment = {**os.environ, "TMPDIR": str(folder / "tmp")}
+    data = {"XDG_DATA_HOME": str(folder / "out" / "data")}
+    environment = {**os.environ, "TMPDIR": str(folder / "tmp"), **data}
     if fault:
         environment |= {
             "LD_PRELOAD": str(FAULTS),
@@ -100,6 +103,7 @@ class VerbsTest(unittest.TestCase):
         start = cls.start = cls.origin / "start"
         for name in ("out", "tmp"):
             (start / name).mkdir(parents=True)
+        shutil.copy(Path(TENON).parent.parent / "lib/tenon/plugins/ia3.so", start / "plugin.so")
         shutil.copy(MODEL, start / "model.pt2")
         (start / "run.toml").write_text(CONFIG)
         (start / "full.toml").write_text(FULL)
@@ -242,6 +246,21 @@ class VerbsTest(unittest.TestCase):
                 self.assertEqual(steps, [1, 2, 3])
                 self.assertEqual([str(path) for path in folder.rglob(".tenon-*")], [])
                 shutil.rmtree(folder)
+
+    def test_plugin_install(self):
+        for flags in (0, NO_EXCHANGE):
+            with self.subTest(flags=flags):
+                arguments = ["plugin", "install", "plugin.so"]
+                place = "out/data/tenon/plugins"
+                self.sweep(arguments, place, flags=flags)
+                self.sweep(arguments, place, self.other_plugin, flags=flags)
+
+    @staticmethod
+    def other_plugin(folder):
+        other = folder / "other.so"
+        other.write_bytes((folder / "plugin.so").read_bytes() + b"\0")
+        done = run(folder, ["plugin", "install", "other.so"])
+        assert done.returncode == 0, done.stderr
 
     def test_merge_to_a_program(self):
         arguments = ["merge", "run.toml", "--adapter", "one", "--output", "out/merged.pt2"]

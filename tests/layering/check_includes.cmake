@@ -6,7 +6,7 @@
 
 cmake_minimum_required(VERSION 3.25)
 
-set(host_folders base config plugin model capture inject ranks train start adapter check app)
+set(host_folders base config plugin index model capture inject ranks train start adapter check install app)
 set(line_limit 300)
 # Sources that may be longer, each with its reason in a comment beside it.
 set(may_be_long
