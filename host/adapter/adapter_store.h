@@ -11,7 +11,7 @@
 
 #include "base/output_folder.h"
 #include "config/adapter_config.h"
-#include "inject/recorded_layer.h"
+#include "plan/recorded_layer.h"
 
 namespace tenon {
 

@@ -4,8 +4,8 @@
 #include <mutex>
 #include <string>
 
+#include "adapted/adapted_model.h"
 #include "adapter/adapter_store.h"
-#include "inject/adapted_model.h"
 
 namespace tenon {
 

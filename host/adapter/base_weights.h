@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "adapter/adapter_store.h"
-#include "model/graph.h"
+#include "graph/graph.h"
 
 // The weights of the base that PEFT writes beside an adapter whose target_modules name
 // `embed_tokens` or `lm_head` (save_embedding_layers = "auto"):

@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <iterator>
 
-#include "inject/exact_targets.h"
-#include "inject/factor_keys.h"
-#include "inject/module_names.h"
-#include "inject/rule_matcher.h"
-#include "inject/tied_layers.h"
-#include "inject/token_rows.h"
-#include "inject/weight_targets.h"
+#include "plan/exact_targets.h"
+#include "plan/factor_keys.h"
+#include "plan/tied_layers.h"
+#include "plan/token_rows.h"
+#include "plan/weight_targets.h"
+#include "targets/module_names.h"
+#include "targets/rule_matcher.h"
 
 namespace tenon {
 namespace {
@@ -23,7 +23,7 @@ bool is_tied_by_peft(const std::string& entry) {
 // PEFT takes each module whose path ends with an entry, at a dot or not, and ensure_weight_tying
 // brings others only to what is called embed_tokens or lm_head (PEFT: _set_trainable,
 // BaseTuner._check_tied_modules).
-std::vector<std::string> modules_in_file(const ModelData& model, const PlacedAdapter& adapter) {
+std::vector<std::string> modules_in_file(const ModelData& model, const AdapterInstance& adapter) {
   const std::vector<std::string>& saved = adapter.saved;
   std::vector<std::string> names;
   for (const std::string& entry : adapter.config.modules_to_save) {
@@ -46,7 +46,7 @@ std::vector<std::string> modules_in_file(const ModelData& model, const PlacedAda
   }
   for (const std::string& path : saved) {
     for (const ModuleId tied : tied_modules(model, model.tree.find(path))) {
-      const std::string& other = model.tree.modules[static_cast<std::size_t>(tied)].path;
+      const std::string& other = model.tree.at(tied).path;
       const bool is_there = std::ranges::any_of(
           names, [&](const std::string& entry) { return is_named(other, entry); });
       if (!is_there && !is_left_apart(adapter.config, other)) names.push_back(other);
@@ -61,14 +61,14 @@ void name_embedding(const ModelData& model, std::vector<TokenRows>& rules) {
   if (model.tree.modules.front().type.starts_with("transformers.")) return;
   const ModuleId input = input_embedding(model);
   if (input == kNoModule) return;
-  const std::string& path = model.tree.modules[static_cast<std::size_t>(input)].path;
+  const std::string& path = model.tree.at(input).path;
   for (TokenRows& rule : rules) {
     if (rule.module.empty() && !is_named(path, "embed_tokens")) rule.module = path;
   }
 }
 
 // The layers that the adapter is on by target_modules.
-std::vector<std::string> targeted_layers(const PlacedAdapter& adapter) {
+std::vector<std::string> targeted_layers(const AdapterInstance& adapter) {
   std::vector<std::string> paths;
   for (const PlannedLayer& layer : adapter.layers) {
     const bool is_token_row = layer.layer_type->method() != adapter.config.method;
@@ -88,7 +88,7 @@ bool chooses_beyond_peft(const AdapterConfig& config) {
          (excludes && !config.writes.contains("exclude_modules"));
 }
 
-void name_targets(const ModelData& model, const PlacedAdapter& adapter, AdapterConfig& config) {
+void name_targets(const ModelData& model, const AdapterInstance& adapter, AdapterConfig& config) {
   const std::vector<std::string> paths = targeted_layers(adapter);
   if (paths.empty() || !chooses_beyond_peft(config)) return;
   config.target_modules = exact_targets(model.tree, paths);
@@ -106,7 +106,7 @@ ModuleRule rule_of(const OptionValue& value) {
 // A key that names some of the targets, such as (IA)^3's feedforward_modules: PEFT takes each layer
 // whose path ends with an entry, at a dot or not, and of two lists wants the entries of the one
 // among those of the other. Where that is more than was meant, or refused, an expression.
-void name_modules_of_method(const PlacedAdapter& adapter, AdapterConfig& config) {
+void name_modules_of_method(const AdapterInstance& adapter, AdapterConfig& config) {
   if (adapter.method == nullptr || !adapter.method->is_in_peft()) return;
   const std::vector<std::string> paths = targeted_layers(adapter);
   for (const DeclaredOption& key : adapter.method->keys()) {
@@ -144,7 +144,7 @@ bool is_product(const PlannedLayer& layer) {
 
 }  // namespace
 
-AdapterConfig config_for_peft(const ModelData& model, const PlacedAdapter& adapter) {
+AdapterConfig config_for_peft(const ModelData& model, const AdapterInstance& adapter) {
   AdapterConfig config = adapter.method == nullptr
                              ? adapter.config
                              : config_in_file(adapter.config, *adapter.method, adapter.layers);

@@ -12,9 +12,9 @@
 #include "adapter/adapter_folder.h"
 #include "base/error.h"
 #include "base/suggest.h"
-#include "inject/factor_keys.h"
-#include "inject/module_names.h"
-#include "inject/name_patterns.h"
+#include "plan/factor_keys.h"
+#include "targets/module_names.h"
+#include "targets/name_patterns.h"
 
 namespace tenon {
 namespace {

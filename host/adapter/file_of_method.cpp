@@ -20,7 +20,7 @@ const tenon_files* files_extension(const Method& method) {
 
 }  // namespace
 
-FileOfMethod file_of_method(const PlacedAdapter& adapter) {
+FileOfMethod file_of_method(const AdapterInstance& adapter) {
   const tenon_files* files = adapter.method == nullptr ? nullptr : files_extension(*adapter.method);
   if (files == nullptr) return {};
   const at::NoGradGuard no_grad;

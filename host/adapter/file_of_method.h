@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-#include "inject/placed_adapter.h"
+#include "inject/adapter_instance.h"
 
 namespace tenon {
 
@@ -16,6 +16,6 @@ struct FileOfMethod {
 };
 
 // Throws Error{kAdapter} with the plugin's text.
-FileOfMethod file_of_method(const PlacedAdapter& adapter);
+FileOfMethod file_of_method(const AdapterInstance& adapter);
 
 }  // namespace tenon

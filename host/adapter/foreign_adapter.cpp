@@ -11,11 +11,11 @@
 #include "base/log.h"
 #include "base/safetensors.h"
 #include "base/suggest.h"
-#include "inject/exact_targets.h"
-#include "inject/factor_keys.h"
-#include "inject/method_config.h"
-#include "inject/name_patterns.h"
 #include "model/tensor_file.h"
+#include "plan/exact_targets.h"
+#include "plan/factor_keys.h"
+#include "plan/method_config.h"
+#include "targets/name_patterns.h"
 
 namespace tenon {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "adapter/adapter_store.h"
-#include "model/graph.h"
+#include "graph/graph.h"
 #include "plugin/method.h"
 
 // LoRA files of other programs: one safetensors file without a config, its layers by names of their

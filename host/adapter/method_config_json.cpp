@@ -151,7 +151,7 @@ AdapterConfig read_method_config(const OrderedJson& json, const std::string& pef
     if (std::find(kIgnoredMethodKeys.begin(), kIgnoredMethodKeys.end(), key) !=
         kIgnoredMethodKeys.end())
       continue;
-    config.given.insert(key);
+    config.explicit_keys.insert(key);
     read_key(key, value, config, problems);
   }
   problems.throw_if_any(

@@ -36,8 +36,8 @@ AdapterConfig read_peft_config(std::string_view json, const std::string& file) {
   const OrderedJson parsed = parse(json, file);
   AdapterConfig config = read_method_config(parsed, peft_type(parsed, file), file);
   // Tensors of what does not match are missed when they are assigned.
-  config.lenient_keys = {"target_modules", "exclude_modules", "modules_to_save", "rank_pattern",
-                         "alpha_pattern"};
+  config.optional_keys = {"target_modules", "exclude_modules", "modules_to_save", "rank_pattern",
+                          "alpha_pattern"};
   return config;
 }
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <utility>
 
-#include "inject/factor_keys.h"
+#include "plan/factor_keys.h"
 
 namespace tenon {
 AdapterFiles as_plain_factors(AdapterFiles files, const Method& method,

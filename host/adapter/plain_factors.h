@@ -5,7 +5,7 @@
 
 #include "adapter/adapter_store.h"
 #include "adapter/factor_pairs.h"
-#include "inject/adapter_start.h"
+#include "inject/adapter_init.h"
 
 // Adapters whose start changed the base, W - s B0 A0, as ones for the base as it was: twice
 // the rank, and exactly W + s (B A - B0 A0) (PEFT: save_pretrained with

@@ -6,7 +6,7 @@
 #include <array>
 #include <string_view>
 
-#include "inject/module_names.h"
+#include "targets/module_names.h"
 
 namespace tenon {
 namespace {
@@ -30,8 +30,7 @@ bool is_as_in_base(const ModelData& model, const AdapterTensor& tensor) {
 }
 
 bool is_container(const ModelData& model, const std::string& path) {
-  const std::string& type =
-      model.tree.modules[static_cast<std::size_t>(model.tree.find(path))].type;
+  const std::string& type = model.tree.at(model.tree.find(path)).type;
   if (!type.empty()) return std::ranges::count(kNeverWrapped, type) > 0;
   // It runs no operator of its own; a list of modules shows in no other way.
   return std::ranges::any_of(model.tree.modules, [&](const Module& module) {
@@ -41,7 +40,7 @@ bool is_container(const ModelData& model, const std::string& path) {
 
 }  // namespace
 
-std::vector<std::string> twin_modules(const ModelData& model, const PlacedAdapter& adapter) {
+std::vector<std::string> twin_modules(const ModelData& model, const AdapterInstance& adapter) {
   std::vector<std::string> twins;
   for (const Module& module : model.tree.modules) {
     if (module.path.empty()) continue;
@@ -72,7 +71,7 @@ std::vector<AdapterTensor> twin_tensors(const ModelData& model,
   return tensors;
 }
 
-std::vector<std::string> twin_notes(const ModelData& model, const PlacedAdapter& adapter) {
+std::vector<std::string> twin_notes(const ModelData& model, const AdapterInstance& adapter) {
   std::vector<std::string> notes;
   for (const std::string& twin : twin_modules(model, adapter)) {
     const bool is_adapted = std::ranges::any_of(adapter.layers, [&](const PlannedLayer& layer) {

@@ -3,17 +3,17 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "adapter/adapter_difference.h"
 #include "adapter/adapter_store.h"
 #include "adapter/broken_tensors.h"
-#include "adapter/combine_adapters.h"
 #include "app/command_inputs.h"
 #include "app/commands.h"
 #include "base/error.h"
 #include "base/file_watch.h"
 #include "base/log.h"
-#include "inject/factor_keys.h"
-#include "inject/method_config.h"
+#include "operations/adapter_difference.h"
+#include "operations/combine_adapters.h"
+#include "plan/factor_keys.h"
+#include "plan/method_config.h"
 #include "plugin/plugin_registry.h"
 
 // `tenon adapter ...`: what works on the folders of adapters, without their model.

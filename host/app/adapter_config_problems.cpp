@@ -1,6 +1,6 @@
 #include "app/adapter_config_problems.h"
 
-#include "inject/method_config.h"
+#include "plan/method_config.h"
 #include "plugin/plugin_registry.h"
 
 namespace tenon {

@@ -2,8 +2,6 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "adapter/adapter_stages.h"
-#include "adapter/convert_adapter.h"
 #include "adapter/foreign_adapter.h"
 #include "app/command_inputs.h"
 #include "app/commands.h"
@@ -12,8 +10,10 @@
 #include "base/file_watch.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
-#include "inject/factor_keys.h"
-#include "inject/method_config.h"
+#include "operations/adapter_stages.h"
+#include "operations/convert_adapter.h"
+#include "plan/factor_keys.h"
+#include "plan/method_config.h"
 #include "plugin/plugin_registry.h"
 
 namespace tenon {

@@ -1,17 +1,17 @@
-#include "inject/adapter_status.h"
+#include "adapted/adapter_status.h"
 
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "adapter/adapter_stages.h"
+#include "adapted/parameter_count.h"
 #include "app/commands.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/suggest.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
-#include "inject/parameter_count.h"
+#include "operations/adapter_stages.h"
 
 // `tenon adapter status`: what is on each layer of a model (PEFT: get_layer_status).
 namespace tenon {

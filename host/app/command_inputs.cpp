@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "adapter/adapter_folder.h"
-#include "adapter/adapter_stages.h"
+#include "operations/adapter_stages.h"
 
 namespace tenon {
 

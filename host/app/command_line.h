@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "adapter/combine_adapters.h"
+#include "operations/combine_adapters.h"
 
 namespace tenon {
 

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "adapted/adapted_model.h"
 #include "app/commands.h"
 #include "app/rank_agreement.h"
 #include "app/run_data.h"
@@ -14,10 +15,9 @@
 #include "base/log.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
-#include "inject/adapted_model.h"
+#include "data/data_source.h"
 #include "model/export_notes.h"
 #include "plugin/plugin_registry.h"
-#include "train/data_source.h"
 #include "train/trainer.h"
 #include "train/training_task.h"
 

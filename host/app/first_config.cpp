@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
-#include "inject/output_layer.h"
+#include "model/output_layer.h"
 
 namespace tenon {
 namespace {

@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include "model/graph.h"
+#include "graph/graph.h"
 
 namespace tenon {
 

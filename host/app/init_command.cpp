@@ -5,8 +5,8 @@
 #include "app/first_config.h"
 #include "base/output_file.h"
 #include "base/output_place.h"
-#include "model/pt2_program.h"
 #include "plugin/plugin_registry.h"
+#include "pt2/pt2_program.h"
 
 namespace tenon {
 

@@ -14,9 +14,9 @@
 #include "app/commands.h"
 #include "base/error.h"
 #include "base/suggest.h"
-#include "inject/method_config.h"
+#include "objectives/tensor_text.h"
+#include "plan/method_config.h"
 #include "plugin/plugin_registry.h"
-#include "train/tensor_text.h"
 
 // `tenon inspect`: what an adapter's folder holds, told without its model.
 namespace tenon {

@@ -16,8 +16,8 @@
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "model/model_loader.h"
-#include "model/pt2_program.h"
 #include "plugin/plugin_registry.h"
+#include "pt2/pt2_program.h"
 #include "ranks/join.h"
 #include "ranks/launch.h"
 

@@ -17,8 +17,8 @@
 #include "app/run_data.h"
 #include "base/error.h"
 #include "config/toml_reader.h"
-#include "train/batches.h"
-#include "train/loss.h"
+#include "data/batches.h"
+#include "objectives/loss.h"
 #include "train/training_state.h"
 #include "train/training_task.h"
 

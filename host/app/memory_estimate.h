@@ -3,8 +3,8 @@
 #include <optional>
 #include <string>
 
+#include "adapted/adapted_model.h"
 #include "app/command_line.h"
-#include "inject/adapted_model.h"
 #include "plugin/plugin_registry.h"
 
 namespace tenon {

@@ -1,7 +1,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "adapter/merged_model.h"
+#include "adapted/adapted_model.h"
 #include "app/command_inputs.h"
 #include "app/commands.h"
 #include "app/stages.h"
@@ -11,8 +11,8 @@
 #include "base/suggest.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
-#include "inject/adapted_model.h"
 #include "model/export_notes.h"
+#include "operations/merged_model.h"
 #include "plugin/plugin_registry.h"
 
 namespace tenon {

@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <map>
 
+#include "adapted/adapted_model.h"
 #include "app/new_plugin_texts.h"
 #include "app/project_files.h"
 #include "app/sdk_folder.h"
 #include "base/error.h"
 #include "check/trial_base.h"
-#include "inject/adapted_model.h"
-#include "model/declared_model.h"
+#include "declared/declared_model.h"
 #include "model/tensor_file.h"
 
 namespace tenon {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/suggest.h"
-#include "train/data_check.h"
+#include "data/data_check.h"
 
 namespace tenon {
 

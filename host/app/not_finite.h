@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "adapted/adapted_model.h"
 #include "config/run_config.h"
-#include "inject/adapted_model.h"
-#include "train/data_source.h"
+#include "data/data_source.h"
 
 namespace tenon {
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <unordered_set>
 
+#include "adapted/adapted_model.h"
 #include "app/adapter_config_problems.h"
 #include "app/commands.h"
 #include "app/memory_estimate.h"
@@ -13,10 +14,9 @@
 #include "base/suggest.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
-#include "inject/adapted_model.h"
 #include "model/export_notes.h"
+#include "objectives/tensor_text.h"
 #include "plugin/plugin_registry.h"
-#include "train/tensor_text.h"
 
 namespace tenon {
 namespace {
@@ -34,7 +34,7 @@ PlanJson plan_json(const AdaptedModel& model, const std::vector<std::string>& no
   std::unordered_set<std::string> targeted;
   std::unordered_set<std::string> saved;
   for (const std::string& name : model.adapter_names()) {
-    const PlacedAdapter& adapter = model.adapter(name);
+    const AdapterInstance& adapter = model.adapter(name);
     for (const std::string& path : adapter.saved) {
       if (saved.insert(path).second) out["modules_to_save"].push_back(path);
     }

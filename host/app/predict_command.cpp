@@ -3,6 +3,7 @@
 
 #include <iostream>
 
+#include "adapted/adapted_model.h"
 #include "app/command_inputs.h"
 #include "app/commands.h"
 #include "app/not_finite.h"
@@ -14,15 +15,14 @@
 #include "base/log.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
-#include "inject/adapted_model.h"
+#include "data/csv.h"
+#include "data/data_check.h"
+#include "data/data_source.h"
 #include "model/export_notes.h"
 #include "model/id_tables.h"
 #include "model/tensor_file.h"
 #include "plugin/plugin_registry.h"
 #include "ranks/collect_rows.h"
-#include "train/csv.h"
-#include "train/data_check.h"
-#include "train/data_source.h"
 
 namespace tenon {
 namespace {

@@ -9,7 +9,7 @@
 #include "app/resume.h"
 #include "base/error.h"
 #include "base/suggest.h"
-#include "inject/running_statistics.h"
+#include "model/running_statistics.h"
 
 namespace tenon {
 namespace {

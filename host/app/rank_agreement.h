@@ -4,9 +4,9 @@
 #include <map>
 #include <string>
 
+#include "adapted/adapted_model.h"
 #include "adapter/checkpoint.h"
 #include "config/run_config.h"
-#include "inject/adapted_model.h"
 #include "ranks/ranks.h"
 
 // Processes that should do the same and were given other files or configs.

@@ -8,13 +8,13 @@
 #include <string_view>
 #include <system_error>
 
-#include "adapter/adapter_stages.h"
 #include "adapter/fingerprint.h"
 #include "app/shell_quotes.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/suggest.h"
+#include "operations/adapter_stages.h"
 
 namespace tenon {
 namespace {

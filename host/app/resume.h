@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "adapted/adapted_model.h"
 #include "adapter/checkpoint.h"
 #include "app/command_line.h"
 #include "config/run_config.h"
-#include "inject/adapted_model.h"
 
 namespace tenon {
 

@@ -6,10 +6,10 @@
 #include <optional>
 #include <string>
 
+#include "adapted/adapted_model.h"
 #include "adapter/checkpoint.h"
 #include "app/run_output.h"
 #include "config/run_config.h"
-#include "inject/adapted_model.h"
 
 namespace tenon {
 

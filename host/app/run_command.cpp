@@ -6,6 +6,7 @@
 #include <iostream>
 #include <map>
 
+#include "adapted/adapted_model.h"
 #include "app/adapter_config_problems.h"
 #include "app/commands.h"
 #include "app/not_finite.h"
@@ -30,10 +31,9 @@
 #include "base/suggest.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
-#include "inject/adapted_model.h"
+#include "data/data_source.h"
 #include "model/export_notes.h"
 #include "plugin/plugin_registry.h"
-#include "train/data_source.h"
 #include "train/parameter_role.h"
 #include "train/trainer.h"
 #include "train/training_state.h"

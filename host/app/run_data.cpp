@@ -6,10 +6,10 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "data/data_check.h"
+#include "data/held_out.h"
 #include "model/id_tables.h"
-#include "train/data_check.h"
-#include "train/held_out.h"
-#include "train/loss.h"
+#include "objectives/loss.h"
 
 namespace tenon {
 namespace {
@@ -33,7 +33,7 @@ Dataset read_term(const std::vector<fs::path>& files, const DataConfig& data,
   DataConfig own = data;
   if (term.target) {
     own.target = *term.target;
-    own.given.insert("target");
+    own.explicit_keys.insert("target");
   }
   Dataset rows = read_dataset(files, own, term, model.inputs);
   ignore_class(rows, train.ignore_index);

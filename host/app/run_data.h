@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "config/run_config.h"
-#include "model/graph.h"
-#include "train/data_source.h"
+#include "data/data_source.h"
+#include "graph/graph.h"
 
 namespace tenon {
 

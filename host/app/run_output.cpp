@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "adapter/adapter_folder.h"
-#include "adapter/adapter_stages.h"
 #include "app/command_inputs.h"
 #include "app/resume.h"
 #include "base/error.h"
 #include "model/tensor_file.h"
+#include "operations/adapter_stages.h"
 
 namespace tenon {
 namespace {

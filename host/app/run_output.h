@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "adapted/adapted_model.h"
 #include "app/command_line.h"
 #include "base/output_folder.h"
 #include "config/run_config.h"
-#include "inject/adapted_model.h"
 
 namespace tenon {
 

@@ -2,9 +2,9 @@
 
 #include <string>
 
+#include "adapted/adapted_model.h"
 #include "app/run_report.h"
 #include "config/run_config.h"
-#include "inject/adapted_model.h"
 
 namespace tenon {
 

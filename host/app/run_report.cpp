@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "adapted/parameter_count.h"
 #include "app/profile_text.h"
-#include "inject/parameter_count.h"
 
 namespace tenon {
 namespace {

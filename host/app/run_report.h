@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "adapted/adapted_model.h"
 #include "app/command_line.h"
-#include "inject/adapted_model.h"
 #include "plugin/plugin_registry.h"
 #include "train/profiler.h"
 #include "train/trainer.h"

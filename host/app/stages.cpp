@@ -21,7 +21,7 @@ std::size_t depth_of(const std::string& path) {
 
 // What one adapter has at each module.
 struct Placed {
-  explicit Placed(const PlacedAdapter& adapter)
+  explicit Placed(const AdapterInstance& adapter)
       : tensors(tensors_by_module(adapter)), saved(adapter.saved.begin(), adapter.saved.end()) {
     for (const auto& layer : adapter.layers) {
       layers.emplace(layer.facts->description().module_path, layer.layer_type);
@@ -35,7 +35,7 @@ struct Placed {
 
 }  // namespace
 
-TensorsByModule tensors_by_module(const PlacedAdapter& adapter) {
+TensorsByModule tensors_by_module(const AdapterInstance& adapter) {
   TensorsByModule tensors;
   for (const AddedTensor& added : adapter.tensors) tensors[added.module].push_back(&added);
   return tensors;

@@ -5,11 +5,11 @@
 #include <unordered_map>
 #include <vector>
 
-#include "adapter/adapter_stages.h"
+#include "adapted/adapted_model.h"
+#include "adapted/parameter_count.h"
 #include "app/command_line.h"
 #include "config/run_config.h"
-#include "inject/adapted_model.h"
-#include "inject/parameter_count.h"
+#include "operations/adapter_stages.h"
 #include "plugin/plugin_registry.h"
 
 // Steps that several verbs share, each a function from values to values.
@@ -17,7 +17,7 @@ namespace tenon {
 
 // What an adapter adds, by the path of the layer.
 using TensorsByModule = std::unordered_map<std::string, std::vector<const AddedTensor*>>;
-TensorsByModule tensors_by_module(const PlacedAdapter& adapter);
+TensorsByModule tensors_by_module(const AdapterInstance& adapter);
 
 // "module types and shapes" of the adapted model: one line a module, adapted layers opened up.
 std::string adapted_tree(const AdaptedModel& model);

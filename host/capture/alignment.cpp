@@ -6,8 +6,8 @@
 #include <cstring>
 #include <unordered_map>
 
-#include "model/graph_walk.h"
-#include "model/mode_flags.h"
+#include "graph/graph_walk.h"
+#include "interpreter/mode_flags.h"
 
 namespace tenon {
 namespace {

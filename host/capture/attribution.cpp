@@ -7,7 +7,7 @@
 
 #include "capture/module_operators.h"
 #include "capture/module_uses.h"
-#include "model/graph_walk.h"
+#include "graph/graph_walk.h"
 
 namespace tenon {
 namespace {
@@ -75,7 +75,7 @@ class Attribution {
     std::stable_sort(order.begin(), order.end(),
                      [&](ModuleId a, ModuleId b) { return depth_of(path(a)) > depth_of(path(b)); });
     for (const ModuleId module : order) {
-      if (only_holds(model_.tree.modules[static_cast<std::size_t>(module)].type)) continue;
+      if (only_holds(model_.tree.at(module).type)) continue;
       const std::vector<Nodes> calls = calls_below(module);
       for (std::size_t c = 0; c < calls.size(); ++c) {
         for (const std::int32_t node : between(calls[c])) {
@@ -87,9 +87,7 @@ class Attribution {
     }
   }
 
-  const std::string& path(ModuleId module) const {
-    return model_.tree.modules[static_cast<std::size_t>(module)].path;
-  }
+  const std::string& path(ModuleId module) const { return model_.tree.at(module).path; }
 
   bool is_below(ModuleId module, ModuleId ancestor) const {
     return module == ancestor || path(module).starts_with(path(ancestor) + ".");
@@ -163,14 +161,12 @@ class Attribution {
     }
     for (const Node& node : model_.graph.nodes) {
       for (const ModuleId module : node.module_stack) {
-        model_.tree.modules[static_cast<std::size_t>(module)].runs = true;
+        model_.tree.at(module).runs = true;
       }
     }
     for (Module& module : model_.tree.modules) {
       if (module.runs || module.path.empty() || uses_.has_tensors(module.path)) continue;
-      module.runs =
-          model_.tree.modules[static_cast<std::size_t>(model_.tree.find(parent_of(module.path)))]
-              .runs;
+      module.runs = model_.tree.at(model_.tree.find(parent_of(module.path))).runs;
     }
   }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "model/graph.h"
+#include "graph/graph.h"
 
 namespace tenon {
 

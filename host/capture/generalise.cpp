@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <map>
 
-#include "model/graph_walk.h"
-#include "model/mode_flags.h"
+#include "graph/graph_walk.h"
+#include "interpreter/mode_flags.h"
 
 namespace tenon {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "model/graph.h"
+#include "graph/graph.h"
 
 namespace tenon {
 

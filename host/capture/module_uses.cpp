@@ -5,7 +5,7 @@
 #include <set>
 
 #include "capture/module_operators.h"
-#include "model/graph_walk.h"
+#include "graph/graph_walk.h"
 
 namespace tenon {
 namespace {
@@ -78,7 +78,7 @@ void ModuleUses::follow_weights() {
     for_each_write(node, [&](ValueId id) { producer_[static_cast<std::size_t>(id)] = index; });
     ModuleId user = choose_owner(tensors, node);
     if (user == kNoModule && !makers.empty() &&
-        is_own_operator(model_.tree.modules[static_cast<std::size_t>(makers.front())].type, node)) {
+        is_own_operator(model_.tree.at(makers.front()).type, node)) {
       user = makers.front();
     }
     if (user == kNoModule) continue;
@@ -100,7 +100,7 @@ ModuleId ModuleUses::choose_owner(const std::vector<std::int32_t>& tensors,
   std::map<ModuleId, int> votes;
   for (const std::int32_t tensor : tensors) {
     for (const ModuleId module : owners_[static_cast<std::size_t>(tensor)]) {
-      if (is_own_operator(model_.tree.modules[static_cast<std::size_t>(module)].type, node)) {
+      if (is_own_operator(model_.tree.at(module).type, node)) {
         ++votes[module];
       }
     }
@@ -116,7 +116,7 @@ ModuleId ModuleUses::choose_owner(const std::vector<std::int32_t>& tensors,
 std::vector<std::size_t> ModuleUses::call_starts(ModuleId module,
                                                  const std::vector<Read>& reads) const {
   std::vector<std::size_t> starts{0};
-  if (reads_parameters_once(model_.tree.modules[static_cast<std::size_t>(module)].type)) {
+  if (reads_parameters_once(model_.tree.at(module).type)) {
     std::set<std::int32_t> read;
     for (std::size_t i = 0; i < reads.size(); ++i) {
       const bool within = i > 0 && reads[i].node == reads[i - 1].node;

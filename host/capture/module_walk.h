@@ -5,7 +5,7 @@
 #include <map>
 #include <vector>
 
-#include "model/graph.h"
+#include "graph/graph.h"
 
 namespace tenon {
 

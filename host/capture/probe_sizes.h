@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "model/graph.h"
+#include "graph/graph.h"
 
 namespace tenon {
 

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "model/interpreter.h"
+#include "interpreter/interpreter.h"
 
 namespace tenon {
 namespace {

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "capture/module_state.h"
-#include "model/graph.h"
+#include "graph/graph.h"
 
 namespace tenon {
 

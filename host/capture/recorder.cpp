@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
-#include "model/contexts.h"
+#include "graph/contexts.h"
 
 namespace tenon {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "model/graph_walk.h"
+#include "graph/graph_walk.h"
 
 namespace tenon {
 namespace {

@@ -7,10 +7,10 @@
 #include "base/error.h"
 #include "base/suggest.h"
 #include "check/trial_base.h"
-#include "model/interpreter.h"
-#include "model/parameter_init.h"
-#include "model/pt2_program.h"
-#include "model/region.h"
+#include "graph/parameter_init.h"
+#include "graph/subgraph.h"
+#include "interpreter/interpreter.h"
+#include "pt2/pt2_program.h"
 
 namespace tenon {
 namespace {
@@ -38,22 +38,23 @@ at::Tensor draw_input(const InputSpec& spec, std::map<std::string, std::int64_t>
   return at::randint(2, sizes, generator, at::TensorOptions().dtype(at::kLong)).to(spec.dtype);
 }
 
-// What reaches the region when the program runs: its inputs, then its numbers.
-std::vector<c10::IValue> capture(const ModelData& model, const Region& region,
+// What reaches the subgraph when the program runs: its inputs, then its numbers.
+std::vector<c10::IValue> capture(const ModelData& model, const Subgraph& subgraph,
                                  std::vector<c10::IValue> inputs) {
-  const Program inner(region_graph(model, region), model.tensors);
+  const Program inner(subgraph_program(model, subgraph), model.tensors);
   std::vector<c10::IValue> captured;
   Replacement replacement;
-  replacement.nodes = region.nodes;
-  replacement.inputs = region.inputs;
-  replacement.inputs.insert(replacement.inputs.end(), region.numbers.begin(), region.numbers.end());
-  replacement.outputs = region.outputs;
+  replacement.nodes = subgraph.nodes;
+  replacement.inputs = subgraph.inputs;
+  replacement.inputs.insert(replacement.inputs.end(), subgraph.numbers.begin(),
+                            subgraph.numbers.end());
+  replacement.outputs = subgraph.outputs;
   replacement.name = "the layer";
   replacement.function = [&](std::vector<c10::IValue> values, const RunMode& mode) {
     captured = values;
-    const auto numbers = values.begin() + static_cast<std::ptrdiff_t>(region.inputs.size());
+    const auto numbers = values.begin() + static_cast<std::ptrdiff_t>(subgraph.inputs.size());
     std::vector<c10::IValue> arguments(values.begin(), numbers);
-    for (const std::int32_t tensor : region.tensors) {
+    for (const std::int32_t tensor : subgraph.tensors) {
       arguments.emplace_back(model.tensors[static_cast<std::size_t>(tensor)].tensor);
     }
     arguments.insert(arguments.end(), numbers, values.end());
@@ -73,16 +74,16 @@ void bind_numbers(Argument& argument, const std::map<ValueId, c10::IValue>& numb
   if (const auto found = numbers.find(*id); found != numbers.end()) argument.value = found->second;
 }
 
-// The region's graph, reading tensors from the new model and numbers from the capture.
-void take_region(const ModelData& model, const Region& region,
-                 const std::vector<c10::IValue>& captured, ModelData& cut) {
-  cut.graph = region_graph(model, region);
+// The subgraph's graph, reading tensors from the new model and numbers from the capture.
+void take_subgraph(const ModelData& model, const Subgraph& subgraph,
+                   const std::vector<c10::IValue>& captured, ModelData& cut) {
+  cut.graph = subgraph_program(model, subgraph);
   const std::vector<ValueId> places = std::move(cut.graph.inputs);
-  const std::size_t n_inputs = region.inputs.size();
-  const std::size_t n_tensors = region.tensors.size();
+  const std::size_t n_inputs = subgraph.inputs.size();
+  const std::size_t n_tensors = subgraph.tensors.size();
   cut.graph.inputs.assign(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(n_inputs));
   for (std::size_t i = 0; i < n_tensors; ++i) {
-    const ModelTensor& tensor = model.tensors[static_cast<std::size_t>(region.tensors[i])];
+    const ModelTensor& tensor = model.tensors[static_cast<std::size_t>(subgraph.tensors[i])];
     const auto place = std::find_if(cut.tensors.begin(), cut.tensors.end(),
                                     [&](const ModelTensor& t) { return t.name == tensor.name; });
     Value& value = cut.graph.values[static_cast<std::size_t>(places[n_inputs + i])];
@@ -90,7 +91,7 @@ void take_region(const ModelData& model, const Region& region,
     value.kind = tensor.kind;
   }
   std::map<ValueId, c10::IValue> numbers;
-  for (std::size_t i = 0; i < region.numbers.size(); ++i) {
+  for (std::size_t i = 0; i < subgraph.numbers.size(); ++i) {
     numbers[places[n_inputs + n_tensors + i]] = captured[n_inputs + i];
   }
   for (Node& node : cut.graph.nodes) {
@@ -108,9 +109,9 @@ TrialBase cut_trial(const std::filesystem::path& program, const std::string& lay
     for (const Module& module : model.tree.modules) paths.push_back(module.path);
     throw failure("the model has no layer `" + layer + "`", did_you_mean(layer, paths));
   }
-  const std::vector<Region> regions = RegionFinder(model).find(id);
-  if (regions.empty()) throw failure("the model never runs `" + layer + "`");
-  const Region& region = regions.front();
+  const std::vector<Subgraph> subgraphs = SubgraphFinder(model).find(id);
+  if (subgraphs.empty()) throw failure("the model never runs `" + layer + "`");
+  const Subgraph& subgraph = subgraphs.front();
 
   const at::Generator generator = make_generator(1);
   std::map<std::string, std::int64_t> symbols;
@@ -118,20 +119,20 @@ TrialBase cut_trial(const std::filesystem::path& program, const std::string& lay
   for (const InputSpec& spec : model.inputs) {
     inputs.emplace_back(draw_input(spec, symbols, generator));
   }
-  const std::vector<c10::IValue> captured = capture(model, region, std::move(inputs));
+  const std::vector<c10::IValue> captured = capture(model, subgraph, std::move(inputs));
 
   TrialBase trial{{}, layer, {}};
   trial.model.tree = model.tree;
   trial.model.source = model.source;
-  const std::set<std::int32_t> read(region.tensors.begin(), region.tensors.end());
+  const std::set<std::int32_t> read(subgraph.tensors.begin(), subgraph.tensors.end());
   for (std::size_t i = 0; i < model.tensors.size(); ++i) {
     if (!model.tensors[i].name_in(layer) && !read.contains(static_cast<std::int32_t>(i))) continue;
     trial.model.tensors.push_back(model.tensors[i]);
     trial.model.tensors.back().tensor = model.tensors[i].tensor.clone();
     trial.model.tensors.back().crc32 = -1;
   }
-  take_region(model, region, captured, trial.model);
-  for (std::size_t i = 0; i < region.inputs.size(); ++i) {
+  take_subgraph(model, subgraph, captured, trial.model);
+  for (std::size_t i = 0; i < subgraph.inputs.size(); ++i) {
     trial.inputs.push_back(captured[i].toTensor().clone());
     const std::string name = "input_" + std::to_string(i);
     trial.model.inputs.push_back({name, name, trial.inputs.back().scalar_type(), false, {}});

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "model/parameter_init.h"
+#include "graph/parameter_init.h"
 
 namespace tenon {
 namespace {

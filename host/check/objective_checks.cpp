@@ -13,9 +13,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "check/child_findings.h"
+#include "objectives/loss.h"
 #include "plugin/option_completion.h"
 #include "plugin/plugin_registry.h"
-#include "train/loss.h"
 
 namespace tenon {
 namespace {

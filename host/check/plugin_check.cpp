@@ -111,8 +111,7 @@ std::string given_type(const CheckOptions& options) {
   const ChildOutcome outcome = run_in_child(
       [&](const ChildChannel& channel) {
         const TrialBase trial = cut_trial(options.model, options.layer);
-        const Module& module =
-            trial.model.tree.modules[static_cast<std::size_t>(trial.model.tree.find(trial.layer))];
+        const Module& module = trial.model.tree.at(trial.model.tree.find(trial.layer));
         send_record(channel, "type", {module.type});
       },
       options.time_limit);

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <thread>
 
+#include "adapted/mixed_rows.h"
 #include "base/error.h"
 #include "check/forced_errors.h"
 #include "check/gradient_check.h"
 #include "check/host_probe.h"
 #include "check/tensors_differ.h"
-#include "inject/mixed_rows.h"
 
 namespace tenon {
 namespace {
@@ -135,14 +135,14 @@ void merge(const TrialLayer& layer, Findings& findings) {
 
 // What the pair of the form changes of the weight, by the parameters of the one layer.
 at::Tensor change_of_factors(const AdaptedModel& model, const FactorForm& form) {
-  const PlacedAdapter& adapter = model.adapter();
+  const AdapterInstance& adapter = model.adapter();
   const auto parameter = [&](const std::string& name) {
     const auto& specs = adapter.layers[0].parameters;
     const auto found = std::ranges::find(specs, name, &ParameterSpec::name);
     return found == specs.end()
                ? at::Tensor()
-               : adapter.slots[0]
-                     .slot->parameters()[static_cast<std::size_t>(found - specs.begin())];
+               : adapter.layer_adapters[0]
+                     .layer_adapter->parameters()[static_cast<std::size_t>(found - specs.begin())];
   };
   const at::Tensor down = parameter(form.down);
   const at::Tensor up = parameter(form.up);

@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "inject/weight_targets.h"
-#include "model/declared_model.h"
-#include "model/parameter_init.h"
+#include "declared/declared_model.h"
+#include "graph/parameter_init.h"
+#include "plan/weight_targets.h"
 
 namespace tenon {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "config/run_config.h"
-#include "model/graph.h"
+#include "graph/graph.h"
 
 namespace tenon {
 

@@ -5,8 +5,8 @@
 #include "base/error.h"
 #include "check/host_probe.h"
 #include "check/layer_probe.h"
-#include "inject/weight_targets.h"
-#include "model/parameter_init.h"
+#include "graph/parameter_init.h"
+#include "plan/weight_targets.h"
 #include "plugin/plugin_library.h"
 
 namespace tenon {

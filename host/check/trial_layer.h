@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "adapted/adapted_model.h"
 #include "check/trial_base.h"
-#include "inject/adapted_model.h"
-#include "inject/injection_plan.h"
+#include "plan/injection_plan.h"
 #include "plugin/plugin_registry.h"
 
 namespace tenon {

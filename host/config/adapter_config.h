@@ -82,15 +82,16 @@ struct AdapterConfig {
   bool allow_unmatched = false;  // a list entry that matches nothing is then only a warning
   // Keys read from a saved adapter: what they name need not all be there, since the tensors tell
   // what was adapted. PEFT lists both "classifier" and "score" for sequence classification.
-  std::set<std::string> lenient_keys = {};
+  std::set<std::string> optional_keys = {};
   bool is_saved = false;          // read from an adapter's own file
   bool skip_unsupported = false;  // layers that no plugin supports are left out and listed
   std::optional<std::filesystem::path> init_from = {};  // an adapter folder to start from
   bool active = true;     // of several: whether it runs, summed with the others
   bool trainable = true;  // of several: whether it is trained
 
-  std::set<std::string> given = {};  // keys that the file had, to tell a default from a wish
-  std::string location = {};         // "mlp.toml:12:1" or the json file, for messages
+  std::set<std::string> explicit_keys =
+      {};                     // keys that the file had, to tell a default from a wish
+  std::string location = {};  // "mlp.toml:12:1" or the json file, for messages
 };
 
 }  // namespace tenon

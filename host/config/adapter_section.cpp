@@ -85,7 +85,7 @@ void check_targets(const SectionReader& section, const AdapterConfig& adapter) {
 void read_adapter_section(SectionReader& section, RunConfig& config) {
   AdapterConfig adapter;
   adapter.location = section.location();
-  adapter.given = section.given();
+  adapter.explicit_keys = section.explicit_keys();
   section.string("method", adapter.method);
   section.string("name", adapter.name);
   section.module_rule("target_modules", adapter.target_modules);

@@ -67,7 +67,7 @@ struct DataConfig {
   // Of a CSV file: its input columns are these, in this order, and no others (the training file's).
   std::optional<std::vector<std::string>> columns;
   ImageConfig images;
-  std::set<std::string> given;
+  std::set<std::string> explicit_keys;
   std::string location;
 };
 

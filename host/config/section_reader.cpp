@@ -141,7 +141,7 @@ void SectionReader::take_others(OptionTable& out, std::map<std::string, Place>& 
   }
 }
 
-std::set<std::string> SectionReader::given() const {
+std::set<std::string> SectionReader::explicit_keys() const {
   std::set<std::string> names;
   for (const auto& [key, node] : *table_) names.emplace(key.str());
   return names;

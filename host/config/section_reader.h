@@ -81,7 +81,7 @@ class SectionReader {
   void take_others(OptionTable& out, std::map<std::string, Place>& places);
 
   bool has(std::string_view key) const { return table_->contains(key); }
-  std::set<std::string> given() const;
+  std::set<std::string> explicit_keys() const;
   Place place_of(std::string_view key) const;
   std::string location() const { return place().text; }
   // The keys that no method asked for, as a plugin's or constructor's own.

@@ -176,7 +176,7 @@ void read_train_section(SectionReader& section, RunConfig& config) {
 void read_data_section(SectionReader& section, RunConfig& config) {
   DataConfig& data = config.data.emplace();
   data.location = section.location();
-  data.given = section.given();
+  data.explicit_keys = section.explicit_keys();
   section.files("train", data.train);
   section.files("eval", data.eval);
   section.number("eval_fraction", data.eval_fraction, between(0, 1));

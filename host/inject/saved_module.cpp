@@ -4,20 +4,20 @@
 #include <map>
 #include <set>
 
-#include "model/graph_walk.h"
-#include "model/owned_tensors.h"
-#include "model/region.h"
+#include "graph/graph_walk.h"
+#include "graph/owned_tensors.h"
+#include "graph/subgraph.h"
 
 namespace tenon {
 namespace {
 
 std::vector<OwnedTensor> owned_by(const ModelData& model, ModuleId module) {
-  return OwnedTensors(model.tensors).of(model.tree.modules[static_cast<std::size_t>(module)].path);
+  return OwnedTensors(model.tensors).of(model.tree.at(module).path);
 }
 
 // Those that its calls read.
 std::vector<std::int32_t> tensors_of(const ModelData& model, ModuleId module,
-                                     const std::vector<Region>& calls) {
+                                     const std::vector<Subgraph>& calls) {
   std::vector<std::int32_t> tensors;
   for (const OwnedTensor& one : used_by(owned_by(model, module), calls, model.tensors)) {
     tensors.push_back(one.tensor);
@@ -40,10 +40,10 @@ bool reads(const ModelData& model, const Node& node, const std::set<std::int32_t
 
 }  // namespace
 
-std::vector<LayerSite> reading_sites(const ModelData& model,
-                                     const std::vector<std::int32_t>& tensors,
-                                     const std::function<bool(std::int32_t)>& counts) {
-  const RegionFinder finder(model);
+std::vector<CallSite> reading_sites(const ModelData& model,
+                                    const std::vector<std::int32_t>& tensors,
+                                    const std::function<bool(std::int32_t)>& counts) {
+  const SubgraphFinder finder(model);
   const std::set<std::int32_t> wanted(tensors.begin(), tensors.end());
 
   // The innermost modules that read the tensors, with those of their nodes that do; a module is a
@@ -59,19 +59,20 @@ std::vector<LayerSite> reading_sites(const ModelData& model,
     readers[node.module_stack.empty() ? 0 : node.module_stack.back()].push_back(
         static_cast<std::int32_t>(i));
   }
-  std::vector<LayerSite> sites;
+  std::vector<CallSite> sites;
   for (const auto& [inner, nodes] : readers) {
-    LayerSite site;
+    CallSite site;
     site.module = inner;
     if (containers.contains(inner)) {
       site.tensors = tensors;
-      for (const std::int32_t node : nodes) site.regions.push_back(finder.region_of(inner, {node}));
+      for (const std::int32_t node : nodes)
+        site.subgraphs.push_back(finder.subgraph_of(inner, {node}));
     } else {
       // As an adapted layer's are, so that one layer can hold both.
-      site.regions = finder.find(inner);
-      site.tensors = tensors_of(model, inner, site.regions);
-      for (const Region& region : site.regions) {
-        for (const std::int32_t tensor : region.tensors) {
+      site.subgraphs = finder.find(inner);
+      site.tensors = tensors_of(model, inner, site.subgraphs);
+      for (const Subgraph& subgraph : site.subgraphs) {
+        for (const std::int32_t tensor : subgraph.tensors) {
           const auto known = std::find(site.tensors.begin(), site.tensors.end(), tensor);
           if (wanted.contains(tensor) && known == site.tensors.end()) {
             site.tensors.push_back(tensor);
@@ -84,7 +85,7 @@ std::vector<LayerSite> reading_sites(const ModelData& model,
   return sites;
 }
 
-std::vector<LayerSite> saved_sites(const ModelData& model, ModuleId module) {
+std::vector<CallSite> saved_sites(const ModelData& model, ModuleId module) {
   // A tensor of no other name is the module's wherever it is read: a bias that the caller adds.
   std::vector<std::int32_t> tensors;
   std::set<std::int32_t> of_no_other_name;

@@ -6,8 +6,8 @@
 #include <set>
 
 #include "base/error.h"
+#include "graph/owned_tensors.h"
 #include "inject/saved_module.h"
-#include "model/owned_tensors.h"
 
 namespace tenon {
 namespace {
@@ -65,9 +65,8 @@ std::set<std::int32_t> biases_of_layers(const ModelData& model, const InjectionP
 }
 
 bool is_saved(const ModelData& model, const InjectionPlan& plan, const ModelTensor& tensor) {
-  return std::ranges::any_of(plan.saved, [&](ModuleId id) {
-    return tensor.name_in(model.tree.modules[static_cast<std::size_t>(id)].path).has_value();
-  });
+  return std::ranges::any_of(
+      plan.saved, [&](ModuleId id) { return tensor.name_in(model.tree.at(id).path).has_value(); });
 }
 
 }  // namespace
@@ -114,13 +113,13 @@ std::vector<at::Tensor> biases_among(const std::vector<TrainedBias>& biases,
   return any ? found : std::vector<at::Tensor>();
 }
 
-std::vector<LayerSite> bias_sites(const ModelData& model, const InjectionPlan& plan,
-                                  const std::vector<TrainedBias>& biases) {
+std::vector<CallSite> bias_sites(const ModelData& model, const InjectionPlan& plan,
+                                 const std::vector<TrainedBias>& biases) {
   if (biases.empty()) return {};
   std::set<std::int32_t> taken;  // nodes
   for (const PlannedLayer& layer : plan.layers) {
-    for (const Region& region : layer.regions) {
-      taken.insert(region.nodes.begin(), region.nodes.end());
+    for (const Subgraph& subgraph : layer.subgraphs) {
+      taken.insert(subgraph.nodes.begin(), subgraph.nodes.end());
     }
   }
   const std::set<ModuleId> saved(plan.saved.begin(), plan.saved.end());

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "inject/placed_adapter.h"
+#include "inject/adapter_instance.h"
 
 namespace tenon {
 
@@ -26,7 +26,7 @@ std::vector<at::Tensor> biases_among(const std::vector<TrainedBias>& biases,
                                      const std::vector<std::int32_t>& tensors);
 
 // Where they run outside the layers that the plan adapts and the modules that it saves whole.
-std::vector<LayerSite> bias_sites(const ModelData& model, const InjectionPlan& plan,
-                                  const std::vector<TrainedBias>& biases);
+std::vector<CallSite> bias_sites(const ModelData& model, const InjectionPlan& plan,
+                                 const std::vector<TrainedBias>& biases);
 
 }  // namespace tenon

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <optional>
 
-#include "adapter/adapter_stages.h"
 #include "capture/captured_model.h"
 #include "capture/plugin_model.h"
 #include "library/adapted_state.h"
@@ -13,6 +12,7 @@
 #include "library/memory_file.h"
 #include "model/export_notes.h"
 #include "model/model_loader.h"
+#include "operations/adapter_stages.h"
 
 namespace tenon {
 namespace {
@@ -84,9 +84,9 @@ std::shared_ptr<AdaptedState> adapt_made(const AdaptedState::MakeModel& make_mod
 
 }  // namespace
 
-std::unique_ptr<PlacedAdapter> make_adapter(AdaptedState& state, const AdapterConfig& config,
-                                            const StartOptions& options,
-                                            std::vector<std::string>& notes) {
+std::unique_ptr<AdapterInstance> make_adapter(AdaptedState& state, const AdapterConfig& config,
+                                              const StartOptions& options,
+                                              std::vector<std::string>& notes) {
   const c10::InferenceMode normal(false);
   const auto examples =
       start_dataset({config}, options, state.model.model(), state.plugins.methods());

@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "adapted/adapted_model.h"
 #include "adapter/base_check.h"
 #include "config/run_config.h"
-#include "inject/adapted_model.h"
 #include "plugin/plugin_registry.h"
 
 namespace tenon {
@@ -45,7 +45,7 @@ struct AdaptedState {
 
 struct PreparedState {
   std::shared_ptr<const AdaptedState> model;
-  std::unique_ptr<PlacedAdapter> adapter;
+  std::unique_ptr<AdapterInstance> adapter;
 };
 
 // A config of the library's as the host's own, with all of it checked.
@@ -54,8 +54,8 @@ ModelConfig read_plugin_model(const std::string& model, const Table& options);
 RunConfig read_train_config(const Config& config);
 
 // The adapter of a config, on nothing yet; examples to start from are the options'.
-std::unique_ptr<PlacedAdapter> make_adapter(AdaptedState& state, const AdapterConfig& config,
-                                            const StartOptions& options,
-                                            std::vector<std::string>& notes);
+std::unique_ptr<AdapterInstance> make_adapter(AdaptedState& state, const AdapterConfig& config,
+                                              const StartOptions& options,
+                                              std::vector<std::string>& notes);
 
 }  // namespace tenon

@@ -2,16 +2,16 @@
 #include <algorithm>
 #include <cmath>
 
-#include "adapter/adapter_stages.h"
+#include "adapted/adapter_status.h"
+#include "adapted/parameter_count.h"
 #include "adapter/broken_tensors.h"
-#include "adapter/combine_adapters.h"
 #include "base/log.h"
 #include "base/suggest.h"
 #include "config/adapter_name.h"
-#include "inject/adapter_status.h"
-#include "inject/parameter_count.h"
 #include "library/adapted_state.h"
 #include "library/guarded.h"
+#include "operations/adapter_stages.h"
+#include "operations/combine_adapters.h"
 
 namespace tenon {
 namespace {
@@ -47,13 +47,13 @@ AdapterFiles read_files(const std::string& name, const std::filesystem::path& fo
 }
 
 // A prepared one is neither trained nor a part of anything.
-std::unique_ptr<PlacedAdapter> place(const AdaptedState& state, AdapterFiles files,
-                                     const std::filesystem::path& folder, BaseCheck& base) {
+std::unique_ptr<AdapterInstance> place(const AdaptedState& state, AdapterFiles files,
+                                       const std::filesystem::path& folder, BaseCheck& base) {
   const c10::InferenceMode normal(false);
   return place_files(state.model, std::move(files), folder, state.plugins, base);
 }
 
-std::vector<std::pair<std::string, at::Tensor>> named(const PlacedAdapter& adapter) {
+std::vector<std::pair<std::string, at::Tensor>> named(const AdapterInstance& adapter) {
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   for (const AddedTensor& added : adapter.tensors) {
     if (added.trainable) tensors.emplace_back(added.key(), added.tensor);

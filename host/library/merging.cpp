@@ -4,13 +4,13 @@
 
 #include <algorithm>
 
-#include "adapter/adapter_stages.h"
 #include "base/log.h"
 #include "base/suggest.h"
-#include "inject/module_names.h"
-#include "inject/running_statistics.h"
 #include "library/adapted_state.h"
 #include "library/guarded.h"
+#include "model/running_statistics.h"
+#include "operations/adapter_stages.h"
+#include "targets/module_names.h"
 
 namespace tenon {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "library/adapted_state.h"
 #include "library/guarded.h"
-#include "train/loss.h"
-#include "train/objectives.h"
+#include "objectives/loss.h"
+#include "objectives/objectives.h"
 #include "train/parameter_role.h"
 #include "train/trainer.h"
 #include "train/training_task.h"

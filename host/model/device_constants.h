@@ -2,7 +2,7 @@
 
 #include <c10/core/Device.h>
 
-#include "model/graph.h"
+#include "graph/graph.h"
 
 namespace tenon {
 

@@ -5,9 +5,9 @@
 #include <optional>
 #include <string_view>
 
-#include "model/mode_flags.h"
+#include "interpreter/mode_flags.h"
 
-#include "model/graph_walk.h"
+#include "graph/graph_walk.h"
 
 namespace tenon {
 namespace {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "model/graph.h"
+#include "graph/graph.h"
 
 namespace tenon {
 

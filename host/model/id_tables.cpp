@@ -44,7 +44,7 @@ bool selects_rows(const Node& node) {
 
 std::string module_text(const ModelData& model, const Node& node) {
   if (node.module_stack.empty()) return "";
-  const Module& module = model.tree.modules[static_cast<std::size_t>(node.module_stack.back())];
+  const Module& module = model.tree.at(node.module_stack.back());
   if (module.path.empty()) return "";
   return "`" + module.path + "` (" + module.type + ")";
 }

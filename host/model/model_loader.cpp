@@ -11,11 +11,11 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
-#include "model/declared_model.h"
+#include "declared/declared_model.h"
 #include "model/device_constants.h"
 #include "model/gpu_library.h"
-#include "model/pt2_program.h"
 #include "model/tensor_file.h"
+#include "pt2/pt2_program.h"
 
 namespace tenon {
 namespace {

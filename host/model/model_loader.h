@@ -1,7 +1,7 @@
 #pragma once
 
 #include "config/run_config.h"
-#include "model/graph.h"
+#include "graph/graph.h"
 
 namespace tenon {
 

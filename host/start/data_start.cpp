@@ -5,14 +5,14 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "adapted/adapted_model.h"
 #include "base/error.h"
-#include "inject/adapted_model.h"
-#include "inject/exact_targets.h"
-#include "inject/factor_keys.h"
-#include "inject/name_patterns.h"
+#include "data/batch_order.h"
+#include "plan/exact_targets.h"
+#include "plan/factor_keys.h"
 #include "start/layer_calls.h"
 #include "start/observation.h"
-#include "train/batch_order.h"
+#include "targets/name_patterns.h"
 
 namespace tenon {
 namespace {

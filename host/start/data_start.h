@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "inject/adapter_start.h"
-#include "inject/injection_plan.h"
-#include "train/data_source.h"
+#include "data/data_source.h"
+#include "inject/adapter_init.h"
+#include "plan/injection_plan.h"
 
 namespace tenon {
 

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "inject/adapted_layer.h"
+#include "adapted/adapted_layer.h"
 
 namespace tenon {
 namespace {
@@ -12,12 +12,12 @@ namespace {
 class ObservingRunner final : public LayerRunner {
  public:
   explicit ObservingRunner(const CallObserver& observer) : observer_(observer) {}
-  std::vector<c10::IValue> run(const AdaptedLayer& layer, const RegionProgram& region,
+  std::vector<c10::IValue> run(const AdaptedLayer& layer, const SubgraphProgram& subgraph,
                                const std::vector<c10::IValue>& values,
                                const RunMode& mode) const override {
     std::vector<c10::IValue> outputs =
-        LayerRun(layer.choose_base(), region, values, mode).outputs();
-    observer_(layer.path(), std::span(values).first(region.n_inputs), outputs);
+        LayerRun(layer.choose_base(), subgraph, values, mode).outputs();
+    observer_(layer.path(), std::span(values).first(subgraph.n_inputs), outputs);
     return outputs;
   }
 

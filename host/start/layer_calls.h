@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "inject/adapted_model.h"
-#include "train/batches.h"
+#include "adapted/adapted_model.h"
+#include "data/batches.h"
 
 namespace tenon {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "base/error.h"
-#include "inject/injection_plan.h"
+#include "plan/injection_plan.h"
 #include "plugin/started_adapter.h"
 #include "start/observed_layers.h"
 

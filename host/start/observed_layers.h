@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "inject/injection_plan.h"
+#include "plan/injection_plan.h"
 
 namespace tenon {
 

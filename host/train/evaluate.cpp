@@ -4,10 +4,10 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "train/batches.h"
-#include "train/data_check.h"
+#include "data/batches.h"
+#include "data/data_check.h"
+#include "objectives/loss.h"
 #include "train/evaluation_tally.h"
-#include "train/loss.h"
 #include "train/trainer.h"
 
 namespace tenon {

@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "config/run_config.h"
-#include "train/batches.h"
-#include "train/loss.h"
-#include "train/metrics.h"
-#include "train/objectives.h"
+#include "data/batches.h"
+#include "objectives/loss.h"
+#include "objectives/metrics.h"
+#include "objectives/objectives.h"
 #include "train/trainer.h"
 
 namespace tenon {

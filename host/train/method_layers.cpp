@@ -7,11 +7,11 @@ namespace tenon {
 
 // Everything that the view points to stays here.
 struct MethodLayers::Layer {
-  Layer(const PlannedLayer& planned_layer, std::shared_ptr<const AdapterSlot> its_slot)
+  Layer(const PlannedLayer& planned_layer, std::shared_ptr<const LayerAdapter> its_slot)
       : planned(&planned_layer),
-        slot(std::move(its_slot)),
-        table(&slot->table()),
-        parameters(slot->parameters()),
+        layer_adapter(std::move(its_slot)),
+        table(&layer_adapter->table()),
+        parameters(layer_adapter->parameters()),
         gradients(parameters.size()),
         handles(handles_of(parameters)),
         gradient_handles(parameters.size()),
@@ -40,7 +40,7 @@ struct MethodLayers::Layer {
   }
 
   const PlannedLayer* planned;
-  std::shared_ptr<const AdapterSlot> slot;
+  std::shared_ptr<const LayerAdapter> layer_adapter;
   const tenon_adapter* table;
   std::vector<at::Tensor> parameters;
   std::vector<at::Tensor> gradients;
@@ -52,13 +52,13 @@ struct MethodLayers::Layer {
   tenon_training_layer view{};
 };
 
-MethodLayers::MethodLayers(const PlacedAdapter& adapter) {
+MethodLayers::MethodLayers(const AdapterInstance& adapter) {
   for (const PlannedLayer& planned : adapter.layers) {
     if (planned.layer_type->method() != adapter.config.method) continue;
-    for (const PlacedSlot& placed : adapter.slots) {
-      const bool is_its =
-          placed.slot->layer_type() != nullptr && &placed.slot->facts() == planned.facts.get();
-      if (is_its) layers_.push_back(std::make_unique<Layer>(planned, placed.slot));
+    for (const PlacedLayerAdapter& placed : adapter.layer_adapters) {
+      const bool is_its = placed.layer_adapter->layer_type() != nullptr &&
+                          &placed.layer_adapter->facts() == planned.facts.get();
+      if (is_its) layers_.push_back(std::make_unique<Layer>(planned, placed.layer_adapter));
     }
   }
   for (const auto& layer : layers_) views_.push_back(&layer->view);

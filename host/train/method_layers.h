@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "inject/placed_adapter.h"
+#include "inject/adapter_instance.h"
 
 namespace tenon {
 
@@ -14,7 +14,7 @@ namespace tenon {
 // adapter.
 class MethodLayers {
  public:
-  explicit MethodLayers(const PlacedAdapter& adapter);
+  explicit MethodLayers(const AdapterInstance& adapter);
   ~MethodLayers();
   MethodLayers(const MethodLayers&) = delete;
   MethodLayers& operator=(const MethodLayers&) = delete;

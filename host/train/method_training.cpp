@@ -20,7 +20,7 @@ struct MethodTraining::Run {
   MethodLayers layers;
   tenon_training_run view{};
 
-  explicit Run(const PlacedAdapter& placed)
+  explicit Run(const AdapterInstance& placed)
       : method(placed.method), adapter(placed.config.name), layers(placed) {
     view.struct_size = sizeof view;
     view.n_layers = static_cast<std::uint32_t>(layers.views().size());
@@ -49,7 +49,7 @@ struct MethodTraining::Run {
 
 MethodTraining::MethodTraining(const AdaptedModel& model) {
   for (const std::string& name : model.adapter_names()) {
-    const PlacedAdapter& adapter = model.adapter(name);
+    const AdapterInstance& adapter = model.adapter(name);
     if (adapter.method == nullptr || adapter.method->training() == nullptr) continue;
     if (!adapter.config.trainable) continue;
     auto run = std::make_unique<Run>(adapter);

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "inject/adapted_model.h"
+#include "adapted/adapted_model.h"
 #include "model/tensor_file.h"
 
 namespace tenon {

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "inject/factor_keys.h"
-#include "inject/layer_options.h"
+#include "plan/factor_keys.h"
+#include "plan/layer_options.h"
 
 namespace tenon {
 namespace {
@@ -26,27 +26,30 @@ struct GroupedParameter {
   std::optional<std::int64_t> rank;  // of the layer, where the method has factors
 };
 
-std::optional<std::int64_t> rank_of(const PlacedAdapter& adapter, const PlannedLayer& layer) {
+std::optional<std::int64_t> rank_of(const AdapterInstance& adapter, const PlannedLayer& layer) {
   const bool has_factors = adapter.method != nullptr && adapter.method->factors() != nullptr &&
                            layer.layer_type->method() == adapter.config.method;
   return has_factors ? std::optional(FactorKeys(*adapter.method, layer.options).rank())
                      : std::nullopt;
 }
 
-std::vector<GroupedParameter> grouped_parameters(const PlacedAdapter& adapter) {
+std::vector<GroupedParameter> grouped_parameters(const AdapterInstance& adapter) {
   std::vector<GroupedParameter> all;
   for (const PlannedLayer& layer : adapter.layers) {
-    const auto slot = std::ranges::find_if(adapter.slots, [&](const PlacedSlot& placed) {
-      return placed.slot->layer_type() != nullptr && &placed.slot->facts() == layer.facts.get();
-    });
-    if (slot == adapter.slots.end()) continue;
+    const auto layer_adapter =
+        std::ranges::find_if(adapter.layer_adapters, [&](const PlacedLayerAdapter& placed) {
+          return placed.layer_adapter->layer_type() != nullptr &&
+                 &placed.layer_adapter->facts() == layer.facts.get();
+        });
+    if (layer_adapter == adapter.layer_adapters.end()) continue;
     const tenon_setup setup{layer.options, layer.parameters, {}};
-    const auto& tensors = slot->slot->parameters();
+    const auto& tensors = layer_adapter->layer_adapter->parameters();
     for (std::uint32_t i = 0; i < layer.parameters.size(); ++i) {
       const LayerType::Grouped grouped = layer.layer_type->group(*layer.facts, setup, i);
       const std::int32_t down = grouped.group.down;
       all.push_back({tensors[i], down < 0 ? at::Tensor() : tensors[static_cast<std::size_t>(down)],
-                     grouped, slot->slot->table().scaling, &layer, rank_of(adapter, layer)});
+                     grouped, layer_adapter->layer_adapter->table().scaling, &layer,
+                     rank_of(adapter, layer)});
     }
   }
   return all;
@@ -55,8 +58,7 @@ std::vector<GroupedParameter> grouped_parameters(const PlacedAdapter& adapter) {
 bool is_layer_norm(const ModuleTree& tree, const AddedTensor& added) {
   const std::string key = added.key();
   const ModuleId owner = tree.find(std::string_view(key).substr(0, key.rfind('.')));
-  return owner != kNoModule &&
-         tree.modules[static_cast<std::size_t>(owner)].type == "torch.nn.LayerNorm";
+  return owner != kNoModule && tree.at(owner).type == "torch.nn.LayerNorm";
 }
 
 // Where no plugin says more (PEFT: create_loraplus_optimizer).
@@ -104,7 +106,7 @@ std::vector<ParameterRole> parameter_roles(const AdaptedModel& model,
                                      : &roles[static_cast<std::size_t>(place - parameters.begin())];
   };
   for (const std::string& name : model.adapter_names()) {
-    const PlacedAdapter& adapter = model.adapter(name);
+    const AdapterInstance& adapter = model.adapter(name);
     for (const AddedTensor& added : adapter.tensors) {
       ParameterRole* role = added.trainable ? role_of(added.tensor) : nullptr;
       if (role != nullptr) fill_role(model.model().tree, added, *role);

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "inject/adapted_model.h"
+#include "adapted/adapted_model.h"
 
 namespace tenon {
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "model/named_scope.h"
+#include "interpreter/named_scope.h"
 
 namespace tenon {
 namespace {

@@ -9,9 +9,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/suggest.h"
-#include "model/named_scope.h"
-#include "train/data_check.h"
-#include "train/loss.h"
+#include "data/data_check.h"
+#include "interpreter/named_scope.h"
+#include "objectives/loss.h"
 
 namespace tenon {
 namespace {

@@ -4,8 +4,8 @@
 #include <optional>
 #include <vector>
 
-#include "train/batches.h"
-#include "train/loss.h"
+#include "data/batches.h"
+#include "objectives/loss.h"
 #include "train/step_exchange.h"
 #include "train/trainer.h"
 

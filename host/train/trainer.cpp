@@ -12,9 +12,9 @@
 
 #include "base/error.h"
 #include "base/file_watch.h"
-#include "model/named_scope.h"
-#include "train/batch_order.h"
-#include "train/best_value.h"
+#include "data/batch_order.h"
+#include "interpreter/named_scope.h"
+#include "objectives/best_value.h"
 #include "train/cadence.h"
 #include "train/gradient_norm.h"
 #include "train/last_good.h"

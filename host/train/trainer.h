@@ -12,14 +12,14 @@
 
 #include "base/error.h"
 #include "config/run_config.h"
-#include "model/graph.h"
-#include "model/size_expression.h"
+#include "data/data_source.h"
+#include "graph/graph.h"
+#include "graph/size_expression.h"
+#include "objectives/best_value.h"
+#include "objectives/metrics.h"
+#include "objectives/objectives.h"
 #include "ranks/ranks.h"
-#include "train/best_value.h"
-#include "train/data_source.h"
 #include "train/method_training.h"
-#include "train/metrics.h"
-#include "train/objectives.h"
 #include "train/parameter_role.h"
 
 namespace tenon {

@@ -3,10 +3,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "data/batch_order.h"
 #include "model/tensor_file.h"
+#include "objectives/best_value.h"
 #include "ranks/ranks.h"
-#include "train/batch_order.h"
-#include "train/best_value.h"
 #include "train/schedule.h"
 
 namespace tenon {

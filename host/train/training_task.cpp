@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "inject/lost_gradients.h"
-#include "model/autocast_scope.h"
+#include "adapted/lost_gradients.h"
+#include "interpreter/autocast_scope.h"
 
 namespace tenon {
 namespace {

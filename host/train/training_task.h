@@ -1,6 +1,6 @@
 #pragma once
 
-#include "inject/adapted_model.h"
+#include "adapted/adapted_model.h"
 #include "train/trainer.h"
 
 namespace tenon {

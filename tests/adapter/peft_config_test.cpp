@@ -1,7 +1,7 @@
 #include "adapter/peft_config.h"
 
 #include "base/json.h"
-#include "inject/method_config.h"
+#include "plan/method_config.h"
 #include "plugin/plugin_registry.h"
 #include "support/adapter_keys.h"
 #include "support/error_matchers.h"
@@ -133,7 +133,7 @@ TEST(PeftConfigTest, PeftsOwnTextIsRead) {
   EXPECT_EQ(key(config, "rank_pattern"), testing::patterns({{"seq.0", 4}}));
   EXPECT_EQ(key(config, "alpha_pattern"), testing::table({{"seq.2", 1.5}}));
   EXPECT_EQ(config.location, "adapter_config.json");
-  EXPECT_TRUE(config.given.contains("rank_pattern"));
+  EXPECT_TRUE(config.explicit_keys.contains("rank_pattern"));
   const BaseModelClass base = read_base_model_class(kPeftText, "adapter_config.json");
   EXPECT_EQ(base.name, "MLP");
   EXPECT_EQ(base.parent_library, "__main__");

@@ -3,9 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include "adapter/adapter_stages.h"
 #include "adapter/twin_modules.h"
-#include "model/declared_model.h"
+#include "declared/declared_model.h"
+#include "operations/adapter_stages.h"
 #include "support/error_matchers.h"
 #include "support/temp_dir.h"
 

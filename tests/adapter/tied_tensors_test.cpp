@@ -2,8 +2,8 @@
 
 #include <ATen/ATen.h>
 
-#include "adapter/combine_adapters.h"
-#include "inject/method_config.h"
+#include "operations/combine_adapters.h"
+#include "plan/method_config.h"
 #include "plugin/plugin_registry.h"
 #include "support/adapter_keys.h"
 #include "support/error_matchers.h"

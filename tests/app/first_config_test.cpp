@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "model/declared_model.h"
+#include "declared/declared_model.h"
 
 namespace tenon {
 namespace {

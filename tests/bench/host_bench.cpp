@@ -16,14 +16,14 @@
 #include <string>
 #include <vector>
 
-#include "adapter/adapter_stages.h"
+#include "adapted/adapted_model.h"
 #include "base/error.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
-#include "inject/adapted_model.h"
-#include "inject/injection_plan.h"
+#include "data/data_source.h"
 #include "model/tensor_file.h"
-#include "train/data_source.h"
+#include "operations/adapter_stages.h"
+#include "plan/injection_plan.h"
 
 namespace tenon {
 namespace {
@@ -109,8 +109,8 @@ Json time_operator() {
           {"with_gradient_us", us_over_plain_calls(true)}};
 }
 
-std::unique_ptr<PlacedAdapter> placed(const AdaptedModel& model, const AdapterFiles& files,
-                                      const PluginRegistry& plugins) {
+std::unique_ptr<AdapterInstance> placed(const AdaptedModel& model, const AdapterFiles& files,
+                                        const PluginRegistry& plugins) {
   return place_adapter(model.model(),
                        plan_injection(model.model(), files.config, plugins, files.layers), 0);
 }
@@ -139,7 +139,7 @@ Json time_adapter(const std::string& config_file, const std::string& folder) {
     assign_adapter(files, adapter_tensors(model.adapter()), folder);
   });
   out["adapted_ms"] = median_ms([&] { model.forward(inputs, {}); });
-  std::unique_ptr<PlacedAdapter> other = placed(model, files, plugins);
+  std::unique_ptr<AdapterInstance> other = placed(model, files, plugins);
   assign_adapter(files, adapter_tensors(*other), folder);
   out["swap_us"] = 1e3 * median_ms([&] { other = model.swap_adapter(std::move(other)); });
   model.merge(model.adapter_names());

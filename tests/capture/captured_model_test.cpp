@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "capture/mlp_model.h"
-#include "model/interpreter.h"
+#include "interpreter/interpreter.h"
 #include "support/error_matchers.h"
 
 namespace tenon {

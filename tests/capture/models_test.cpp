@@ -5,8 +5,8 @@
 
 #include "capture/captured_model.h"
 #include "capture/model_cases.h"
-#include "model/interpreter.h"
-#include "model/region.h"
+#include "graph/subgraph.h"
+#include "interpreter/interpreter.h"
 
 namespace tenon {
 namespace {
@@ -116,12 +116,12 @@ TEST_P(CapturedModels, ShowWhichModulesRun) {
 // Whether LibTorch's Linear writes `t, addmm` or `t, matmul, add_`.
 TEST_P(CapturedModels, HaveLinearLayersOfOneOperator) {
   const CapturedModel captured = capture_model(GetParam().make());
-  const RegionFinder finder(captured.data);
+  const SubgraphFinder finder(captured.data);
   for (std::size_t i = 0; i < captured.data.tree.modules.size(); ++i) {
     const Module& module = captured.data.tree.modules[i];
     if (!module.runs || module.type != "torch.nn.Linear") continue;
-    for (const Region& region : finder.find(static_cast<ModuleId>(i))) {
-      EXPECT_EQ(single_operator(captured.data, region), "aten::linear") << module.path;
+    for (const Subgraph& subgraph : finder.find(static_cast<ModuleId>(i))) {
+      EXPECT_EQ(single_operator(captured.data, subgraph), "aten::linear") << module.path;
     }
   }
 }

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "capture/captured_model.h"
-#include "model/interpreter.h"
+#include "interpreter/interpreter.h"
 
 // What a user's own library brings: operators that the dispatcher knows, with gradients of their
 // own.

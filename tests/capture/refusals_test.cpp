@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "capture/captured_model.h"
+#include "interpreter/interpreter.h"
 #include "model/input_check.h"
-#include "model/interpreter.h"
 
 namespace tenon {
 namespace {

@@ -75,12 +75,12 @@ directory = "adapters/mlp"
   const AdapterConfig& adapter = config.adapters[0];
   EXPECT_EQ(adapter.target_modules, ModuleRule(std::vector<std::string>{"seq.0"}));
   EXPECT_THAT(adapter.modules_to_save, ElementsAre("seq.4"));
-  EXPECT_THAT(adapter.given, UnorderedElementsAre("target_modules", "modules_to_save"));
+  EXPECT_THAT(adapter.explicit_keys, UnorderedElementsAre("target_modules", "modules_to_save"));
   EXPECT_EQ(adapter.location, (dir / "c.toml").string() + ":15:1");
   ASSERT_TRUE(config.data);
   EXPECT_THAT(config.data->train, ::testing::ElementsAre(dir / "data/train.csv"));
   EXPECT_THAT(config.data->eval, ::testing::ElementsAre(dir / "data/eval.csv"));
-  EXPECT_THAT(config.data->given, UnorderedElementsAre("train", "eval"));
+  EXPECT_THAT(config.data->explicit_keys, UnorderedElementsAre("train", "eval"));
   ASSERT_TRUE(config.train);
   EXPECT_EQ(config.train->loss, "nll");
   EXPECT_DOUBLE_EQ(config.train->learning_rate, 2e-3);

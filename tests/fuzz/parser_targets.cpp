@@ -7,10 +7,10 @@
 #include "base/error.h"
 #include "base/safetensors.h"
 #include "config/toml_reader.h"
-#include "model/pt2_archive.h"
-#include "model/size_expression.h"
+#include "graph/size_expression.h"
 #include "plugin/plugin_offer.h"
 #include "plugin/plugin_stamp.h"
+#include "pt2/pt2_archive.h"
 #include "support/temp_dir.h"
 
 namespace tenon::fuzz {

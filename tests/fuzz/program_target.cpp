@@ -4,8 +4,8 @@
 
 #include "base/error.h"
 #include "fuzz/targets.h"
-#include "model/interpreter.h"
-#include "model/pt2_program.h"
+#include "interpreter/interpreter.h"
+#include "pt2/pt2_program.h"
 #include "support/temp_dir.h"
 #include "support/zip_file.h"
 

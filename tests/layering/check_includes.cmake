@@ -1,17 +1,18 @@
 # Checks who includes whom. Usage: cmake -D ROOT=<project> -P check_includes.cmake
 #
-# host/ folders stand in the order data flows, and a folder includes only itself and folders to its
-# left. Each dependency has one door. Plugins see the SDK alone. All breaches are reported at once,
+# host/ folders stand in the order data flows, and a folder includes only itself and those folders to
+# its left that its README names after "Uses:", each of which it needs. Each dependency has one door. Plugins see the SDK alone. All breaches are reported at once,
 # each with its reason.
 
 cmake_minimum_required(VERSION 3.25)
 
-set(host_folders base config plugin index model capture inject ranks train start adapter check install app)
+set(host_folders base config targets plugin index graph interpreter pt2 declared model capture plan inject
+  adapted ranks objectives data train start adapter operations check install app)
 set(line_limit 300)
 # Sources that may be longer, each with its reason in a comment beside it.
 set(may_be_long
   host/app/command_line.cpp      # every verb with its options, as its help lists them
-  host/inject/layer_planner.cpp  # one class: what of a layer is asked of the graph and of plugins
+  host/plan/layer_planner.cpp  # one class: what of a layer is asked of the graph and of plugins
   host/train/trainer.cpp         # the loop, and the state that it falls back to
 )
 
@@ -20,8 +21,8 @@ set(may_be_long
 set(knows_methods
   host/adapter/adapter_folder.cpp
   host/adapter/assign_adapter.cpp
-  host/adapter/combined_config.cpp
-  host/adapter/convert_adapter.cpp
+  host/operations/combined_config.cpp
+  host/operations/convert_adapter.cpp
   host/adapter/foreign_adapter.cpp
   host/app/adapter_convert_command.cpp
   host/app/command_line.cpp
@@ -35,8 +36,8 @@ set(knows_methods
   host/config/plugins_section.cpp
   host/config/train_config.h
   host/config/train_section.cpp
-  host/inject/block_targets.cpp
-  host/inject/method_config.cpp
+  host/plan/block_targets.cpp
+  host/plan/method_config.cpp
   host/train/optimizer.cpp
   host/train/optimizer.h
   host/train/parameter_role.cpp
@@ -62,20 +63,20 @@ function(check_doors)
     "toml++ stays in host/config, the rest of the host sees plain structs")
   door("^boost/dll" "^host/plugin/plugin_library\\.cpp$"
     "Boost.DLL stays in plugin/plugin_library.cpp, which alone opens libraries")
-  door("^boost/regex" "^host/inject/python_regex\\.cpp$"
-    "Boost.Regex stays in inject/python_regex.cpp, which alone compiles expressions")
+  door("^boost/regex" "^host/targets/python_regex\\.cpp$"
+    "Boost.Regex stays in targets/python_regex.cpp, which alone compiles expressions")
   door("^(spdlog|fmt)/" "^host/base/log\\.cpp$"
     "spdlog stays in base/log.cpp, since its fmt is not the one that LibTorch bundles")
   door("^CLI/" "^host/app/" "CLI11 stays in host/app, which alone reads a command line")
-  door("^nlohmann/" "^host/(base/(json|safetensors)\\.(h|cpp)$|model/pt2_|adapter/|app/)"
-    "nlohmann-json is for what reads or writes JSON: base/json and safetensors, model/pt2_*, adapter, app")
-  door("^torch/csrc/utils/generated_serialization_types\\.h$" "^host/model/pt2_[a-z_]+\\.cpp$"
+  door("^nlohmann/" "^host/(base/(json|safetensors)\\.(h|cpp)$|pt2/|adapter/|operations/|app/)"
+    "nlohmann-json is for what reads or writes JSON: base/json and safetensors, pt2, adapter, operations, app")
+  door("^torch/csrc/utils/generated_serialization_types\\.h$" "^host/pt2/pt2_[a-z_]+\\.cpp$"
     "the schema's header takes 13 seconds to compile, so only the schema's reader pays for it")
   door("^(torch/csrc/distributed|gloo)/" "^host/ranks/c10d\\.h$"
     "c10d is included by ranks/c10d.h alone: its headers are slow, and move between versions")
   door("^torch/(torch|all)\\.h$" "^$" "LibTorch's umbrella headers compile slowly, include what is used")
   if(header MATCHES "^(torch|ATen|c10|caffe2)/" AND NOT file MATCHES "^sdk/include/tenon/torch/" AND
-     file MATCHES "^(sdk|plugins|host/base|host/config)/|^host/adapter/peft_|^host/inject/(target_matcher|rule_matcher|name_patterns|python_regex|perl_form|default_targets)\\.")
+     file MATCHES "^(sdk|plugins|host/(base|config|targets))/|^host/adapter/peft_")
     breach("includes ${header}" "this part works without LibTorch, so it builds in seconds")
   endif()
 endfunction()
@@ -93,6 +94,9 @@ function(check_order)
   elseif(other_place GREATER place)
     breach("includes ${header}"
       "data flows from left to right (${host_folders_text}), and ${other} is right of ${folder}")
+  endif()
+  if(place GREATER_EQUAL 0 AND other_place GREATER_EQUAL 0 AND NOT other STREQUAL folder)
+    set_property(GLOBAL APPEND PROPERTY "uses_${folder}" "${other}")
   endif()
 endfunction()
 
@@ -137,6 +141,30 @@ function(check_methods)
   endif()
 endfunction()
 
+# What host/<folder>/README.md says that the folder uses is what its files include.
+function(check_uses folder)
+  set(file "host/${folder}/README.md")
+  if(NOT EXISTS "${ROOT}/${file}")
+    breach("is missing" "it says what the folder gets, gives and uses")
+    return()
+  endif()
+  file(STRINGS "${ROOT}/${file}" line REGEX "^- Uses: ")
+  string(REGEX MATCHALL "[a-z0-9_]+" allowed "${line}")
+  list(REMOVE_ITEM allowed ses nothing)
+  get_property(used GLOBAL PROPERTY "uses_${folder}")
+  list(REMOVE_DUPLICATES used)
+  foreach(other IN LISTS used)
+    if(NOT other IN_LIST allowed)
+      breach("does not name ${other}, which its files include" "take less, or say that it is needed")
+    endif()
+  endforeach()
+  foreach(other IN LISTS allowed)
+    if(NOT other IN_LIST used)
+      breach("names ${other}, which no file includes" "take it off")
+    endif()
+  endforeach()
+endfunction()
+
 function(check_length)
   file(READ "${ROOT}/${file}" content)
   string(REGEX MATCHALL "\n" newlines "${content}")
@@ -172,6 +200,11 @@ foreach(file IN LISTS files)
       check_sdk()
     endif()
   endforeach()
+endforeach()
+foreach(folder IN LISTS host_folders)
+  if(IS_DIRECTORY "${ROOT}/host/${folder}")
+    check_uses(${folder})
+  endif()
 endforeach()
 get_property(breaches GLOBAL PROPERTY breaches)
 if(breaches)

@@ -112,7 +112,7 @@ TEST(Adapt, BothWaysOfWritingTheMlpGiveTheSameNumbers) {
   EXPECT_TRUE(at::equal(train(one, x, labels), train(other, x, labels)));
 }
 
-TEST(Adapt, SavedAdapterStartsAnotherModel) {
+TEST(Adapt, SavedAdapterInitsAnotherModel) {
   const testing::TempDir folder;
   Mlp model;
   const Tensor x = at::randn({8, 20});

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
-#include "model/interpreter.h"
+#include "interpreter/interpreter.h"
 
 namespace tenon {
 namespace {

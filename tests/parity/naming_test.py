@@ -25,7 +25,7 @@ RULES = [
             "layers_pattern": ["layers"],
         },
     ),
-    ("minilm", {}),  # the customs for the models' types
+    ("minilm", {}),  # the presets for the models' types
     ("mistral", {"r": 2}),
     ("mistral", {"target_modules": "all-linear"}),
     ("mistral_tied", {"target_modules": "All-Linear", "exclude_modules": ["mlp"]}),

@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "inject/lora_model.h"
 #include "support/error_matchers.h"
+#include "support/lora_model.h"
 
 namespace tenon {
 namespace {

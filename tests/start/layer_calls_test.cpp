@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "inject/lora_model.h"
+#include "support/lora_model.h"
 
 namespace tenon {
 namespace {

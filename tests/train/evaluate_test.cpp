@@ -2,9 +2,9 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include "objectives/loss.h"
 #include "support/error_matchers.h"
-#include "train/loss.h"
-#include "train/toy_task.h"
+#include "support/toy_task.h"
 
 namespace tenon {
 namespace {

@@ -3,8 +3,8 @@
 #include <ATen/ops/mul.h>
 #include <gmock/gmock.h>
 
-#include "model/named_scope.h"
-#include "train/toy_task.h"
+#include "interpreter/named_scope.h"
+#include "support/toy_task.h"
 
 namespace tenon {
 namespace {

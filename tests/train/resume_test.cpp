@@ -5,8 +5,8 @@
 #include <map>
 
 #include "support/error_matchers.h"
+#include "support/toy_task.h"
 #include "train/cadence.h"
-#include "train/toy_task.h"
 #include "train/training_state.h"
 
 namespace tenon {

@@ -8,9 +8,9 @@
 
 #include <limits>
 
-#include "model/size_expression.h"
+#include "graph/size_expression.h"
 #include "support/error_matchers.h"
-#include "train/toy_task.h"
+#include "support/toy_task.h"
 
 namespace tenon {
 namespace {

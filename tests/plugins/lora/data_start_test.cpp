@@ -6,11 +6,11 @@
 
 #include <algorithm>
 
-#include "inject/factor_keys.h"
-#include "inject/lora_model.h"
-#include "model/declared_model.h"
+#include "declared/declared_model.h"
+#include "plan/factor_keys.h"
 #include "support/adapter_keys.h"
 #include "support/error_matchers.h"
+#include "support/lora_model.h"
 
 namespace tenon {
 namespace {

@@ -1,7 +1,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "model/parameter_init.h"
+#include "graph/parameter_init.h"
 #include "plugin/host_table.h"
 #include "plugins/lora/parts.h"
 
