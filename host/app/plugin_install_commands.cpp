@@ -55,6 +55,7 @@ std::vector<WantedPlugin> wanted_of_index(const std::string& source,
   }
   const SignedIndex index = use_index(url);
   std::vector<WantedPlugin> wanted;
+  wanted.reserve(names.size());
   for (const std::string& name : names) {
     wanted.push_back(fetch_plugin(index, url, choose(index.index, url, name)));
   }
