@@ -93,7 +93,7 @@ void require_adapter_config(const fs::path& folder) {
   if (!inside.empty()) hint = "there are adapters in " + join(inside);
   if (fs::is_regular_file(folder, ignored)) {
     hint =
-        "this is a file, an adapter is a folder; a LoRA file of kohya or diffusers becomes one by "
+        "this is a file, an adapter is a folder; one of kohya or diffusers becomes one by "
         "`tenon adapter convert CONFIG --from kohya|diffusers --adapter FILE --output DIR`";
   }
   fail_load(folder, "Can't find 'adapter_config.json' at '" + folder.string() + "'", hint);

@@ -20,6 +20,7 @@ namespace tenon {
 struct AdapterTensor {
   std::string key;
   at::Tensor tensor;
+  std::string module = {};  // that it is of, where that is known: its key begins so
 };
 
 // An adapter as a folder holds it: adapter_config.json, adapter_model.safetensors, tenon.json.

@@ -1,7 +1,9 @@
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "adapter/adapter_folder.h"
@@ -12,15 +14,42 @@
 namespace tenon {
 namespace {
 
-// "lora_A.weight of seq.0", "weight of seq.4": names of adapter parameters start with "lora_",
-// those of saved modules have one part.
-std::string readable(const std::string& key) {
-  if (key.starts_with('.')) return key.substr(1);  // of the adapter as a whole
-  std::size_t dot = key.rfind(".lora_");
-  if (dot == std::string::npos) dot = key.rfind('.');
-  if (dot == std::string::npos) return key;
-  return key.substr(dot + 1) + " of " + key.substr(0, dot);
-}
+// Where a key is cut into its module and the name behind it.
+class Names {
+ public:
+  explicit Names(const std::vector<AdapterTensor>& parameters) {
+    for (const AdapterTensor& parameter : parameters) {
+      if (parameter.module.empty() || parameter.key.size() <= parameter.module.size()) continue;
+      modules_.insert(parameter.module);
+      names_.insert(parameter.key.substr(parameter.module.size()));
+    }
+  }
+
+  // "lora_A.weight of seq.0", "weight of seq.4".
+  std::string readable(const std::string& key) const {
+    if (key.starts_with('.')) return key.substr(1);  // of the adapter as a whole
+    const std::size_t dot = dot_of(key);
+    if (dot == std::string::npos) return key;
+    return key.substr(dot + 1) + " of " + key.substr(0, dot);
+  }
+
+ private:
+  // Behind a module that the adapter is on, before a name that its parameters have, or the last.
+  std::size_t dot_of(const std::string& key) const {
+    std::size_t longest = 0;
+    for (const std::string& module : modules_) {
+      if (key.starts_with(module + ".")) longest = std::max(longest, module.size());
+    }
+    if (longest > 0) return longest;
+    for (const std::string& name : names_) {
+      if (key.size() > name.size() && key.ends_with(name)) longest = std::max(longest, name.size());
+    }
+    return longest > 0 ? key.size() - longest : key.rfind('.');
+  }
+
+  std::set<std::string> modules_;
+  std::set<std::string> names_;  // with the dot before them
+};
 
 // Floats of any width convert into each other; nothing else converts.
 bool converts(const at::Tensor& from, const at::Tensor& to) {
@@ -56,8 +85,9 @@ Fit fit_tensors(const AdapterFiles& files, const std::vector<AdapterTensor>& par
   Fit fit;
   std::map<std::string, at::Tensor> unused;
   for (const AdapterTensor& entry : files.tensors) unused.emplace(entry.key, entry.tensor);
+  const Names names(parameters);
   const auto report = [&](const std::string& key, const std::string& problem) {
-    fit.problems += "\n  " + readable(key) + ": " + problem;
+    fit.problems += "\n  " + names.readable(key) + ": " + problem;
   };
   for (const AdapterTensor& parameter : parameters) {
     const auto found = unused.find(parameter.key);

@@ -89,7 +89,7 @@ void adapter_convert_command(const CommandLine& line) {
                                      {"tensors", converted.tensors.size()}};
     std::cout << out.dump(2) << "\n";
   } else if (!line.quiet) {
-    std::cout << "converted to LoRA; saved in " << line.outputs.string() << "\n";
+    std::cout << "converted; saved in " << line.outputs.string() << "\n";
   }
 }
 

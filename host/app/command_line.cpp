@@ -102,6 +102,11 @@ void add_plugin_verbs(CLI::App& app, CommandLine& line) {
   check->add_option("--model", line.plugin_check.model,
                     "An exported program (.pt2) with a layer of the plugin's type");
   check->add_option("--layer", line.plugin_check.layer, "The path of that layer in the model");
+  check
+      ->add_option("--set", line.plugin_check.set,
+                   "A key of the method, or options.KEY of the layer type, that is not to be its "
+                   "default: KEY=VALUE")
+      ->allow_extra_args(false);
   check->add_option("--time-limit", line.plugin_check.seconds, "Seconds for each test; default: 20")
       ->check(CLI::PositiveNumber);
   add_output_flags(*check, line);
@@ -110,7 +115,8 @@ void add_plugin_verbs(CLI::App& app, CommandLine& line) {
   fresh->add_option("folder", line.target, "The folder to make")->option_text(" ")->required();
   fresh->add_option("--type", line.plugin_new.type,
                     "Adapters on layers of a type: acme.Fancy, torch.nn.LSTM");
-  fresh->add_option("--method", line.plugin_new.method, "The method of adapting; default: lora");
+  fresh->add_option("--method", line.plugin_new.method,
+                    "The method of adapting; default: " + AdapterConfig().method);
   fresh->add_option("--model", line.plugin_new.model, "A C++ model of this name: acme.mlp");
   fresh->add_option("--loss", line.plugin_new.loss, "A loss of this name: acme.focal");
   fresh->add_option("--metric", line.plugin_new.metric, "A metric of this name: acme.hits");
@@ -120,7 +126,7 @@ void add_plugin_verbs(CLI::App& app, CommandLine& line) {
 void add_combine(CLI::App& adapter, CommandLine& line) {
   CombineOptions& options = line.combine.options;
   CLI::App* combine = adapter.add_subcommand(
-      "combine", "Make one LoRA adapter of several, as PEFT's add_weighted_adapter does");
+      "combine", "Make one adapter of several, as PEFT's add_weighted_adapter does");
   combine->add_option("folders", line.combine.folders, "The adapters' folders")
       ->option_text(" ")
       ->required();
@@ -152,7 +158,7 @@ void add_combine(CLI::App& adapter, CommandLine& line) {
 void add_convert(CLI::App& adapter, CommandLine& line) {
   CLI::App* convert = adapter.add_subcommand(
       "convert",
-      "Make a plain LoRA adapter of another kind, of one whose start changed the base, or of "
+      "Make a plain low-rank adapter of another kind, of one whose start changed the base, or of "
       "another program's file");
   convert->add_option("target", line.target, "The config (.toml)")->option_text(" ")->required();
   convert->add_option("--adapter", line.adapters, "The adapter's folder; with --from, its file")
@@ -160,13 +166,13 @@ void add_convert(CLI::App& adapter, CommandLine& line) {
       ->expected(1);
   convert
       ->add_option("--from", line.from,
-                   "Whose LoRA file it is: kohya or diffusers, where each of its names means one "
+                   "Whose file it is: kohya or diffusers, where each of its names means one "
                    "module of the model")
       ->check(CLI::IsMember({"kohya", "diffusers"}));
   convert->add_option("--rank", line.rank,
                       "The rank of every layer (8), or the share of each layer's change that its "
-                      "rank must hold (0.95); not needed for PiSSA and OLoRA, which convert "
-                      "exactly");
+                      "rank must hold (0.95); not needed where the start changed the base, "
+                      "which converts exactly");
   convert->add_option("--output", line.outputs, "The folder of the new adapter")->required();
   convert->add_flag("--force", line.force, "Write into a folder that holds something");
   add_common(*convert, line);

@@ -14,6 +14,7 @@ struct PluginCheckArguments {
   std::filesystem::path model;
   std::string layer;
   double seconds = 20;
+  std::vector<std::string> set;
 };
 
 // Of `tenon plugin new`.

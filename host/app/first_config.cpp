@@ -146,6 +146,7 @@ void write_data(std::ostringstream& out, const ModelData& model, const FittingLo
 }  // namespace
 
 std::string first_config(const ModelData& model, const std::filesystem::path& program,
+                         const FirstKeys& keys,
                          const std::function<bool(const std::string&)>& is_supported) {
   const ModuleId output = output_layer(model);
   const std::vector<AdaptableName> names = adaptable_names(model, output, is_supported);
@@ -157,9 +158,11 @@ std::string first_config(const ModelData& model, const std::filesystem::path& pr
   }
   const FittingLoss loss = fitting_loss(model, output);
   std::ostringstream out;
-  out << "# A LoRA adapter. `tenon plan` shows what this file would adapt, `tenon run` trains it.\n"
+  out << "# A first config. `tenon plan` shows what this file would adapt, `tenon run` trains it.\n"
          "\n[model]\npath = "
-      << in_toml(program.string()) << "\n\n[adapter]\nmethod = \"lora\"\nr = 8\nlora_alpha = 16\n";
+      << in_toml(program.string()) << "\n\n[adapter]\nmethod = \"" << keys.method << "\"\n"
+      << keys.rank << " = 8\n"
+      << keys.alpha << " = 16\n";
   write_targets(out, model, output, names);
   out << "\n[data]\n";
   write_data(out, model, loss);

@@ -3,12 +3,29 @@
 
 #include "app/commands.h"
 #include "app/first_config.h"
+#include "base/error.h"
 #include "base/output_file.h"
 #include "base/output_place.h"
 #include "plugin/plugin_registry.h"
 #include "pt2/pt2_program.h"
 
 namespace tenon {
+namespace {
+
+// By what the default method says of its factors.
+FirstKeys first_keys(const PluginRegistry& plugins) {
+  const std::string name = AdapterConfig().method;
+  const Method* method = plugins.methods().find(name);
+  if (method == nullptr || method->factors() == nullptr) {
+    throw Error({.stage = Stage::kPlugins,
+                 .message = "method " + name + " is not here",
+                 .hint = "`tenon plugins` lists what was found, and why a file was refused"});
+  }
+  const FactorKeyNames& keys = method->factors()->keys();
+  return {method->name(), keys.rank, keys.alpha};
+}
+
+}  // namespace
 
 void init_command(const CommandLine& line) {
   const std::filesystem::path place =
@@ -18,14 +35,14 @@ void init_command(const CommandLine& line) {
   const ModelData model = read_pt2_program(line.target);
   const PluginRegistry plugins({}, line.plugin_directories);
   const auto is_supported = [&](const std::string& type) {
-    return !type.empty() && plugins.find("lora", type) != nullptr;
+    return !type.empty() && plugins.find(AdapterConfig().method, type) != nullptr;
   };
   // The config names the model from its own folder.
   const std::filesystem::path folder = std::filesystem::absolute(place).parent_path();
   const std::filesystem::path program =
       std::filesystem::absolute(line.target).lexically_relative(folder);
   OutputFile file(place, line.force ? Existing::kReplaced : Existing::kRefused);
-  file.write(first_config(model, program, is_supported));
+  file.write(first_config(model, program, first_keys(plugins), is_supported));
   file.finish();
   file.publish();
   if (line.json) {

@@ -61,10 +61,10 @@ std::optional<Factors::Name> name_of(const Factors& factors, const std::string& 
   return factors.find(layer + "." + parameter.at("name").get<std::string>());
 }
 
-void add_rank(const FactorPair& pair, Json& place) {
+void add_rank(const Factors& factors, const FactorPair& pair, Json& place) {
   if (pair.is_ambiguous) return;
-  place["r"] = pair.r;
-  place["lora_alpha"] = pair.alpha;
+  place[factors.keys().rank] = pair.r;
+  place[factors.keys().alpha] = pair.alpha;
   place["scaling"] = pair.scaling;
 }
 
@@ -80,8 +80,8 @@ void add_ranks(const Factors& factors, const Pairs& pairs, Json& layer) {
     ranks.emplace(pair->second.r, pair->second.alpha, pair->second.is_ambiguous);
     if (part->part == FactorPart::kDown) own.emplace_back(&parameter, &pair->second);
   }
-  if (ranks.size() == 1 && !own.empty()) return add_rank(*own.front().second, layer);
-  for (const auto& [parameter, pair] : own) add_rank(*pair, *parameter);
+  if (ranks.size() == 1 && !own.empty()) return add_rank(factors, *own.front().second, layer);
+  for (const auto& [parameter, pair] : own) add_rank(factors, *pair, *parameter);
 }
 
 // Ranks and scalings as the tensors and the config give them; notes where these differ.
@@ -91,8 +91,9 @@ void add_ranks(const AdapterFiles& files, const Method& method, Json& layers,
   const Pairs pairs = factor_pairs(files, method);
   for (const auto& [module, pair] : pairs) {
     if (pair.is_ambiguous) {
-      notes.push_back("which parameter the tensors of `" + module +
-                      "` are of, and so their r and lora_alpha, only the model tells");
+      notes.push_back("which parameter the tensors of `" + module + "` are of, and so their " +
+                      factors.keys().rank + " and " + factors.keys().alpha +
+                      ", only the model tells");
     } else if (pair.wanted_r) {
       notes.push_back("`" + module + "` has rank " + std::to_string(pair.rank()) +
                       ", the config says " + std::to_string(*pair.wanted_r));
@@ -150,10 +151,13 @@ Json describe(const std::filesystem::path& folder, const MethodTable& methods) {
           {"config", config}};
 }
 
+// All that is a number: "r = 8, lora_alpha = 16, scaling = 2", by the method's keys.
 void print_rank(const Json& place) {
-  if (!place.contains("r")) return;
-  std::cout << "  r = " << place.at("r") << ", lora_alpha = " << place.at("lora_alpha")
-            << ", scaling = " << place.at("scaling");
+  const char* before = "  ";
+  for (const auto& [key, value] : place.items()) {
+    if (!value.is_number()) continue;
+    std::cout << std::exchange(before, ", ") << key << " = " << value;
+  }
 }
 
 void print_parameters(const Json& modules, const std::string& title) {
@@ -178,22 +182,34 @@ void print_parameters(const Json& modules, const std::string& title) {
   }
 }
 
+// Those that PEFT alone uses.
+std::set<std::string> keys_without_effect(const MethodTable& methods,
+                                          const std::string& peft_type) {
+  std::set<std::string> keys;
+  const Method* method = methods.find_peft_type(peft_type);
+  if (method == nullptr) return keys;
+  for (const DeclaredOption& key : method->keys()) {
+    if (key.unused) keys.insert(key.key);
+  }
+  return keys;
+}
+
 // The keys that are neither null nor off: what somebody chose.
-void print_config(const Json& config) {
+void print_config(const Json& config, const std::set<std::string>& without_effect) {
   for (const auto& [key, value] : config.items()) {
     const bool is_off = value.is_null() || value == false ||
                         ((value.is_structured() || value.is_string()) && value.empty());
     const bool is_ours = key == "auto_mapping" || key == "peft_version" ||
-                         key == "inference_mode" || key == "megatron_core" ||
-                         key == "qalora_group_size" || key == "peft_type";
+                         key == "inference_mode" || key == "peft_type" ||
+                         without_effect.contains(key);
     if (!is_off && !is_ours) std::cout << "  " << key << " = " << value.dump() << "\n";
   }
 }
 
-void print_text(const Json& facts) {
+void print_text(const Json& facts, const std::set<std::string>& without_effect) {
   std::cout << facts.at("peft_type").get<std::string>() << " adapter in "
             << facts.at("folder").get<std::string>() << "\n";
-  print_config(facts.at("config"));
+  print_config(facts.at("config"), without_effect);
   const Json& base = facts.at("base");
   if (base.at("class").is_string()) {
     std::cout << "  for " << base.at("class").get<std::string>();
@@ -226,7 +242,7 @@ void inspect_command(const CommandLine& line) {
   if (line.json) {
     std::cout << facts.dump(2) << "\n";
   } else {
-    print_text(facts);
+    print_text(facts, keys_without_effect(plugins.methods(), facts.at("peft_type")));
   }
 }
 

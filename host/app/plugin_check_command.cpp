@@ -7,6 +7,7 @@
 #include "app/commands.h"
 #include "base/error.h"
 #include "check/plugin_check.h"
+#include "config/adapter_keys.h"
 
 namespace tenon {
 namespace {
@@ -81,6 +82,8 @@ void print_report(const CheckReport& report) {
   std::cout << "\n"
             << count(RuleStatus::kPassed) << " passed, " << count(RuleStatus::kFailed)
             << " failed, " << count(RuleStatus::kNotTried) << " not tried\n";
+  if (!report.tried_nothing()) return;
+  std::cout << "nothing that it offers could be tried, so that the check says nothing of it\n";
 }
 
 }  // namespace
@@ -90,6 +93,7 @@ bool plugin_check_command(const CommandLine& line) {
   options.model = line.plugin_check.model;
   options.layer = line.plugin_check.layer;
   options.time_limit = std::chrono::milliseconds(std::lround(line.plugin_check.seconds * 1000));
+  options.given = read_adapter_keys(line.plugin_check.set);
   if (options.model.empty() != options.layer.empty()) {
     throw Error({.stage = Stage::kCommandLine,
                  .message = "--model and --layer go together: a model and the layer to try on"});

@@ -284,7 +284,9 @@ int run_command(const CommandLine& line, const std::shared_ptr<Ranks>& ranks) {
   }
   const std::vector<std::string> notes = add_adapters(model, config.adapters, plugins, options);
   model.checkpoint(config.train->checkpoint);
-  if (config.train->optimizer == "lorafa") freeze_lora_a(model);
+  if (config.train->second_factors_only) {
+    freeze_first_factors(model, config.train->optimizer);
+  }
   print_plugins(line, plugins, model);
   for (const std::string& note : notes) log::warning(note);
   print_adapters(line, model);

@@ -48,6 +48,9 @@ Findings findings_of(const ChildOutcome& outcome) {
       outcome.end == ChildOutcome::End::kTimeout) {
     findings.push_back({rule_of(outcome.end), RuleStatus::kFailed, outcome.death()});
   }
+  if (!outcome.left_changed.empty()) {
+    findings.push_back({"leaves-process", RuleStatus::kFailed, outcome.left_changed});
+  }
   if (outcome.wrote_to_stdout) {
     findings.push_back(
         {"quiet", RuleStatus::kFailed,

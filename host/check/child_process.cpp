@@ -1,5 +1,7 @@
 #include "check/child_process.h"
 
+#include "check/process_facts.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -25,7 +27,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // A message on the pipe: its kind, its length as four bytes, its text. Kinds: s(tep), r(esult),
-// e(nd of the body), x (the body threw).
+// c(hanged), e(nd of the body), x (the body threw).
 constexpr std::size_t kHeadSize = 5;
 
 [[noreturn]] void fail(const char* what) {
@@ -62,6 +64,7 @@ std::string read_all(int file) {
 void append(ChildOutcome& outcome, bool& ended, char kind, std::string text) {
   if (kind == 's') outcome.step = std::move(text);
   if (kind == 'r') outcome.results.push_back(std::move(text));
+  if (kind == 'c') outcome.left_changed = std::move(text);
   if (kind == 'e') ended = true;
   if (kind == 'x') {
     ended = true;
@@ -152,11 +155,14 @@ struct ChildMain {
     ::dup2(out, STDOUT_FILENO);
     ::dup2(err, STDERR_FILENO);
     const ChildChannel channel(pipe);
+    const ProcessState before;
     try {
       body(channel);
       std::fflush(stdout);
+      channel.write('c', before.changed());
       channel.write('e', "");
     } catch (const std::exception& error) {
+      channel.write('c', before.changed());
       channel.write('x', error.what());
     } catch (...) {
       channel.write('x', "an exception of unknown type");

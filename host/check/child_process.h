@@ -37,6 +37,7 @@ struct ChildOutcome {
   std::string error;
   std::string step;                  // the last one
   std::vector<std::string> results;  // all that were sent
+  std::string left_changed;  // what of the process is not as it was before `body`; "" if nothing
   bool wrote_to_stdout = false;
   std::string standard_error;
 

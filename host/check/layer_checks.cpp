@@ -26,7 +26,9 @@ void run_scenario(const Scenario& scenario, const LayerUnderCheck& layer,
     const TrialLayer trial(layer, std::move(base));
     scenario.run(trial, findings);
   } catch (const Error& error) {
-    if (probe.refused()) {
+    if (error.failure().stage == Stage::kConfig && !layer.given.explicit_keys.empty()) {
+      send_record(channel, "settings", {error.failure().message});
+    } else if (probe.refused()) {
       send_record(channel, "refused", {error.failure().message});
     } else if (probe.findings().empty()) {
       findings.push_back({scenario.rules.front(), RuleStatus::kFailed, error.failure().message});
@@ -98,6 +100,10 @@ Findings check_layer(const LayerUnderCheck& layer, const std::function<TrialBase
     for (const Finding& finding : findings_of(outcome)) verdicts.add(finding);
     if (outcome.end == ChildOutcome::End::kThrew) {
       verdicts.add({scenarios[i].rules.front(), RuleStatus::kFailed, outcome.error});
+    }
+    if (const auto misfits = records_of(outcome, "settings"); !misfits.empty()) {
+      throw Error({.stage = Stage::kCommandLine,
+                   .message = layer.id + " cannot be tried with --set: " + misfits[0][0]});
     }
     if (const auto refusals = records_of(outcome, "refused"); !refusals.empty()) {
       refused = true;

@@ -135,11 +135,11 @@ Findings check_offered(const OfferedLayer& layer, const fs::path& file, const st
     } else if (!given.empty()) {
       append(findings,
              check_layer(
-                 {file, layer.id, layer.method, type},
+                 {file, layer.id, layer.method, type, options.given},
                  [&] { return cut_trial(options.model, options.layer); }, options.time_limit));
     } else if (can_declare_trial(type)) {
       append(findings, check_layer(
-                           {file, layer.id, layer.method, type},
+                           {file, layer.id, layer.method, type, options.given},
                            [&] { return *declare_trial(type); }, options.time_limit));
     } else {
       append(findings, nothing_to_try_on(layer, type, "the check has no model of this type" + how));
@@ -149,6 +149,14 @@ Findings check_offered(const OfferedLayer& layer, const fs::path& file, const st
 }
 
 }  // namespace
+
+bool CheckReport::tried_nothing() const {
+  const auto is_of_a_part = [](const Finding& finding) { return !finding.layer_type.empty(); };
+  return std::ranges::any_of(findings, is_of_a_part) &&
+         std::ranges::none_of(findings, [&](const Finding& finding) {
+           return is_of_a_part(finding) && finding.status != RuleStatus::kNotTried;
+         });
+}
 
 CheckReport check_plugin(const fs::path& file, const CheckOptions& options) {
   CheckReport report;

@@ -6,6 +6,7 @@
 
 #include "check/file_checks.h"
 #include "check/rules.h"
+#include "config/adapter_config.h"
 
 namespace tenon {
 
@@ -13,6 +14,7 @@ struct CheckOptions {
   std::filesystem::path model;  // a .pt2 with a layer of the plugin's type; may be empty
   std::string layer;            // the path of that layer
   std::chrono::milliseconds time_limit{20000};  // of each child process
+  AdapterConfig given = {};  // keys of the method and options that are tried in place of defaults
 };
 
 struct CheckReport {
@@ -20,7 +22,10 @@ struct CheckReport {
   FileFacts facts;
   Findings findings;  // one for each rule, and for each rule per layer and base type
 
-  bool ok() const { return !has_failed(findings); }
+  // Whether there are layer types, losses or metrics, and none of them could be tried: what such a
+  // report says of the plugin is nothing.
+  bool tried_nothing() const;
+  bool ok() const { return !has_failed(findings) && !tried_nothing(); }
 };
 
 // Tries a plugin by every rule. The file is never opened in this process: each test has a child

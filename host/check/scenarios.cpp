@@ -82,7 +82,7 @@ void repeatable(const TrialLayer& layer, Findings& findings) {
   } else if (const auto with_dropout = adapt_with_dropout(layer)) {
     draw_parameters(*with_dropout);
     fault = tensors_differ(first, run_without_gradients(*with_dropout, inputs), 1e-5);
-    if (!fault.empty()) fault = "with lora_dropout, in evaluation, " + fault;
+    if (!fault.empty()) fault = "with dropout, in evaluation, " + fault;
   }
   findings.push_back(judge("repeatable", fault));
 }

@@ -25,27 +25,29 @@ LoadedLibrary open(const std::filesystem::path& file) {
 void fill_keys(const PluginRegistry& registry, double dropout, AdapterConfig& config) {
   const Method* method = registry.methods().find(config.method);
   if (method == nullptr) return;
+  // What the user gave stays.
+  OptionTable filled;
   if (const Factors* factors = method->factors(); factors != nullptr) {
-    config.method_keys[factors->keys().rank] = std::int64_t{2};
-    config.method_keys[factors->keys().alpha] = std::int64_t{4};
-    if (!factors->keys().dropout.empty()) config.method_keys[factors->keys().dropout] = dropout;
+    filled[factors->keys().rank] = std::int64_t{2};
+    filled[factors->keys().alpha] = std::int64_t{4};
+    if (!factors->keys().dropout.empty()) filled[factors->keys().dropout] = dropout;
   }
   for (const DeclaredOption& key : method->keys()) {
     if (!key.is_settable()) continue;
-    if (key.types == TENON_OPTION_INT_LIST)
-      config.method_keys[key.key] = std::vector<std::int64_t>{0, 2};
+    if (key.types == TENON_OPTION_INT_LIST) filled[key.key] = std::vector<std::int64_t>{0, 2};
     if (!key.required) continue;
     if (!std::holds_alternative<std::monostate>(key.minimum)) {
-      config.method_keys[key.key] = key.minimum;
+      filled[key.key] = key.minimum;
     } else if (!key.choices.empty()) {
-      config.method_keys[key.key] = key.choices.front();
+      filled[key.key] = key.choices.front();
     }
   }
+  config.method_keys.merge(filled);
 }
 
 InjectionPlan plan_with(const PluginRegistry& registry, const LayerUnderCheck& layer,
                         const TrialBase& base, double dropout) {
-  AdapterConfig config;
+  AdapterConfig config = layer.given;
   config.method = layer.method;
   if (layer.base_type == kParameterType) {
     config.target_parameters = {base.layer + ".weight"};

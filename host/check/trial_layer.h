@@ -20,6 +20,7 @@ struct LayerUnderCheck {
   std::string id;
   std::string method;
   std::string base_type;
+  AdapterConfig given = {};  // keys and options that are not to be the defaults
 };
 
 // The plugin under check as the only server of its layer type, watched by the probe. Only for a
@@ -34,7 +35,7 @@ class TrialLayer {
   bool can_merge() const;
   bool heeds_rows() const;
 
-  // Adapters with r = 2, lora_alpha = 4 and this dropout. Throws Error.
+  // Adapters with rank 2, alpha 4 and this dropout, but for what is given. Throws Error.
   InjectionPlan plan(const TrialBase& base, double dropout = 0) const;
   std::unique_ptr<AdaptedModel> adapt(const TrialBase& base, double dropout = 0) const;
   // The base with the weights that merged_weight gives.

@@ -19,7 +19,8 @@ void read_prefer(SectionReader& section, std::map<std::string, std::string>& pre
     if (!layer_id) continue;
     const std::size_t colon = entry.key().find(':');
     if (colon == 0 || colon >= entry.key().size() - 1) {
-      entry.fail("must be named \"method:type\", such as \"lora:torch.nn.Linear\"");
+      entry.fail("must be named \"method:type\", such as \"" + AdapterConfig().method +
+                 ":torch.nn.Linear\"");
     } else {
       prefer[entry.key()] = *layer_id;
     }

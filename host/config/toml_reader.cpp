@@ -207,6 +207,17 @@ RunConfig read_run_config(const ConfigText& text, const ConfigScope& scope) {
   return read_run_config(read_document(text), scope, {}, problems);
 }
 
+AdapterConfig read_adapter_keys(const std::vector<std::string>& keys) {
+  Problems problems;
+  toml::table root;
+  std::vector<std::string> overrides;
+  for (const std::string& key : keys) overrides.push_back("adapter." + key);
+  apply_overrides(root, overrides, problems);
+  const TomlDocument document("--set", std::move(root));
+  RunConfig config = read_run_config(document, {.model = false, .adapter = true}, {}, problems);
+  return config.adapters.empty() ? AdapterConfig() : std::move(config.adapters.front());
+}
+
 // Reading an empty table asks for every key that there is.
 std::vector<ConfigKey> config_keys() {
   Problems ignored;

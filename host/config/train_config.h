@@ -64,7 +64,9 @@ struct LossTerm {
 struct TrainConfig : LossTerm {
   std::vector<LossTerm> other_losses;
   std::int64_t ignore_index = -100;
-  std::string optimizer = "adamw";  // adamw adam sgd lorafa
+  std::string optimizer = "adamw";
+  // An optimizer that trains the second factors of products and freezes the first.
+  bool second_factors_only = false;
   double learning_rate = 1e-3;
   std::array<double, 2> betas = {0.9, 0.999};
   double eps = 1e-8;
@@ -74,9 +76,10 @@ struct TrainConfig : LossTerm {
   double dampening = 0;
   bool nesterov = false;
   bool maximize = false;
-  std::optional<double> loraplus_lr_ratio;  // LoRA+: lora_B's learning rate over the others'
-  double loraplus_lr_embedding = 1e-6;
-  double loraplus_weight_decay = 0;
+  // Parameters that learn faster (tenon/draft/groups.h): their learning rate over the others'.
+  std::optional<double> fast_lr_ratio;
+  double embedding_lr = 1e-6;
+  double grouped_weight_decay = 0;
   ScheduleConfig schedule;
   std::optional<double> max_grad_norm;  // of the gradients of all parameters together
   std::optional<std::int64_t> epochs;   // at most one of epochs and steps; neither: one epoch

@@ -38,7 +38,7 @@ void check_optimizer(const SectionReader& section, const TrainConfig& train) {
                                      ", but the optimizer is " + train.optimizer);
     }
   }
-  if (train.amsgrad && train.optimizer == "lorafa") {
+  if (train.amsgrad && train.second_factors_only) {
     section.fail_at("amsgrad", "is a setting of adamw and adam, but the optimizer is lorafa");
   }
   if (train.nesterov && !is_adam && (train.momentum <= 0 || train.dampening != 0)) {
@@ -48,25 +48,26 @@ void check_optimizer(const SectionReader& section, const TrainConfig& train) {
 
 // PEFT: create_loraplus_optimizer, whose groups have a weight decay of their own.
 void read_lora_plus(SectionReader& section, TrainConfig& train) {
-  section.number("loraplus_lr_ratio", train.loraplus_lr_ratio, above(0));
-  section.number("loraplus_lr_embedding", train.loraplus_lr_embedding, at_least(0));
-  section.number("loraplus_weight_decay", train.loraplus_weight_decay, at_least(0));
+  section.number("loraplus_lr_ratio", train.fast_lr_ratio, above(0));
+  section.number("loraplus_lr_embedding", train.embedding_lr, at_least(0));
+  section.number("loraplus_weight_decay", train.grouped_weight_decay, at_least(0));
   for (const char* key : {"loraplus_lr_embedding", "loraplus_weight_decay"}) {
-    if (section.has(key) && !train.loraplus_lr_ratio) {
+    if (section.has(key) && !train.fast_lr_ratio) {
       section.fail_at(key, "needs `train.loraplus_lr_ratio`");
     }
   }
-  if (!train.loraplus_lr_ratio) return;
+  if (!train.fast_lr_ratio) return;
   if (section.has("weight_decay")) {
     section.fail_at("weight_decay", "has no effect under LoRA+; use `train.loraplus_weight_decay`");
   }
-  if (train.optimizer == "lorafa") {
+  if (train.second_factors_only) {
     section.fail_at("loraplus_lr_ratio", "cannot be combined with `train.optimizer` = \"lorafa\"");
   }
 }
 
 void read_optimizer(SectionReader& section, TrainConfig& train) {
   section.choice("optimizer", train.optimizer, {"adamw", "adam", "sgd", "lorafa"});
+  train.second_factors_only = train.optimizer == "lorafa";
   section.number("learning_rate", train.learning_rate, above(0));
   read_betas(section, train.betas);
   section.number("eps", train.eps, at_least(0));
@@ -76,7 +77,7 @@ void read_optimizer(SectionReader& section, TrainConfig& train) {
   section.number("dampening", train.dampening);
   section.boolean("nesterov", train.nesterov);
   section.boolean("maximize", train.maximize);
-  if (train.optimizer == "lorafa" && !section.has("eps")) train.eps = 1e-6;
+  if (train.second_factors_only && !section.has("eps")) train.eps = 1e-6;
   read_lora_plus(section, train);
   check_optimizer(section, train);
 }
@@ -164,7 +165,7 @@ void read_train_section(SectionReader& section, RunConfig& config) {
   section.module_rule("checkpoint", train.checkpoint);
   read_evaluation(section, train);
   section.boolean("full", train.full);
-  if (train.full && (train.optimizer == "lorafa" || train.loraplus_lr_ratio)) {
+  if (train.full && (train.second_factors_only || train.fast_lr_ratio)) {
     section.fail_at("full", "trains no adapter, so LoRA+ and lorafa have nothing to do");
   }
   section.choice("batch_norm", train.batch_norm, {"frozen", "train"});

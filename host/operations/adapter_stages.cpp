@@ -228,7 +228,9 @@ std::vector<std::string> add_adapters(AdaptedModel& model,
 std::vector<AdapterTensor> adapter_tensors(const AdapterInstance& adapter) {
   std::vector<AdapterTensor> tensors;
   for (const AddedTensor& added : adapter.tensors) {
-    if (added.is_saved) tensors.push_back({added.key(), added.tensor});
+    if (!added.is_saved) continue;
+    const std::string& module = added.file_module.empty() ? added.module : added.file_module;
+    tensors.push_back({added.key(), added.tensor, module});
   }
   return tensors;
 }

@@ -76,7 +76,8 @@ void check_adapter(const AdapterFiles& adapter, const MethodTable& methods,
   const auto add = [&](const std::string& what) { problems.push_back(config.name + ": " + what); };
   const Method* method = methods.of(config);
   if (method == nullptr || method->factors() == nullptr) {
-    add("it is a " + config.peft_type + " adapter; only LoRA adapters can be combined");
+    add("it is a " + config.peft_type +
+        " adapter; only those that are products of two factors can be combined");
     return;
   }
   const FactorKeys keys(*method, config.method_keys);

@@ -22,9 +22,9 @@ namespace tenon {
 namespace {
 
 [[noreturn]] void fail(const std::vector<std::string>& problems) {
-  throw Error(
-      {.stage = Stage::kAdapter,
-       .message = "this adapter cannot be converted to LoRA:\n  " + join(problems, "\n  ")});
+  throw Error({.stage = Stage::kAdapter,
+               .message = "this adapter cannot be converted to two factors for each layer:\n  " +
+                          join(problems, "\n  ")});
 }
 
 struct Layer {

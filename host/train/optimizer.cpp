@@ -72,15 +72,15 @@ Optimizer::Optimizer(std::vector<at::Tensor> parameters, const TrainConfig& conf
 
 // LoRA+ (Hayou et al. 2024, arXiv:2402.12354; PEFT: create_loraplus_optimizer).
 Optimizer::Rates Optimizer::rates(const ParameterRole& role) const {
-  if (!config_.loraplus_lr_ratio) {
+  if (!config_.fast_lr_ratio) {
     return {config_.learning_rate * role.learning_rate,
             config_.weight_decay.value_or(config_.optimizer == "adamw" ? 0.01 : 0.0) *
                 role.weight_decay};
   }
-  const double decay = config_.loraplus_weight_decay * role.weight_decay;
-  if (role.is_embedding) return {config_.loraplus_lr_embedding * role.learning_rate, decay};
+  const double decay = config_.grouped_weight_decay * role.weight_decay;
+  if (role.is_embedding) return {config_.embedding_lr * role.learning_rate, decay};
   if (!role.is_up) return {config_.learning_rate * role.learning_rate, decay};
-  return {config_.learning_rate * *config_.loraplus_lr_ratio * role.learning_rate,
+  return {config_.learning_rate * *config_.fast_lr_ratio * role.learning_rate,
           role.decays ? decay : 0};
 }
 
@@ -116,7 +116,7 @@ void Optimizer::step(std::size_t turn) {
     }
     if (states_[i].steps == 0) create_state(states_[i], dense);
     ++states_[i].steps;
-    const bool is_projected = config_.optimizer == "lorafa" && roles_[i].down.defined();
+    const bool is_projected = config_.second_factors_only && roles_[i].down.defined();
     const at::Tensor direction = is_projected ? projected(gradient, roles_[i]) : gradient;
     add_to_call(calls, rates_[i], dense, laid_out_like(direction.to(dense.scalar_type()), dense),
                 states_[i]);
@@ -124,8 +124,8 @@ void Optimizer::step(std::size_t turn) {
   for (const FusedCall& call : calls) {
     if (config_.optimizer == "sgd") {
       run_sgd(call);
-    } else if (config_.optimizer == "lorafa") {
-      run_lora_fa(call);
+    } else if (config_.second_factors_only) {
+      run_projected(call);
     } else {
       run_adam(call);
     }
@@ -192,7 +192,7 @@ void Optimizer::run_adam(const FusedCall& call) const {
 
 // PEFT: LoraFAOptimizer. It adds eps before it corrects the second moment's bias, and decays what
 // the step has made.
-void Optimizer::run_lora_fa(const FusedCall& call) const {
+void Optimizer::run_projected(const FusedCall& call) const {
   const at::Tensor count = at::full({}, static_cast<double>(call.steps),
                                     at::TensorOptions(call.device).dtype(at::kFloat));
   const std::vector<at::Tensor> counts(call.parameters.size(), count);

@@ -80,7 +80,7 @@ class Optimizer {
                    const at::Tensor& gradient, const State& state) const;
   void run_sgd(const FusedCall& call) const;
   void run_adam(const FusedCall& call) const;
-  void run_lora_fa(const FusedCall& call) const;
+  void run_projected(const FusedCall& call) const;
 
   std::vector<at::Tensor> parameters_;
   std::vector<State> states_;

@@ -20,6 +20,8 @@ bool contains(std::string_view text, std::string_view part) {
 struct GroupedParameter {
   at::Tensor tensor;
   at::Tensor down;  // of a second factor: the first
+  std::string name;
+  std::string down_name;
   LayerType::Grouped grouped;
   double scaling;
   const PlannedLayer* layer;
@@ -47,8 +49,10 @@ std::vector<GroupedParameter> grouped_parameters(const AdapterInstance& adapter)
     for (std::uint32_t i = 0; i < layer.parameters.size(); ++i) {
       const LayerType::Grouped grouped = layer.layer_type->group(*layer.facts, setup, i);
       const std::int32_t down = grouped.group.down;
-      all.push_back({tensors[i], down < 0 ? at::Tensor() : tensors[static_cast<std::size_t>(down)],
-                     grouped, layer_adapter->layer_adapter->table().scaling, &layer,
+      const auto first = static_cast<std::size_t>(std::max(down, 0));
+      all.push_back({tensors[i], down < 0 ? at::Tensor() : tensors[first], layer.parameters[i].name,
+                     layer.parameters[first].name, grouped,
+                     layer_adapter->layer_adapter->table().scaling, &layer,
                      rank_of(adapter, layer)});
     }
   }
@@ -88,10 +92,12 @@ std::string obstacle(const GroupedParameter& pair) {
   }
   if (std::ranges::any_of(pair.layer->tied,
                           [](const auto& tied) { return tied && tied->transposed; })) {
-    return "ensure_weight_tying makes its lora_A the lora_B of another layer, which is trained";
+    return "ensure_weight_tying makes its " + pair.down_name + " the " + pair.name +
+           " of another layer, which is trained";
   }
   const bool is_matrix = pair.rank == pair.down.size(0) && pair.tensor.size(1) == pair.down.size(0);
-  return is_matrix ? "" : "its lora_A and lora_B are not those of one matrix";
+  return is_matrix ? ""
+                   : "its " + pair.down_name + " and " + pair.name + " are not those of one matrix";
 }
 
 }  // namespace
@@ -119,7 +125,7 @@ std::vector<ParameterRole> parameter_roles(const AdaptedModel& model,
   return roles;
 }
 
-void freeze_lora_a(const AdaptedModel& model) {
+void freeze_first_factors(const AdaptedModel& model, const std::string& optimizer) {
   bool any = false;
   for (const std::string& name : model.adapter_names()) {
     for (GroupedParameter& pair : grouped_parameters(model.adapter(name))) {
@@ -127,7 +133,7 @@ void freeze_lora_a(const AdaptedModel& model) {
       const std::string why = obstacle(pair);
       if (!why.empty()) {
         throw Error({.stage = Stage::kConfig,
-                     .message = "optimizer = \"lorafa\" cannot train `" +
+                     .message = "optimizer = \"" + optimizer + "\" cannot train `" +
                                 pair.layer->facts->description().module_path + "`: " + why,
                      .hint = "leave the layer out of target_modules, or take another optimizer"});
       }
@@ -136,11 +142,12 @@ void freeze_lora_a(const AdaptedModel& model) {
     }
   }
   if (any) return;
-  throw Error({.stage = Stage::kConfig,
-               .message =
-                   "optimizer = \"lorafa\" needs an adapter of method lora: the model has no "
-                   "lora_A to freeze",
-               .hint = "take adamw"});
+  throw Error(
+      {.stage = Stage::kConfig,
+       .message = "optimizer = \"" + optimizer +
+                  "\" needs an adapter that is a product of two factors: the model has no first "
+                  "factor to freeze",
+       .hint = "take adamw"});
 }
 
 }  // namespace tenon

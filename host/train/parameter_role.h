@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <string>
 #include <vector>
 
 #include "adapted/adapted_model.h"
@@ -23,8 +24,8 @@ struct ParameterRole {
 std::vector<ParameterRole> parameter_roles(const AdaptedModel& model,
                                            const std::vector<at::Tensor>& parameters);
 
-// LoRA-FA trains no lora_A (Zhang et al. 2023, arXiv:2308.03303). Throws Error{kConfig} for
-// adapters that have other pairs than a matrix's.
-void freeze_lora_a(const AdaptedModel& model);
+// LoRA-FA trains no first factor (Zhang et al. 2023, arXiv:2308.03303). Throws Error{kConfig}, in
+// the optimizer's name, for adapters that have other pairs than a matrix's.
+void freeze_first_factors(const AdaptedModel& model, const std::string& optimizer);
 
 }  // namespace tenon

@@ -73,10 +73,10 @@ TEST(AssignAdapterTest, EveryMismatchIsListedAndNothingIsCopied) {
                                          {"seq.9.lora_B.weight", at::ones({2, 2})}});
   const std::string text = error_text([&] {
     assign_adapter(files,
-                   {{"seq.0.lora_A.weight", at::zeros({8, 20})},
-                    {"seq.0.lora_B.weight", at::zeros({2000, 8})},
-                    {"seq.4.bias", fits},
-                    {"seq.4.steps", at::zeros({1})}},
+                   {{"seq.0.lora_A.weight", at::zeros({8, 20}), "seq.0"},
+                    {"seq.0.lora_B.weight", at::zeros({2000, 8}), "seq.0"},
+                    {"seq.4.bias", fits, "seq.4"},
+                    {"seq.4.steps", at::zeros({1}), "seq.4"}},
                    "adapter");
   });
   EXPECT_EQ(text,

@@ -27,7 +27,7 @@ ModelData layers(const std::vector<std::string>& names, std::int64_t classes) {
 }
 
 std::string config_for(const ModelData& model) {
-  return first_config(model, "the \"model\".pt2",
+  return first_config(model, "the \"model\".pt2", {"lora", "r", "lora_alpha"},
                       [](const std::string& type) { return type == "torch.nn.Linear"; });
 }
 
@@ -49,7 +49,7 @@ TEST(FirstConfig, LossFitsTheOutput) {
 
 TEST(FirstConfig, ModelOfWhichNothingCanBeAdaptedIsAnError) {
   try {
-    first_config(layers({"first", "last"}, 3), "model.pt2",
+    first_config(layers({"first", "last"}, 3), "model.pt2", {"lora", "r", "lora_alpha"},
                  [](const std::string&) { return false; });
     FAIL() << "nothing is adapted";
   } catch (const Error& error) {

@@ -5,6 +5,7 @@
  *   LAYER_ID PARAMETER_NAME BASE_TYPES STAMP_VERSION START   a string
  *   FLAGS                                    bits of TENON_LAYER_*
  *   EXTENSION                                a function; a sound layer has none
+ *   OPTION                                   the layer type's one option; a sound layer has none
  */
 #pragma once
 
@@ -148,6 +149,10 @@ static tenon_status MERGED_WEIGHT(const tenon_layer_type *, const tenon_host *, 
 static const void *EXTENSION(const tenon_layer_type *, const char *);
 #endif
 
+#ifdef OPTION
+static const tenon_option *const kOptions[] = {&OPTION};
+#endif
+
 static const tenon_layer_type kLayer = {
     .struct_size = sizeof(tenon_layer_type),
     .flags = FLAGS,
@@ -161,6 +166,10 @@ static const tenon_layer_type kLayer = {
     .merged_weight = MERGED_WEIGHT,
 #ifdef EXTENSION
     .extension = EXTENSION,
+#endif
+#ifdef OPTION
+    .n_options = 1,
+    .options = kOptions,
 #endif
 };
 static const tenon_layer_type *const kLayers[] = {&kLayer};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "config/adapter_keys.h"
 #include "support/error_matchers.h"
 #include "support/temp_dir.h"
 
@@ -76,7 +77,8 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"init_starts_thread", "no-threads", "opening it started a thread"},
         Fault{"init_hangs", "in-time", "it did not return while it was opened and initialised"},
         Fault{"init_exits", "no-crash", "it ended the process (exit status 3)"},
-        Fault{"init_prints", "quiet", "it wrote to standard output"}),
+        Fault{"init_prints", "quiet", "it wrote to standard output"},
+        Fault{"init_closes_output", "leaves-process", "it closed standard output"}),
     fault_name);
 
 INSTANTIATE_TEST_SUITE_P(
@@ -106,6 +108,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"keeps_borrowed", "borrowed",
               "describe was given a tensor handle that had been lent for an earlier call"},
         Fault{"writes_to_input", "read-only", "forward wrote to input 0"},
+        Fault{"changes_folder", "leaves-process", "it changed the working folder to /"},
         Fault{"throws", "no-exceptions", "forward let an exception out: boom"},
         Fault{"crashes", "no-crash", "it crashed (Segmentation fault) while forward ran"},
         Fault{"exits", "no-crash", "it ended the process (exit status 1) while forward ran"},
@@ -119,6 +122,26 @@ TEST(PluginCheck, MergedWeightHasNoBaseToRun) {
   });
   ASSERT_NE(found, report.findings.end());
   EXPECT_THAT(found->detail, HasSubstr("there is no call of the base to run here"));
+}
+
+TEST(PluginCheck, ReportOfAPluginOfWhichNothingCouldBeTriedIsNotOk) {
+  const CheckReport report = check(bad_plugin("of_unknown_type"));
+  EXPECT_THAT(failed_rules(report), IsEmpty());
+  EXPECT_TRUE(report.tried_nothing());
+  EXPECT_FALSE(report.ok());
+}
+
+TEST(PluginCheck, TriesOptionsOtherThanTheDefaults) {
+  const auto check_with = [](const std::vector<std::string>& set) {
+    return check_plugin(bad_plugin("wrong_with_option"), {.model = {},
+                                                          .layer = {},
+                                                          .time_limit = std::chrono::seconds(2),
+                                                          .given = read_adapter_keys(set)});
+  };
+  EXPECT_TRUE(check_with({}).ok());
+  EXPECT_THAT(failed_rules(check_with({"options.doubled=true"})), ::testing::ElementsAre("merge"));
+  EXPECT_THAT(testing::error_text([&] { check_with({"options.trebled=true"}); }),
+              HasSubstr("acme.additive-layer cannot be tried with --set"));
 }
 
 TEST(PluginCheck, TextFileFailsAsALibraryAndNothingElseIsTried) {

@@ -19,29 +19,11 @@ set(may_be_long
 # What the host still knows of single methods: the list only becomes shorter. Fused operators are offered
 # to all plugins by their names, and the texts of `plugin new` are a plugin.
 set(knows_methods
-  host/adapter/adapter_folder.cpp
-  host/adapter/assign_adapter.cpp
-  host/operations/combined_config.cpp
-  host/operations/convert_adapter.cpp
-  host/adapter/foreign_adapter.cpp
-  host/app/adapter_convert_command.cpp
-  host/app/command_line.cpp
-  host/app/first_config.cpp
-  host/app/init_command.cpp
-  host/app/inspect_adapter_command.cpp
-  host/app/run_command.cpp
-  host/check/rules.cpp
-  host/check/scenarios.cpp
   host/config/adapter_config.h
-  host/config/plugins_section.cpp
-  host/config/train_config.h
+  host/adapter/foreign_adapter.cpp
   host/config/train_section.cpp
   host/plan/block_targets.cpp
-  host/plan/method_config.cpp
-  host/train/optimizer.cpp
-  host/train/optimizer.h
-  host/train/parameter_role.cpp
-  host/train/parameter_role.h)
+  host/plan/method_config.cpp)
 set(may_know_methods
   "^host/(plugin/(fused_operators|lora_(linear|conv)_function)|app/(new_(model_)?plugin|plugin_new)|library/|include/)")
 
