@@ -27,7 +27,9 @@ ParameterCount count_parameters(const AdaptedModel& model) {
   };
   for (const ModelTensor& tensor : model.base_tensors()) {
     if (tensor.kind == ValueKind::kParameter) {
-      add(tensor.tensor, tensor.tensor.const_data_ptr());
+      // Packed ones have no address of their numbers.
+      add(tensor.tensor, tensor.tensor.has_storage() ? tensor.tensor.const_data_ptr()
+                                                     : tensor.tensor.unsafeGetTensorImpl());
     }
   }
   for (const std::string& name : model.adapter_names()) {

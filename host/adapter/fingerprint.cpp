@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/hash.h"
+#include "graph/tensor_checksum.h"
 #include "model/tensor_file.h"
 
 namespace tenon {
@@ -11,8 +12,7 @@ namespace {
 
 std::uint32_t contents_crc32(const ModelTensor& entry) {
   if (entry.crc32 >= 0) return static_cast<std::uint32_t>(entry.crc32);
-  const at::Tensor plain = entry.tensor.detach().to(at::kCPU).contiguous();
-  return crc32({static_cast<const std::byte*>(plain.const_data_ptr()), plain.nbytes()});
+  return tensor_crc32(entry.tensor);
 }
 
 // "seq.0.weight F32 2000,20 3735928559\n"; names hold no newline, so lines cannot run together.

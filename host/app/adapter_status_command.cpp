@@ -6,10 +6,10 @@
 
 #include "adapted/parameter_count.h"
 #include "app/commands.h"
+#include "app/load_base.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/suggest.h"
-#include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "operations/adapter_stages.h"
 
@@ -22,7 +22,7 @@ using Json = nlohmann::ordered_json;
 // The adapters of the command line, or else those of the config, of whose tensors nothing is read.
 AdaptedModel adapted_model(const CommandLine& line, const RunConfig& config,
                            const PluginRegistry& plugins) {
-  ModelData data = load_model(config.model, plugins);
+  ModelData data = load_base(config, plugins);
   if (line.adapters.empty()) {
     if (config.adapters.empty()) {
       throw Error({.stage = Stage::kConfig,

@@ -344,8 +344,21 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
       ->add_option("--output", line.outputs,
                    "F.pt2, a program for torch.export.load, or F.safetensors, a state dict")
       ->required();
+  merge->add_flag("--requantize", line.requantize,
+                  "Round what is merged into quantised weights once more, and tell what it costs; "
+                  "writes F.safetensors for [model] weights");
   add_force(*merge, line);
   add_no_verify(*merge, line);
+  CLI::App* quantize = add_verb(app, line, "quantize",
+                                "Pack the weights of a model's linear layers once, in a file that "
+                                "later runs map ([model] weights)",
+                                "A config (.toml) or an exported program (.pt2)");
+  quantize->add_option("--to", line.quantize_to, "int8 or nf4")
+      ->required()
+      ->check(CLI::IsMember({"int8", "nf4"}));
+  quantize->add_option("--output", line.outputs, "F.safetensors")->required();
+  add_force(*quantize, line);
+  add_no_verify(*quantize, line);
   add_verb(app, line, "doctor", "Print versions, threads, libraries and search paths",
            "A config (.toml), for its [plugins]", false);
 

@@ -66,8 +66,10 @@ struct CommandLine {
   PluginNewArguments plugin_new;
   PluginStoreArguments plugin_store;
   CombineArguments combine;
-  std::string from;  // of adapter convert: whose file it is; "" for PEFT's
-  std::string rank;  // of adapter convert: a whole number, or a fraction
+  std::string from;         // of adapter convert: whose file it is; "" for PEFT's
+  std::string quantize_to;  // of quantize: "int8", "nf4"
+  bool requantize = false;  // of merge
+  std::string rank;         // of adapter convert: a whole number, or a fraction
   std::vector<std::filesystem::path> reported;  // of report: folders of runs
   std::vector<std::filesystem::path> diff;      // two adapters' folders
   std::int64_t batch_size = 0;                  // of predict; 0: the whole file at once

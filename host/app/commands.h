@@ -21,6 +21,7 @@ void tree_command(const CommandLine& line);
 void plugins_command(const CommandLine& line);
 void report_command(const CommandLine& line);
 void merge_command(const CommandLine& line);
+void quantize_command(const CommandLine& line);
 void inspect_command(const CommandLine& line);
 void adapter_combine_command(const CommandLine& line);
 void adapter_convert_command(const CommandLine& line);

@@ -5,6 +5,7 @@
 
 #include "adapted/adapted_model.h"
 #include "app/commands.h"
+#include "app/load_base.h"
 #include "app/rank_agreement.h"
 #include "app/run_data.h"
 #include "app/run_report.h"
@@ -13,7 +14,6 @@
 #include "base/error.h"
 #include "base/file_watch.h"
 #include "base/log.h"
-#include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "data/data_source.h"
 #include "model/export_notes.h"
@@ -50,7 +50,7 @@ int eval_command(const CommandLine& line, const std::shared_ptr<Ranks>& ranks) {
   config.model.verify = !line.no_verify;
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   const Objectives objectives = find_objectives(*config.train, plugins);
-  ModelData data = load_model(config.model, plugins);
+  ModelData data = load_base(config, plugins);
   for (const std::string& note : evaluation_notes(data)) log::warning(note);
   const Dataset rows = rows_to_evaluate(line, config, data);
   AdaptedModel model = with_adapters(std::move(data), named_folders(line.adapters), plugins);

@@ -19,6 +19,7 @@
 #include "config/toml_reader.h"
 #include "data/batches.h"
 #include "objectives/loss.h"
+#include "quantize/packed_tensor.h"
 #include "train/training_state.h"
 #include "train/training_task.h"
 
@@ -86,7 +87,7 @@ double resident_bytes() {
 double bytes_of(const std::vector<at::Tensor>& tensors) {
   return std::accumulate(tensors.begin(), tensors.end(), 0.0,
                          [](double sum, const at::Tensor& tensor) {
-                           return sum + static_cast<double>(tensor.nbytes());
+                           return sum + static_cast<double>(stored_bytes(tensor));
                          });
 }
 

@@ -6,6 +6,7 @@
 #include "adapted/adapted_model.h"
 #include "app/command_inputs.h"
 #include "app/commands.h"
+#include "app/load_base.h"
 #include "app/not_finite.h"
 #include "app/rank_agreement.h"
 #include "app/stages.h"
@@ -13,7 +14,6 @@
 #include "base/file.h"
 #include "base/file_watch.h"
 #include "base/log.h"
-#include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "data/csv.h"
 #include "data/data_check.h"
@@ -149,7 +149,7 @@ int predict_command(const CommandLine& line, const std::shared_ptr<Ranks>& ranks
                       command_inputs(line, config));
   }
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
-  ModelData data = load_model(config.model, plugins);
+  ModelData data = load_base(config, plugins);
   for (const std::string& note : evaluation_notes(data)) log::warning(note);
   const Dataset rows = read_prediction_rows(line.inputs, config.data.value_or(DataConfig{}), data);
   const std::vector<at::Tensor>& inputs = rows.inputs;

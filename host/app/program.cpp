@@ -33,6 +33,7 @@ int run_verb(const CommandLine& line) {
   if (line.verb == "plugins") plugins_command(line);
   if (line.verb == "report") report_command(line);
   if (line.verb == "merge") merge_command(line);
+  if (line.verb == "quantize") quantize_command(line);
   if (line.verb == "inspect") inspect_command(line);
   if (line.verb == "adapter combine") adapter_combine_command(line);
   if (line.verb == "adapter convert") adapter_convert_command(line);

@@ -9,6 +9,7 @@
 #include "adapted/adapted_model.h"
 #include "app/adapter_config_problems.h"
 #include "app/commands.h"
+#include "app/load_base.h"
 #include "app/not_finite.h"
 #include "app/profile_text.h"
 #include "app/rank_agreement.h"
@@ -29,7 +30,6 @@
 #include "base/file_watch.h"
 #include "base/log.h"
 #include "base/suggest.h"
-#include "capture/plugin_model.h"
 #include "config/toml_reader.h"
 #include "data/data_source.h"
 #include "model/export_notes.h"
@@ -267,7 +267,7 @@ int run_command(const CommandLine& line, const std::shared_ptr<Ranks>& ranks) {
   RunOutput place(line, config, goes_on, ranks->is_first());
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
   const Objectives objectives = find_objectives(*config.train, plugins);
-  ModelData data = load_model(config.model, plugins);
+  ModelData data = load_base(config, plugins);
   for (const std::string& note : export_notes(data)) log::warning(note);
   if (config.train->full)
     return run_full(line, config, std::move(data), objectives, place, from, ranks);

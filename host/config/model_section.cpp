@@ -70,6 +70,14 @@ void read_model_section(SectionReader& section, RunConfig& config) {
   section.choice("dtype", model.dtype, {"float32", "float64", "bfloat16", "float16"});
   section.string("device", model.device);
   section.seed("seed", model.seed);
+  section.choice("quantize", model.quantize, {"none", "int8", "nf4"});
+  section.module_rule("quantize_modules", model.quantize_modules);
+  section.module_rule("quantize_exclude", model.quantize_exclude);
+  for (const char* key : {"quantize_modules", "quantize_exclude"}) {
+    if (section.has(key) && !section.has("quantize")) {
+      section.fail_at(key, "says what to quantise, but `model.quantize` does not say how");
+    }
+  }
 
   const int sources = static_cast<int>(section.has("path")) +
                       static_cast<int>(section.has("layers")) +

@@ -31,6 +31,9 @@ struct ModelConfig {
   std::string dtype = "float32";  // of a declared model: float32 float64 bfloat16 float16
   std::string device = "cpu";
   std::uint64_t seed = 0;
+  std::string quantize = "none";  // int8, nf4: how the frozen weights of linear layers are kept
+  ModuleRule quantize_modules;    // of these modules; unset: of every linear layer but the output
+  ModuleRule quantize_exclude;    // but not of these
   bool verify = false;  // no key: whether the checksums of `path` are checked, as the command says
   std::string location;
 };

@@ -132,6 +132,11 @@ void check_training(const RunConfig& config, const ReadContext& context) {
   require_section("train", "it says how to train", context);
   const bool full = config.train && config.train->full;
   const bool has_adapter = context.document.root().contains("adapter");
+  if (full && config.model.quantize != "none") {
+    context.problems.add(context.document.place_of("model.quantize"),
+                         "`model.quantize` keeps weights that are frozen, and `train.full` trains "
+                         "every parameter: leave one out");
+  }
   if (full && has_adapter) {
     context.problems.add(
         context.document.place_of("train.full"),

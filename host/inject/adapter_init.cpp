@@ -9,6 +9,7 @@
 #include "graph/new_tensor.h"
 #include "graph/parameter_init.h"
 #include "inject/layer_adapter.h"
+#include "quantize/packed_tensor.h"
 
 namespace tenon {
 namespace {
@@ -62,6 +63,19 @@ void check_shape(const PlannedLayer& planned, const std::string& name, const at:
                                                 ", initialise gave " + c10::str(given.sizes()));
 }
 
+// The rest of a weight would be rounded to the format's steps once more.
+void require_plain(const PlannedLayer& planned, const std::string& name, const at::Tensor& weight) {
+  if (!is_packed(weight)) return;
+  throw Error({.stage = Stage::kInjection,
+               .message = "`" + planned.facts->description().module_path +
+                          "` cannot start as the config says: that takes a part out of its " +
+                          name + ", which [model] quantize keeps in " +
+                          std::string(name_of(packed_view(weight).weight->format())),
+               .hint =
+                   "choose a start that leaves the base as it is, or leave the layer out of the "
+                   "quantisation: [model] quantize_exclude"});
+}
+
 // Handles for initialise, and where it puts what it gives.
 LayerType::Started run_initialise(const PlannedLayer& planned, const tenon_setup& setup,
                                   const std::vector<at::Tensor>& weights,
@@ -95,13 +109,18 @@ void start_from_base(const PlannedLayer& planned, const tenon_setup& setup,
     if (!started.weights[i].defined()) continue;
     const std::string& name = planned.facts->description().weights[i].name;
     check_shape(planned, name, weights[i], started.weights[i]);
+    require_plain(planned, name, weights[i]);
     start.residuals.emplace_back(static_cast<std::uint32_t>(i),
                                  started.weights[i].detach().to(weights[i].scalar_type()));
   }
 }
 
-void take_given(const PlannedLayer& planned, const GivenStart& given, AdapterInit& start) {
+void take_given(const PlannedLayer& planned, const std::vector<at::Tensor>& weights,
+                const GivenStart& given, AdapterInit& start) {
   const at::NoGradGuard no_grad;
+  for (const auto& [number, weight] : given.residuals) {
+    require_plain(planned, planned.facts->description().weights[number].name, weights[number]);
+  }
   for (const auto& [name, tensor] : given.parameters) {
     const auto spec = std::ranges::find(planned.parameters, name, &ParameterSpec::file_name);
     const auto number = static_cast<std::size_t>(spec - planned.parameters.begin());
@@ -140,7 +159,7 @@ AdapterInit start_adapter(const PlannedLayer& planned, const std::vector<at::Ten
   const tenon_setup setup{planned.options, planned.parameters, {}};
   start.state = planned.layer_type->prepare(planned.facts, setup);
   start_from_base(planned, setup, weights, generator, is_new, start);
-  take_given(planned, given, start);
+  take_given(planned, weights, given, start);
   for (std::size_t i = 0; i < planned.parameters.size(); ++i) {
     if (planned.parameters[i].trainable()) start.parameters[i].requires_grad_(true);
   }

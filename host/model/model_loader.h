@@ -10,7 +10,8 @@ namespace tenon {
 ModelData load_model(const ModelConfig& config);
 
 // Copies a safetensors file into the model's parameters and persistent buffers by their state_dict
-// names. Missing, unexpected and mis-shaped tensors are all listed at once; nothing is copied then.
+// names; packed weights (packed_file.h) stay in its mapping. Missing, unexpected and mis-shaped
+// tensors are all listed at once; nothing is copied then.
 void load_weights(ModelData& model, const std::filesystem::path& file);
 
 }  // namespace tenon

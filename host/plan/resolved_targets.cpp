@@ -8,6 +8,7 @@
 #include "base/suggest.h"
 #include "graph/owned_tensors.h"
 #include "model/layer_kind.h"
+#include "model/linear_module.h"
 #include "model/output_layer.h"
 #include "model/own_operator.h"
 #include "plan/block_targets.h"
@@ -27,22 +28,6 @@ bool is_all_linear(const ModuleRule& rule) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text == "all-linear";
-}
-
-// PEFT: isinstance, which only Python can tell. A class that computes its weight is one too, to be
-// told why it is left out; one that does more than the product is taken for one by its name.
-bool is_linear(const ModelData& model, const SubgraphFinder& finder, ModuleId id) {
-  const std::string& type = model.tree.at(id).type;
-  if (type.starts_with("torch.nn.")) {
-    return type == "torch.nn.Linear" || type == "torch.nn.utils.parametrize.ParametrizedLinear";
-  }
-  if (type == "transformers.pytorch_utils.Conv1D") return true;
-  const std::vector<Subgraph> calls = finder.find(id);
-  if (layer_kind(model, calls) == "torch.nn.Linear") return true;
-  const std::optional<OwnOperator> own = own_operator(model, calls);
-  const std::string name = type.substr(type.rfind('.') + 1);
-  return own && own->type == "torch.nn.Linear" &&
-         (own->is_exact || name.find("Linear") != std::string::npos);
 }
 
 // What PEFT may take for a linear layer, as a subclass, and no plugin for one may.
@@ -69,7 +54,7 @@ std::string why_left_out(const ModelData& model, const SubgraphFinder& finder,
     const std::string why = idle.why(id);
     if (!why.empty()) return "it " + why;
   }
-  if (is_linear(model, finder, id) || !is_more_than_linear(model, finder, id)) return "";
+  if (is_linear_module(model, finder, id) || !is_more_than_linear(model, finder, id)) return "";
   return "its class " + module.type +
          " runs more than the product with its weight; name the layer to adapt it";
 }
@@ -93,7 +78,7 @@ void expand_all_linear(const ModelData& model, ResolvedTargets& resolved) {
     std::string why = why_left_out(model, finder, idle, owned, id);
     if (!why.empty()) {
       left_out.add(path, "all-linear leaves out `" + path + "`: " + why);
-    } else if (!is_linear(model, finder, id)) {
+    } else if (!is_linear_module(model, finder, id)) {
       continue;
     } else if (id == output) {
       has_output = true;

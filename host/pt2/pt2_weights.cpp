@@ -4,6 +4,8 @@
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/Storage.h>
 #include <c10/core/TensorImpl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <map>
@@ -232,6 +234,17 @@ class WeightReader {
 };
 
 }  // namespace
+
+void release_pages(const at::Tensor& tensor) {
+  if (tensor.storage().data_ptr().get_deleter() != release_mapping) return;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(tensor.storage().data());
+  const std::uintptr_t first = (begin + page - 1) / page * page;
+  const std::uintptr_t end = (begin + tensor.storage().nbytes()) / page * page;
+  if (end <= first) return;
+  // What cannot be given back stays, which is no fault.
+  (void)::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);  // NOLINT
+}
 
 Weights read_weights(const Pt2Archive& archive, const std::vector<InputSpec>& inputs) {
   return WeightReader(archive).read(inputs);

@@ -22,4 +22,9 @@ struct Weights {
 // every tensor that is missing, pickled, or outside its entry.
 Weights read_weights(const Pt2Archive& archive, const std::vector<InputSpec>& inputs);
 
+// Gives back the memory that reading such a tensor took, for one that is not needed again soon: its
+// pages come from the file anew when it is read. Only of tensors that nobody wrote to; of others
+// than read_weights' nothing is done.
+void release_pages(const at::Tensor& tensor);
+
 }  // namespace tenon::pt2

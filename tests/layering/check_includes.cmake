@@ -6,7 +6,7 @@
 
 cmake_minimum_required(VERSION 3.25)
 
-set(host_folders base config targets plugin index graph interpreter pt2 declared model capture plan inject
+set(host_folders base config targets quantize plugin index graph interpreter pt2 declared model capture plan inject
   adapted ranks objectives data train start adapter operations check install app)
 set(line_limit 300)
 # Sources that may be longer, each with its reason in a comment beside it.
@@ -50,8 +50,8 @@ function(check_doors)
   door("^(spdlog|fmt)/" "^host/base/log\\.cpp$"
     "spdlog stays in base/log.cpp, since its fmt is not the one that LibTorch bundles")
   door("^CLI/" "^host/app/" "CLI11 stays in host/app, which alone reads a command line")
-  door("^nlohmann/" "^host/(base/(json|safetensors)\\.(h|cpp)$|pt2/|adapter/|operations/|app/)"
-    "nlohmann-json is for what reads or writes JSON: base/json and safetensors, pt2, adapter, operations, app")
+  door("^nlohmann/" "^host/(base/(json|safetensors)\\.(h|cpp)$|pt2/|model/packed_file|adapter/|operations/|app/)"
+    "nlohmann-json is for what reads or writes JSON: base/json and safetensors, pt2, model/packed_file, adapter, operations, app")
   door("^torch/csrc/utils/generated_serialization_types\\.h$" "^host/pt2/pt2_[a-z_]+\\.cpp$"
     "the schema's header takes 13 seconds to compile, so only the schema's reader pays for it")
   door("^(torch/csrc/distributed|gloo)/" "^host/ranks/c10d\\.h$"
