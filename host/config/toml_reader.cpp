@@ -7,6 +7,7 @@
 
 #include "base/suggest.h"
 #include "config/loss_keys.h"
+#include "config/overrides.h"
 #include "config/sections.h"
 
 namespace tenon {
