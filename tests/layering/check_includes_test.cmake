@@ -35,6 +35,7 @@ endfunction()
 accepted(host/train/trainer.cpp "#include \"graph/graph.h\"\n#include <ATen/ATen.h>\n#include <vector>" graph)
 check(1 "host/train/README.md: does not name graph, which its files include" host/train/trainer.cpp
   "#include \"graph/graph.h\"")
+check(1 "host/train/README.md: names gone.cpp, which is not there" host/train/trainer.cpp "int x;" "`gone.cpp`")
 check(1 "host/train/README.md: names plan, which no file includes" host/train/trainer.cpp
   "#include \"graph/graph.h\"" graph plan)
 accepted(host/main.cpp "#include \"app/command_line.h\"")
