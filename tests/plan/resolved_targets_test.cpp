@@ -120,7 +120,7 @@ TEST(ResolvedTargets, MissingTargetsAreTheCustomForTheModelsType) {
                                           "llama: q_proj, v_proj"));
 }
 
-TEST(ResolvedTargets, MissingTargetsWithoutACustomAreAnError) {
+TEST(ResolvedTargets, MissingTargetsWithoutAPresetAreAnError) {
   const auto error_of = [](const std::string& root) {
     return error_text([&] { resolve_targets(AdapterConfig(), model_of(root), {}, kCustoms); });
   };
