@@ -1,5 +1,5 @@
 // What AdaptedModel does to its adapters after they are made: PEFT's add_adapter, set_adapter,
-// delete_adapter, merge_adapter and their kin.
+// delete_adapter and their kin. (Merging is adapter_merge.cpp's.)
 #include <algorithm>
 #include <mutex>
 

@@ -112,7 +112,7 @@ void name_modules_of_method(const AdapterInstance& adapter, AdapterConfig& confi
   for (const DeclaredOption& key : adapter.method->keys()) {
     const auto value = config.method_keys.find(key.key);
     if (!key.is_modules() || value == config.method_keys.end()) continue;
-    // Without any, PEFT would take the custom of the model's type, or refuse the config.
+    // Without any, PEFT would take the preset of the model's type, or refuse the config.
     if (std::holds_alternative<std::monostate>(value->second)) {
       value->second = std::vector<std::string>();
     }
@@ -151,7 +151,7 @@ AdapterConfig config_for_peft(const ModelData& model, const AdapterInstance& ada
   config.modules_to_save = modules_in_file(model, adapter);
   name_targets(model, adapter, config);
   name_modules_of_method(adapter, config);
-  // Without any, PEFT would take the custom of the model's type.
+  // Without any, PEFT would take the preset of the model's type.
   if (!config.target_parameters.empty() &&
       std::holds_alternative<std::monostate>(config.target_modules)) {
     config.target_modules = std::vector<std::string>();

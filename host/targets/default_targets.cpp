@@ -38,7 +38,7 @@ std::string model_type_of(std::string_view root_class, const DefaultTargets& pre
 std::optional<ModuleRule> default_targets(std::string_view model_type,
                                           const DefaultTargets& presets) {
   const auto found = std::find_if(presets.begin(), presets.end(),
-                                  [&](const auto& custom) { return custom.first == model_type; });
+                                  [&](const auto& preset) { return preset.first == model_type; });
   return found == presets.end() ? std::nullopt : std::optional(found->second);
 }
 

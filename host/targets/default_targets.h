@@ -13,7 +13,7 @@ namespace tenon {
 std::string model_type_of(std::string_view root_class, const DefaultTargets& presets);
 
 // The layers that a method adapts in a model of that type where target_modules does not say;
-// nothing if there is no custom.
+// nothing if there is no preset.
 std::optional<ModuleRule> default_targets(std::string_view model_type,
                                           const DefaultTargets& presets);
 

@@ -108,12 +108,12 @@ TEST(ResolvedTargets, AllLinearFindingOnlyTheOutputLayerIsAnError) {
 }
 
 // As a method's plugin has them.
-const DefaultTargets kCustoms = {{"llama", named_modules({"q_proj", "v_proj"})}};
+const DefaultTargets kPresets = {{"llama", named_modules({"q_proj", "v_proj"})}};
 
 TEST(ResolvedTargets, MissingTargetsAreTheCustomForTheModelsType) {
   const ResolvedTargets resolved = resolve_targets(
       AdapterConfig(), model_of("transformers.models.llama.modeling_llama.LlamaForCausalLM"), {},
-      kCustoms);
+      kPresets);
   EXPECT_FALSE(resolved.all_linear);
   EXPECT_EQ(resolved.config.target_modules, named_modules({"q_proj", "v_proj"}));
   EXPECT_THAT(resolved.notes, ElementsAre("target_modules is not given; taken for models of type "
@@ -122,9 +122,9 @@ TEST(ResolvedTargets, MissingTargetsAreTheCustomForTheModelsType) {
 
 TEST(ResolvedTargets, MissingTargetsWithoutAPresetAreAnError) {
   const auto error_of = [](const std::string& root) {
-    return error_text([&] { resolve_targets(AdapterConfig(), model_of(root), {}, kCustoms); });
+    return error_text([&] { resolve_targets(AdapterConfig(), model_of(root), {}, kPresets); });
   };
-  EXPECT_THAT(error_of("acme.Net"), HasSubstr("target_modules is missing, and there is no custom "
+  EXPECT_THAT(error_of("acme.Net"), HasSubstr("target_modules is missing, and there is no preset "
                                               "for a model of class acme.Net"));
   EXPECT_THAT(error_of("transformers.models.vits.modeling_vits.VitsModel"),
               HasSubstr("there is no preset for models of type vits"));
@@ -139,7 +139,7 @@ TEST(ResolvedTargets, GivenTargetsStayAsTheyAre) {
   other_method.method = "ia3";
   for (const AdapterConfig& config : {parameters, given, other_method}) {
     const ResolvedTargets resolved = resolve_targets(
-        config, small_mlp(), {}, config.method == "lora" ? kCustoms : DefaultTargets());
+        config, small_mlp(), {}, config.method == "lora" ? kPresets : DefaultTargets());
     EXPECT_EQ(resolved.config.target_modules, config.target_modules);
     EXPECT_THAT(resolved.notes, IsEmpty());
   }

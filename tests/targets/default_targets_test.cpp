@@ -31,7 +31,7 @@ TEST(DefaultTargets, ModelTypeIsReadOffTheRootsClass) {
   EXPECT_EQ(model_type_of("", presets()), "");
 }
 
-TEST(DefaultTargets, TypesHaveTheirCustoms) {
+TEST(DefaultTargets, TypesHaveTheirPresets) {
   EXPECT_EQ(default_targets("bert", presets()), ModuleRule(Names{"query", "value"}));
   EXPECT_EQ(default_targets("gemma4", presets()),
             ModuleRule(Regex{R"(.*language_model\..*\.(q_proj|v_proj))"}));
