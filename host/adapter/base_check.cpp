@@ -1,7 +1,7 @@
 #include "adapter/base_check.h"
 
-#include "adapter/fingerprint.h"
 #include "base/log.h"
+#include "model/fingerprint.h"
 
 namespace tenon {
 

@@ -8,12 +8,12 @@
 #include <string_view>
 #include <system_error>
 
-#include "adapter/fingerprint.h"
 #include "app/shell_quotes.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/suggest.h"
+#include "model/fingerprint.h"
 #include "operations/adapter_stages.h"
 
 namespace tenon {

@@ -10,8 +10,8 @@
 #include <system_error>
 #include <utility>
 
+#include "app/event_record.h"
 #include "base/error.h"
-#include "base/event_record.h"
 #include "base/file.h"
 #include "base/temporary_files.h"
 

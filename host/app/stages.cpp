@@ -7,9 +7,9 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "adapter/fingerprint.h"
 #include "base/error.h"
 #include "base/suggest.h"
+#include "model/fingerprint.h"
 
 namespace tenon {
 namespace {

@@ -10,7 +10,7 @@
 #include "base/foreign_content.h"
 #include "base/suggest.h"
 #include "data/csv.h"
-#include "objectives/input_fit.h"
+#include "data/input_fit.h"
 
 namespace tenon {
 

@@ -12,8 +12,8 @@
 #include <ATen/ops/nonzero.h>
 
 #include "base/error.h"
+#include "data/input_fit.h"
 #include "objectives/cross_entropy.h"
-#include "objectives/input_fit.h"
 
 namespace tenon {
 

@@ -11,12 +11,12 @@
 #include "base/suggest.h"
 #include "data/csv_dataset.h"
 #include "data/image_dataset.h"
+#include "data/input_fit.h"
 #include "data/joined_data.h"
 #include "data/numpy_file.h"
 #include "data/shared_inputs.h"
 #include "model/tensor_file.h"
 #include "objectives/cross_entropy.h"
-#include "objectives/input_fit.h"
 
 namespace tenon {
 

@@ -9,7 +9,7 @@
 #include "base/suggest.h"
 #include "data/image_folder.h"
 #include "data/image_reader.h"
-#include "objectives/input_fit.h"
+#include "data/input_fit.h"
 
 namespace tenon {
 

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
-#include "objectives/input_fit.h"
+#include "data/input_fit.h"
 
 namespace tenon {
 

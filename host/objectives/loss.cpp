@@ -21,7 +21,6 @@
 #include "base/error.h"
 #include "objectives/arranged_target.h"
 #include "objectives/cross_entropy.h"
-#include "objectives/input_fit.h"
 #include "objectives/tensor_text.h"
 
 namespace tenon {

@@ -6,12 +6,12 @@
 #include <map>
 
 #include "adapter/factor_pairs.h"
-#include "adapter/fingerprint.h"
 #include "adapter/idle_tensors.h"
 #include "adapter/plain_factors.h"
 #include "adapter/tied_tensors.h"
 #include "base/error.h"
 #include "base/suggest.h"
+#include "model/fingerprint.h"
 #include "model/linear_layer.h"
 #include "operations/adapter_stages.h"
 #include "plan/factor_keys.h"

@@ -3,9 +3,9 @@
 
 #include "adapter/config_for_peft.h"
 #include "adapter/file_of_method.h"
-#include "adapter/fingerprint.h"
 #include "adapter/plain_factors.h"
 #include "adapter/twin_modules.h"
+#include "model/fingerprint.h"
 #include "operations/adapter_stages.h"
 
 namespace tenon {

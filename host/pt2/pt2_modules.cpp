@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "graph/module_paths.h"
+#include "pt2/module_paths.h"
 
 namespace tenon::pt2 {
 namespace {

@@ -9,9 +9,9 @@
 #include <torch/csrc/utils/generated_serialization_types.h>
 
 #include "base/error.h"
-#include "interpreter/python_frames.h"
 #include "pt2/json_text.h"
 #include "pt2/pt2_arguments.h"
+#include "pt2/python_frames.h"
 
 namespace tenon::pt2 {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "adapted/lost_gradients.h"
 #include "interpreter/autocast_scope.h"
+#include "train/lost_gradients.h"
 
 namespace tenon {
 namespace {

@@ -21,14 +21,14 @@ using ::testing::Not;
 
 std::string script_for(const char* shell) {
   const std::array<const char*, 3> words = {"tenon", "completion", shell};
-  testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStdout();
   EXPECT_EQ(parse_command_line(static_cast<int>(words.size()), words.data()), std::nullopt);
-  return testing::internal::GetCapturedStdout();
+  return ::testing::internal::GetCapturedStdout();
 }
 
 // What bash offers after a line of words, the last of them unfinished.
 std::vector<std::string> offered(const std::string& line) {
-  const std::filesystem::path folder = testing::TempDir();
+  const std::filesystem::path folder = ::testing::TempDir();
   std::ofstream(folder / "completion.bash") << script_for("bash");
   const std::string command = "cd " + (folder).string() +
                               " && bash -c 'source ./completion.bash; COMP_WORDS=(" + line +
@@ -55,7 +55,7 @@ TEST(Completion, BashOffersVerbsThenTheirOptions) {
 }
 
 TEST(Completion, BashOffersFilesBehindAVerbOnly) {
-  std::ofstream(std::filesystem::path(testing::TempDir()) / "own.toml") << "";
+  std::ofstream(std::filesystem::path(::testing::TempDir()) / "own.toml") << "";
   EXPECT_THAT(offered("tenon run ow"), Contains("own.toml"));
   EXPECT_THAT(offered("tenon ow"), Not(Contains("own.toml")));
 }

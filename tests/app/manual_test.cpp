@@ -16,9 +16,9 @@ using ::testing::Not;
 
 std::string manual() {
   const std::array<const char*, 2> words = {"tenon", "manual"};
-  testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStdout();
   EXPECT_EQ(parse_command_line(static_cast<int>(words.size()), words.data()), std::nullopt);
-  return testing::internal::GetCapturedStdout();
+  return ::testing::internal::GetCapturedStdout();
 }
 
 TEST(Manual, HasEveryVerbWithItsWordsAndOptions) {

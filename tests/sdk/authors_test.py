@@ -167,7 +167,7 @@ class GuideTest(SdkTest):
         part = text.partition("## From an empty folder")[2].partition("## The parts of a layer")[0]
         source = re.search(r"```cpp\n(.*?)```", part, re.DOTALL)[1]
         commands = re.findall(r"^    ((?:tenon|c\+\+|cd|mkdir|cp) .*)$", part, re.MULTILINE)
-        self.assertEqual(len(commands), 9, commands)
+        self.assertEqual(len(commands), 8, commands)
         commands = [line.replace("PREFIX", str(self.tree)) for line in commands]
         shell = lambda lines, folder: run("sh", "-e", "-c", "\n".join(lines), folder=folder)
 
@@ -187,10 +187,10 @@ class GuideTest(SdkTest):
         shell(commands[5:6], project)
         self.assertTrue((project / "adapter" / "adapter_model.safetensors").exists())
 
-        shell(commands[6:8], project)  # into the user's folder: the same config, without a word of it
+        shell(commands[6:7], project)  # into the user's folder: the same config, without a word of it
         trained = json.loads(run(self.tenon_program, "run", "try.toml", "--json", folder=project).stdout)
         self.assertLess(trained["losses"][-1], trained["losses"][0])
-        shell(commands[8:], project)
+        shell(commands[7:], project)
         self.assertTrue((project / "out.safetensors").exists())
 
     def test_a_users_linear_replaces_the_built_in_one_and_the_log_says_so(self):

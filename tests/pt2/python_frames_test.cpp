@@ -1,4 +1,4 @@
-#include "interpreter/python_frames.h"
+#include "pt2/python_frames.h"
 
 #include <gtest/gtest.h>
 

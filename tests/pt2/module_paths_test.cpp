@@ -1,4 +1,4 @@
-#include "graph/module_paths.h"
+#include "pt2/module_paths.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

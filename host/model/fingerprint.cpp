@@ -1,4 +1,4 @@
-#include "adapter/fingerprint.h"
+#include "model/fingerprint.h"
 
 #include <algorithm>
 #include <cstdint>

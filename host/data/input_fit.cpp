@@ -1,4 +1,4 @@
-#include "objectives/input_fit.h"
+#include "data/input_fit.h"
 
 #include <ATen/ops/ge.h>
 #include <ATen/ops/le.h>

@@ -1,4 +1,4 @@
-#include "adapter/fingerprint.h"
+#include "model/fingerprint.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

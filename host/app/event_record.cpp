@@ -1,4 +1,4 @@
-#include "base/event_record.h"
+#include "app/event_record.h"
 
 #include <array>
 #include <bit>

@@ -1,4 +1,4 @@
-#include "adapted/lost_gradients.h"
+#include "train/lost_gradients.h"
 
 #include <ATen/ATen.h>
 
