@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/folder_parts.h"
 #include "base/log.h"
+#include "index/own_files.h"
 
 namespace tenon {
 
@@ -24,11 +25,7 @@ StoreLock::StoreLock(const std::filesystem::path& data_folder) {
   if (const int code = make_folders(std::filesystem::absolute(data_folder), made); code != 0) {
     fail(code);
   }
-  for (const auto& folder : made) {  // whatever the mask: others could change every plugin in it
-    std::filesystem::permissions(
-        folder, std::filesystem::perms::group_write | std::filesystem::perms::others_write,
-        std::filesystem::perm_options::remove);
-  }
+  for (const auto& folder : made) keep_others_out(folder);
   file_ = Descriptor(
       ::open((data_folder / ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file_.is_open()) fail(errno);

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/output_folder.h"
+#include "index/own_files.h"
 #include "plugin/plugin_trust.h"
 
 namespace tenon {
@@ -20,14 +21,6 @@ constexpr std::size_t kHashDigits = 16;
 // Of the copy of an index.
 std::string copy_name(const std::string& url) {
   return "index-" + sha256_hex(url).substr(0, kHashDigits) + ".json";
-}
-
-FolderFile file_of_text(const std::string& name, const std::string& text) {
-  return {name, [text](const fs::path& path) {
-            write_file(path, text);
-            fs::permissions(path, fs::perms::group_write | fs::perms::others_write,
-                            fs::perm_options::remove);
-          }};
 }
 
 TrustedKeys read_keys(const Json& json) {
@@ -96,11 +89,10 @@ void write_trusted_keys(const fs::path& data_folder, const TrustedKeys& trusted,
     indexes.push_back({{"url", index.url}, {"key", index.key}, {"serial", index.serial}});
   }
   const OrderedJson json{{"format", kKeysFormat}, {"keys", keys}, {"indexes", indexes}};
-  std::vector<FolderFile> files{file_of_text(kKeysFile, json.dump(2) + "\n")};
-  if (copy) files.push_back(file_of_text(copy_name(copy->url), copy->text));
+  std::vector<FolderFile> files{own_file(kKeysFile, json.dump(2) + "\n")};
+  if (copy) files.push_back(own_file(copy_name(copy->url), copy->text));
   OutputFolder folder(trust_folder(data_folder), "the trusted keys");
-  fs::permissions(folder.path(), fs::perms::group_write | fs::perms::others_write,
-                  fs::perm_options::remove);
+  keep_others_out(folder.path());
   folder.write(files);
 }
 

@@ -13,6 +13,7 @@
 #include "base/output_folder.h"
 #include "base/suggest.h"
 #include "base/temporary_files.h"
+#include "index/own_files.h"
 #include "index/store_lock.h"
 #include "index/version_order.h"
 #include "install/installed_plugins.h"
@@ -28,15 +29,6 @@ void throw_problems(const Problems& problems) {
   if (problems.empty()) return;
   throw Error(
       {.stage = Stage::kPlugins, .message = join(problems, "\n"), .hint = "nothing was changed"});
-}
-
-// A file that others may write to would be refused when it is used.
-FolderFile own_file(const std::string& name, const std::string& bytes) {
-  return {name, [&bytes](const fs::path& path) {
-            write_file(path, bytes);
-            fs::permissions(path, fs::perms::group_write | fs::perms::others_write,
-                            fs::perm_options::remove);
-          }};
 }
 
 // What is there of the same id; nullptr if nothing is.
@@ -103,15 +95,11 @@ std::string time_text() {
 std::vector<InstallOutcome> install_plugins(std::vector<WantedPlugin> wanted, bool force) {
   const StoreLock lock(require_data_folder());
   OutputFolder folder(require_plugin_folder(), "the plugin");
-  if (fs::is_empty(folder.path())) {  // by a mask that lets others in
-    fs::permissions(folder.path(), fs::perms::group_write | fs::perms::others_write,
-                    fs::perm_options::remove);
-  }
+  if (fs::is_empty(folder.path())) keep_others_out(folder.path());
   require_own_folder(folder.path());
   const std::vector<InstalledPlugin> all = installed_plugins(folder.path());
   Problems problems;
   std::vector<InstallOutcome> outcomes;
-  std::vector<std::string> records(wanted.size());
   std::vector<FolderFile> files;
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     WantedPlugin& each = wanted[i];
@@ -131,9 +119,8 @@ std::vector<InstallOutcome> install_plugins(std::vector<WantedPlugin> wanted, bo
       if (!refusal.empty()) problems.push_back(refusal);
     }
     if (!outcome.unchanged) {
-      records[i] = record_text(each.record);
-      files.push_back(own_file(each.candidate.id + ".so", each.candidate.bytes));
-      files.push_back(own_file(each.candidate.id + ".json", records[i]));
+      files.push_back(own_file(each.candidate.id + ".so", std::move(each.candidate.bytes)));
+      files.push_back(own_file(each.candidate.id + ".json", record_text(each.record)));
     }
     outcomes.push_back(std::move(outcome));
   }
