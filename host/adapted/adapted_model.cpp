@@ -23,7 +23,7 @@ bool normalises_batch(const Node& node) {
 }  // namespace
 
 AdaptedModel::AdaptedModel(ModelData model) : model_(std::move(model)) {
-  running_ = build({}, checkpointed_);
+  running_ = build({});
   running_.layers = choose({});
 }
 
@@ -101,11 +101,20 @@ void AdaptedModel::train_base() {
 void AdaptedModel::checkpoint(const ModuleRule& modules) {
   std::vector<ModuleId> wanted = modules_to_checkpoint(model_, modules);
   if (wanted == checkpointed_) return;  // mostly none: the program stands as it is
-  Running next = build(sites_with({}), wanted);
+  Running next = build(sites_with({}), wanted, noisy_);
   const std::unique_lock lock(*set_);
   next.layers = running_.layers;
   running_ = std::move(next);
   checkpointed_ = std::move(wanted);
+}
+
+void AdaptedModel::add_noise(const std::optional<NoisyModule>& noisy) {
+  if (!noisy && !noisy_) return;
+  Running next = build(sites_with({}), checkpointed_, noisy);
+  const std::unique_lock lock(*set_);
+  next.layers = running_.layers;
+  running_ = std::move(next);
+  noisy_ = noisy;
 }
 
 std::vector<at::Tensor> AdaptedModel::trainable() const {
@@ -247,8 +256,13 @@ std::vector<const AdaptedModel::Site*> AdaptedModel::sites_without(
   return sites;
 }
 
+AdaptedModel::Running AdaptedModel::build(const std::vector<const Site*>& sites) const {
+  return build(sites, checkpointed_, noisy_);
+}
+
 AdaptedModel::Running AdaptedModel::build(const std::vector<const Site*>& sites,
-                                          const std::vector<ModuleId>& checkpointed) const {
+                                          const std::vector<ModuleId>& checkpointed,
+                                          const std::optional<NoisyModule>& noisy) const {
   std::vector<LayerCall> calls;
   for (const Site* site : sites) {
     for (std::size_t i = 0; i < site->subgraphs.size(); ++i) {
@@ -261,6 +275,7 @@ AdaptedModel::Running AdaptedModel::build(const std::vector<const Site*>& sites,
     for (const LayerCall& call : group) added.layers.push_back(call.layer);
     added.replacement = replace_siblings(std::move(group));
   }
+  if (noisy) replacements = tenon::add_noise(model_, std::move(replacements), *noisy);
   Running running;
   running.program = std::make_shared<const Program>(
       model_.graph, model_.tensors,

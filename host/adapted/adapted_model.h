@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <shared_mutex>
 #include <span>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "adapted/active_layers.h"
 #include "adapted/adapted_layer.h"
+#include "adapted/noisy_module.h"
 #include "adapted/row_layout.h"
 #include "inject/adapter_instance.h"
 #include "interpreter/interpreter.h"
@@ -66,6 +68,9 @@ class AdaptedModel {
   // From now on training forwards keep only what goes into these modules, and their gradients run
   // them once more ([train] checkpoint).
   void checkpoint(const ModuleRule& modules);
+  // From now on training forwards add noise to what this module gives ([train]
+  // neftune_noise_alpha); none: they do not.
+  void add_noise(const std::optional<NoisyModule>& noisy);
   // What an optimizer works on: the base's and the adapters' tensors that require a gradient.
   std::vector<at::Tensor> trainable() const;
   // What a training forward writes by itself: running statistics.
@@ -147,8 +152,9 @@ class AdaptedModel {
   SlotPlaces slot_places(const AdapterInstance* before, const AdapterInstance* after,
                          const Sites& opened) const;
   static void exchange(SlotPlaces& places, const std::string& adapter) noexcept;
-  Running build(const std::vector<const Site*>& sites,
-                const std::vector<ModuleId>& checkpointed) const;
+  Running build(const std::vector<const Site*>& sites) const;
+  Running build(const std::vector<const Site*>& sites, const std::vector<ModuleId>& checkpointed,
+                const std::optional<NoisyModule>& noisy) const;
   std::vector<const Site*> sites_with(const Sites& opened) const;
   std::vector<const Site*> sites_without(const AdapterInstance& adapter) const;
   Running running() const;
@@ -168,6 +174,7 @@ class AdaptedModel {
   std::vector<std::string> active_;
   std::vector<std::string> merged_;
   std::vector<ModuleId> checkpointed_;
+  std::optional<NoisyModule> noisy_;
   bool enabled_ = true;
   Running running_;
   // Held shared by a forward while it looks at the members above, and by a change while it writes

@@ -131,7 +131,7 @@ void AdaptedModel::add_adapter(std::unique_ptr<AdapterInstance> adapter) {
   const bool is_first = adapters_.empty();
   Sites opened = new_sites(*adapter);
   Running next = running_;
-  if (!opened.empty() || next.program == nullptr) next = build(sites_with(opened), checkpointed_);
+  if (!opened.empty() || next.program == nullptr) next = build(sites_with(opened));
   SlotPlaces places = slot_places(nullptr, adapter.get(), opened);
   std::vector<std::string> active = is_first ? std::vector{name} : active_;
   {
@@ -174,7 +174,7 @@ void AdaptedModel::delete_adapter(const std::string& name) {
   const std::vector<const Site*> left = sites_without(**place);
   SlotPlaces places = slot_places(place->get(), nullptr, {});
   Running next = running_;
-  if (left.size() != sites_.size()) next = build(left, checkpointed_);
+  if (left.size() != sites_.size()) next = build(left);
   if (was_active || left.size() != sites_.size()) next.layers = choose(left, active);
   const std::unique_lock lock(*set_);
   exchange(places, name);

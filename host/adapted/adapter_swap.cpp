@@ -74,7 +74,7 @@ void AdaptedModel::exchange_adapter(std::unique_ptr<AdapterInstance>& adapter) {
       std::ranges::any_of(place->tensors, [](const auto& t) { return t.tensor.requires_grad(); });
   Sites opened = new_sites(*adapter);
   Running next = running_;
-  if (!opened.empty()) next = build(sites_with(opened), checkpointed_);
+  if (!opened.empty()) next = build(sites_with(opened));
   const auto take_scale = [&] {
     for (std::size_t i = 0; i < layer_adapters.size(); ++i)
       std::swap(adapter->layer_adapters[i].layer_adapter, layer_adapters[i]);

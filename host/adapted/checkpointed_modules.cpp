@@ -1,8 +1,6 @@
 #include "adapted/checkpointed_modules.h"
 
 #include <algorithm>
-#include <map>
-#include <memory>
 #include <optional>
 #include <utility>
 
@@ -18,62 +16,6 @@ namespace {
   throw Error({.stage = Stage::kInjection, .message = message, .hint = hint});
 }
 
-// A module's nodes as a program of their own, with the model's numbering of values.
-struct Block {
-  Subgraph subgraph;
-  std::vector<LayerReplacement> replacements;  // inside it, by the block's numbering of nodes
-};
-
-// What goes into a block: values, but not the model's own tensors, which the program holds.
-std::vector<ValueId> inputs_of(const ModelData& model, const Subgraph& subgraph) {
-  std::vector<ValueId> inputs = subgraph.inputs;
-  std::erase_if(inputs, [&](ValueId id) {
-    return model.graph.values[static_cast<std::size_t>(id)].tensor >= 0;
-  });
-  inputs.insert(inputs.end(), subgraph.numbers.begin(), subgraph.numbers.end());
-  return inputs;
-}
-
-Graph graph_of(const ModelData& model, const Subgraph& subgraph) {
-  Graph graph;
-  graph.values = model.graph.values;
-  graph.contexts = model.graph.contexts;
-  for (const std::int32_t index : subgraph.nodes) {
-    graph.nodes.push_back(model.graph.nodes[static_cast<std::size_t>(index)]);
-  }
-  graph.inputs = inputs_of(model, subgraph);
-  for (const ValueId id : subgraph.outputs) graph.outputs.push_back({id});
-  return graph;
-}
-
-// Takes the replacements that lie inside the block.
-void take_replacements(const ModelData& model, Block& block,
-                       std::vector<LayerReplacement>& replacements) {
-  std::map<std::int32_t, std::int32_t> place;  // of the model's nodes in the block
-  for (const std::int32_t index : block.subgraph.nodes) {
-    place.emplace(index, static_cast<std::int32_t>(place.size()));
-  }
-  std::vector<LayerReplacement> outside;
-  for (LayerReplacement& each : replacements) {
-    std::vector<std::int32_t>& nodes = each.replacement.nodes;
-    const auto inside = std::count_if(nodes.begin(), nodes.end(),
-                                      [&](std::int32_t node) { return place.contains(node); });
-    if (inside == 0) {
-      outside.push_back(std::move(each));
-      continue;
-    }
-    if (inside != static_cast<std::ptrdiff_t>(nodes.size())) {
-      fail_checkpoint("`" + each.replacement.name + "` runs only in part inside `" +
-                          model.tree.at(block.subgraph.module).path +
-                          "`, so that cannot be checkpointed",
-                      "name the module around them in [train] checkpoint");
-    }
-    for (std::int32_t& node : nodes) node = place.at(node);
-    block.replacements.push_back(std::move(each));
-  }
-  replacements = std::move(outside);
-}
-
 std::vector<at::Tensor> of_kind(const ModelData& model, const Subgraph& subgraph, ValueKind kind) {
   std::vector<at::Tensor> tensors;
   for (const std::int32_t index : subgraph.tensors) {
@@ -83,26 +25,13 @@ std::vector<at::Tensor> of_kind(const ModelData& model, const Subgraph& subgraph
   return tensors;
 }
 
-LayerReplacement fold(const ModelData& model, Block block) {
-  const Subgraph& subgraph = block.subgraph;
-  LayerReplacement folded;
-  Replacement& replacement = folded.replacement;
-  replacement.nodes = subgraph.nodes;
-  replacement.inputs = inputs_of(model, subgraph);
-  replacement.outputs = subgraph.outputs;
-  replacement.name = model.tree.at(subgraph.module).path;
-
-  std::vector<Replacement> inner;
-  for (LayerReplacement& each : block.replacements) {
-    inner.push_back(std::move(each.replacement));
-    folded.layers.insert(folded.layers.end(), each.layers.begin(), each.layers.end());
-  }
-  const auto program =
-      std::make_shared<const Program>(graph_of(model, subgraph), model.tensors, std::move(inner));
-  replacement.function = [program, layers = folded.layers,
-                          parameters = of_kind(model, subgraph, ValueKind::kParameter),
-                          buffers = of_kind(model, subgraph, ValueKind::kBuffer)](
-                             std::vector<c10::IValue> values, const RunMode& mode) {
+LayerReplacement fold(const ModelData& model, const Subgraph& subgraph,
+                      std::vector<LayerReplacement>& replacements) {
+  FoldedModule folded = fold_module(model, subgraph, replacements, "checkpoint");
+  folded.place.replacement.function = [program = folded.program, layers = folded.place.layers,
+                                       parameters = of_kind(model, subgraph, ValueKind::kParameter),
+                                       buffers = of_kind(model, subgraph, ValueKind::kBuffer)](
+                                          std::vector<c10::IValue> values, const RunMode& mode) {
     std::vector<at::Tensor> trained = parameters;
     std::vector<at::Tensor> written = buffers;
     for (const auto& layer : layers) {
@@ -121,7 +50,7 @@ LayerReplacement fold(const ModelData& model, Block block) {
         },
         std::move(values), std::move(trained), std::move(written));
   };
-  return folded;
+  return std::move(folded.place);
 }
 
 }  // namespace
@@ -164,9 +93,7 @@ std::vector<Replacement> checkpoint_modules(const ModelData& model,
                       "name a module that runs; `tenon tree` marks those that do not");
     }
     for (const Subgraph& subgraph : subgraphs) {
-      Block block{subgraph, {}};
-      take_replacements(model, block, replacements);
-      folded.push_back(fold(model, std::move(block)));
+      folded.push_back(fold(model, subgraph, replacements));
     }
   }
   std::vector<Replacement> all;

@@ -2,18 +2,12 @@
 
 #include <vector>
 
-#include "adapted/adapted_layer.h"
+#include "adapted/folded_module.h"
 #include "config/adapter_config.h"
 #include "graph/graph.h"
 #include "interpreter/interpreter.h"
 
 namespace tenon {
-
-// What runs in place of some nodes, and the layers whose tensors it uses.
-struct LayerReplacement {
-  Replacement replacement;
-  std::vector<std::shared_ptr<const AdaptedLayer>> layers;
-};
 
 // The modules that `rule` names, as target_modules would ([train] checkpoint). Throws
 // Error{kInjection} for an entry that matches nothing, and where one module lies in another.

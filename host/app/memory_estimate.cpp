@@ -159,7 +159,7 @@ std::optional<MemoryEstimate> estimate_memory(const CommandLine& line, AdaptedMo
   try {
     RunConfig config = read_run_config(line.target, line.overrides, {.evaluation = true});
     if (config.train->threads > 0) at::set_num_threads(static_cast<int>(config.train->threads));
-    model.checkpoint(config.train->checkpoint);
+    prepare_forwards(model, *config.train);
     Objectives objectives = find_objectives(*config.train, plugins);
     const GeneratorsKept kept({});
     const TrainingData rows = training_data(config, model.model());

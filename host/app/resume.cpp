@@ -87,13 +87,15 @@ std::string content_hash(const std::vector<fs::path>& files) {
   return sha256_hex(hashes);
 }
 
-std::map<std::string, std::string> plugins_of(const AdaptedModel& model) {
+std::map<std::string, std::string> plugins_of(const AdaptedModel& model,
+                                              const Objectives& objectives) {
   std::map<std::string, std::string> hashes;
   for (const std::string& name : model.adapter_names()) {
     for (const RecordedLayer& layer : adapter_files(model, model.adapter(name)).layers) {
       hashes[layer.plugin] = layer.sha256;
     }
   }
+  for (const PluginInfo* plugin : plugins_of(objectives)) hashes[plugin->id] = plugin->sha256;
   return hashes;
 }
 
@@ -135,13 +137,13 @@ bool is_of_this_machine(const std::string& key) {
 }
 
 TrainingOrigin origin_of(const RunConfig& config, const AdaptedModel& model,
-                         std::int64_t processes) {
+                         const Objectives& objectives, std::int64_t processes) {
   TrainingOrigin origin;
   origin.config = config.values;
   origin.data["data.train"] = content_hash(config.data->train);
   if (!config.data->eval.empty()) origin.data["data.eval"] = content_hash(config.data->eval);
   origin.base = base_fingerprint(model.base_tensors());
-  origin.plugins = plugins_of(model);
+  origin.plugins = plugins_of(model, objectives);
   origin.threads = at::get_num_threads();
   origin.processes = processes;
   origin.libtorch = TORCH_VERSION;

@@ -9,6 +9,7 @@
 #include "adapter/checkpoint.h"
 #include "app/command_line.h"
 #include "config/run_config.h"
+#include "objectives/objectives.h"
 
 namespace tenon {
 
@@ -22,7 +23,7 @@ std::optional<std::filesystem::path> checkpoint_to_resume(const CommandLine& lin
 
 // What this run is of, in so many processes. Reads all of the data.
 TrainingOrigin origin_of(const RunConfig& config, const AdaptedModel& model,
-                         std::int64_t processes);
+                         const Objectives& objectives, std::int64_t processes);
 
 // Keys of which the value is a place, and what is there is compared in its stead, or that say
 // nothing of the steps.

@@ -8,9 +8,11 @@
 namespace tenon {
 
 RunCheckpoints::RunCheckpoints(const RunConfig& config, const AdaptedModel& model,
-                               RunOutput& output, std::int64_t resumed_step, std::int64_t processes)
+                               const Objectives& objectives, RunOutput& output,
+                               std::int64_t resumed_step, std::int64_t processes)
     : config_(config),
       model_(model),
+      objectives_(objectives),
       output_(output),
       last_own_(resumed_step),
       processes_(processes) {
@@ -18,7 +20,7 @@ RunCheckpoints::RunCheckpoints(const RunConfig& config, const AdaptedModel& mode
 }
 
 const TrainingOrigin& RunCheckpoints::origin() {
-  if (!origin_) origin_ = origin_of(config_, model_, processes_);
+  if (!origin_) origin_ = origin_of(config_, model_, objectives_, processes_);
   return *origin_;
 }
 

@@ -10,6 +10,7 @@
 #include "adapter/checkpoint.h"
 #include "app/run_output.h"
 #include "config/run_config.h"
+#include "objectives/objectives.h"
 
 namespace tenon {
 
@@ -19,8 +20,8 @@ class RunCheckpoints {
  public:
   // `resumed_step`: of the checkpoint that the run goes on from; those behind it are of a run that
   // was given up.
-  RunCheckpoints(const RunConfig& config, const AdaptedModel& model, RunOutput& output,
-                 std::int64_t resumed_step, std::int64_t processes);
+  RunCheckpoints(const RunConfig& config, const AdaptedModel& model, const Objectives& objectives,
+                 RunOutput& output, std::int64_t resumed_step, std::int64_t processes);
 
   // What the run is of: worked out once, and before the training where that changes the base.
   const TrainingOrigin& origin();
@@ -37,6 +38,7 @@ class RunCheckpoints {
 
   const RunConfig& config_;
   const AdaptedModel& model_;
+  const Objectives& objectives_;
   RunOutput& output_;
   std::int64_t last_own_;  // steps up to this one are this run's
   std::int64_t processes_;

@@ -171,7 +171,8 @@ int train_and_save(const CommandLine& line, const RunConfig& config, AdaptedMode
   task.ranks = ranks;
   require_no_statistics(*ranks, model, settings);
   const std::optional<Dataset> held_out = evaluation_data(config, model.model(), all);
-  RunCheckpoints checkpoints(config, model, place, from ? from->state.step : 0, ranks->count());
+  RunCheckpoints checkpoints(config, model, objectives, place, from ? from->state.step : 0,
+                             ranks->count());
   if (!ranks->is_alone()) require_agreement(*ranks, facts_of(checkpoints.origin()));
   if (from) {
     for (const std::string& note : compare_origins(from->origin, checkpoints.origin())) {
@@ -244,7 +245,7 @@ int run_full(const CommandLine& line, RunConfig& config, ModelData data,
              const std::shared_ptr<Ranks>& ranks) {
   AdaptedModel model(std::move(data));
   model.train_base();
-  model.checkpoint(config.train->checkpoint);
+  prepare_forwards(model, *config.train);
   print_line(line, trainable_line(count_parameters(model)));
   const TrainingData rows = training_data(config, model.model());
   return train_and_save(line, config, model, objectives, rows, place, from, ranks);
@@ -283,7 +284,7 @@ int run_command(const CommandLine& line, const std::shared_ptr<Ranks>& ranks) {
     options.data.emplace(StartData{rows->train, *config.train});
   }
   const std::vector<std::string> notes = add_adapters(model, config.adapters, plugins, options);
-  model.checkpoint(config.train->checkpoint);
+  prepare_forwards(model, *config.train);
   if (config.train->second_factors_only) {
     freeze_first_factors(model, config.train->optimizer);
   }

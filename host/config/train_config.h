@@ -81,8 +81,9 @@ struct TrainConfig : LossTerm {
   double embedding_lr = 1e-6;
   double grouped_weight_decay = 0;
   ScheduleConfig schedule;
-  std::optional<double> max_grad_norm;  // of the gradients of all parameters together
-  std::optional<std::int64_t> epochs;   // at most one of epochs and steps; neither: one epoch
+  std::optional<double> max_grad_norm;        // of the gradients of all parameters together
+  std::optional<double> neftune_noise_alpha;  // noise on the input embedding's output
+  std::optional<std::int64_t> epochs;         // at most one of epochs and steps; neither: one epoch
   std::optional<std::int64_t> steps;
   std::int64_t batch_size = 32;
   std::int64_t gradient_accumulation_steps = 1;  // batches whose gradients make one step

@@ -152,6 +152,7 @@ void read_train_section(SectionReader& section, RunConfig& config) {
   read_optimizer(section, train);
   read_schedule_keys(section, train);
   section.number("max_grad_norm", train.max_grad_norm, above(0));
+  section.number("neftune_noise_alpha", train.neftune_noise_alpha, above(0));
   section.integer("epochs", train.epochs, at_least(1));
   section.integer("steps", train.steps, at_least(1));
   section.integer("batch_size", train.batch_size, at_least(1));

@@ -27,6 +27,21 @@ Dataset dataset(const TrainRows& rows, const ModelData& model) {
   return data;
 }
 
+// Takes the noise on the embedding away again, however the training ends.
+class NoiseOfOneTraining {
+ public:
+  explicit NoiseOfOneTraining(AdaptedState& state) : state_(state) {}
+  NoiseOfOneTraining(const NoiseOfOneTraining&) = delete;
+  NoiseOfOneTraining& operator=(const NoiseOfOneTraining&) = delete;
+  ~NoiseOfOneTraining() {
+    const std::scoped_lock lock(state_.changes);
+    state_.model.add_noise(std::nullopt);
+  }
+
+ private:
+  AdaptedState& state_;
+};
+
 }  // namespace
 
 namespace detail {
@@ -59,9 +74,10 @@ TrainReport train_adapted(AdaptedModule& module, const TrainRows& rows, const Co
     if (data.target) balance_classes(settings, *data.target);
     {
       const std::scoped_lock lock(state.changes);
-      state.model.checkpoint(settings.checkpoint);
+      prepare_forwards(state.model, settings);
     }
     if (settings.batch_norm == "train") state.has_trained_statistics = true;
+    const NoiseOfOneTraining noise(state);
     return train(training_task(state.model, settings, objectives), data, settings, events, stop);
   });
   if (thrown) std::rethrow_exception(thrown);

@@ -118,6 +118,17 @@ void find_metrics(TrainConfig& config, const PluginRegistry& plugins, Objectives
 
 }  // namespace
 
+std::vector<const PluginInfo*> plugins_of(const Objectives& objectives) {
+  std::vector<const PluginInfo*> plugins;
+  for (const auto& loss : objectives.losses) {
+    if (loss) plugins.push_back(&loss->loss->plugin());
+  }
+  for (const auto& [name, metric] : objectives.metrics) {
+    plugins.push_back(&metric->metric->plugin());
+  }
+  return plugins;
+}
+
 TargetKind target_kind_of(tenon_judged judged) {
   switch (judged) {
     case TENON_JUDGED_CLASSES:

@@ -31,6 +31,9 @@ struct Objectives {
   }
 };
 
+// The plugins that these are of; one for each loss and metric.
+std::vector<const PluginInfo*> plugins_of(const Objectives& objectives);
+
 // What a plugin's loss or metric judges, in the host's words.
 TargetKind target_kind_of(tenon_judged judged);
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "interpreter/autocast_scope.h"
+#include "plan/token_rows.h"
 #include "train/lost_gradients.h"
 
 namespace tenon {
@@ -29,7 +31,35 @@ std::vector<at::Tensor> untrained_tensors(const AdaptedModel& model, const Train
   return untrained;
 }
 
+// The module to whose output noise is added (transformers: get_input_embeddings).
+ModuleId noisy_embedding(const ModelData& model) {
+  const ModuleId embedding = input_embedding(model);
+  const auto fail = [](const std::string& what) {
+    throw Error({.stage = Stage::kInjection,
+                 .message = "[train] neftune_noise_alpha adds noise to what the input embedding "
+                            "gives, and " +
+                            what,
+                 .hint = "leave neftune_noise_alpha out"});
+  };
+  if (embedding == kNoModule) fail("the model has none that looks up its input's ids");
+  const std::string& path = model.tree.at(embedding).path;
+  const bool has_parts = std::ranges::any_of(model.tree.modules, [&](const Module& module) {
+    return module.path != path && (path.empty() || module.path.starts_with(path + "."));
+  });
+  if (has_parts) {
+    fail("the module that looks up the ids, `" + path + "`, does more: its rows are looked up by " +
+         "no module of their own");
+  }
+  return embedding;
+}
+
 }  // namespace
+
+void prepare_forwards(AdaptedModel& model, const TrainConfig& config) {
+  model.checkpoint(config.checkpoint);
+  if (!config.neftune_noise_alpha) return model.add_noise(std::nullopt);
+  model.add_noise(NoisyModule{noisy_embedding(model.model()), *config.neftune_noise_alpha});
+}
 
 TrainingTask training_task(const AdaptedModel& model, const TrainConfig& config,
                            Objectives objectives) {

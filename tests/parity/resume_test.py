@@ -242,6 +242,25 @@ class ResumeTest(ParityTest):
         done = self.workspace.tenon_ok("run", path, "--resume", "--set", "train.steps=16")
         self.assertIn("`train.steps` was 14 and is 16", done.stderr)
 
+    def test_another_file_of_a_losss_or_metrics_plugin_is_told(self):
+        built_in = Path(self.workspace.command()[0]).parent.parent / "lib/tenon/plugins"
+        for name, train in (
+            ("focal", {"loss": "tenon.focal"}),
+            ("calibration_error", {"metrics": ["tenon.calibration_error"]}),
+        ):
+            with self.subTest(name):
+                config = self.config(
+                    train=train, data={"eval": self.rows()}, output={"save_steps": 5}
+                )
+                path = self.workspace.write_config(config)
+                self.workspace.tenon_ok("run", path)
+                done = self.workspace.tenon_ok("run", path, "--resume")
+                self.assertNotIn("is another file", done.stderr)
+                other = self.workspace.new_folder()
+                (other / "other.so").write_bytes((built_in / f"{name}.so").read_bytes() + b"\0")
+                done = self.workspace.tenon_ok("run", path, "--resume", "--plugin-dir", other)
+                self.assertRegex(done.stderr, "the plugin \\S+ is another file than before")
+
     def test_without_a_checkpoint_the_run_begins_and_says_so(self):
         path = self.workspace.write_config(self.config())
         done = self.workspace.tenon_ok("run", path, "--resume")
