@@ -44,6 +44,14 @@ bool wants_program(const std::filesystem::path& output, const ModelConfig& model
                             "written",
                  .hint = "write its state dict: --output F.safetensors"});
   }
+  if (model.dtype != "none") {
+    throw Error({.stage = Stage::kCommandLine,
+                 .message = "--output " + output.string() + ": the program in " +
+                            model.path->string() + " is not in [model] dtype = \"" + model.dtype +
+                            "\", which the weights are rounded to",
+                 .hint = "merge into the original weights: --set model.dtype=none; or write a "
+                         "state dict: --output F.safetensors"});
+  }
   return true;
 }
 

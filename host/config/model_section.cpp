@@ -67,7 +67,7 @@ void read_model_section(SectionReader& section, RunConfig& config) {
   section.string("name", model.name);
   read_layers(section, model.layers);
   section.path("weights", model.weights);
-  section.choice("dtype", model.dtype, {"float32", "float64", "bfloat16", "float16"});
+  section.choice("dtype", model.dtype, {"none", "float32", "float64", "bfloat16", "float16"});
   section.string("device", model.device);
   section.seed("seed", model.seed);
   section.choice("quantize", model.quantize, {"none", "int8", "nf4"});
@@ -98,12 +98,13 @@ void read_model_section(SectionReader& section, RunConfig& config) {
     section.fail_at("options", "are for a C++ model: `plugin` is missing");
   }
   if (sources == 0 || (section.has("layers") && !section.has("path"))) return;
-  for (const char* key : {"name", "dtype"}) {
-    if (section.has(key)) {
-      section.fail_at(key, section.has("plugin")
-                               ? "is for a declared model; a C++ model has its own"
-                               : "is for a declared model; an exported program has its own");
-    }
+  if (section.has("name")) {
+    section.fail_at("name", section.has("plugin")
+                                ? "is for a declared model; a C++ model has its own"
+                                : "is for a declared model; an exported program has its own");
+  }
+  if (section.has("dtype") && section.has("plugin")) {
+    section.fail_at("dtype", "is for declared and exported models; a C++ model has its own");
   }
 }
 

@@ -28,7 +28,8 @@ struct ModelConfig {
   std::string name = "Model";                 // a declared model's root type
   std::vector<DeclaredLayer> layers;
   std::optional<std::filesystem::path> weights;  // safetensors, state_dict names
-  std::string dtype = "float32";  // of a declared model: float32 float64 bfloat16 float16
+  // float32 float64 bfloat16 float16; "none": a program's own, a declared model's float32
+  std::string dtype = "none";
   std::string device = "cpu";
   std::uint64_t seed = 0;
   std::string quantize = "none";  // int8, nf4: how the frozen weights of linear layers are kept

@@ -43,8 +43,9 @@ class GivenWeights {
       target->crc32 = recorded_crc32(*target);
     }
     for (const auto& [target, source] : copies_) {
-      // Beside packed ones, large tensors stay in the file's mapping.
-      if (!packed_.empty() && source->scalar_type() == target->tensor.scalar_type()) {
+      // What needs no cast stays in the file's mapping, in the layout that the graph knows.
+      if (source->scalar_type() == target->tensor.scalar_type() && target->tensor.is_contiguous() &&
+          target->tensor.is_cpu()) {
         target->tensor = *source;
         target->crc32 = recorded_crc32(*target);
         continue;

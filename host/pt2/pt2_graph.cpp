@@ -53,6 +53,8 @@ ValueId GraphBuilder::define(const std::string& name, ValueKind kind, bool is_nu
                              std::int32_t tensor) {
   const ValueId id = static_cast<ValueId>(graph_.values.size());
   graph_.values.push_back({name, kind, tensor, is_number});
+  const auto seen = source_->tensors.find(name);
+  recorded_.push_back(seen == source_->tensors.end() ? std::nullopt : std::optional(seen->second));
   bind(name, {id});
   return id;
 }
@@ -169,7 +171,9 @@ void GraphBuilder::dissolve(const pt2::Node& node, const Wrapper& wrapper,
     enter({context, *autocast});
   }
   scope_.swap(inner);
+  const pt2::Graph* const outer = std::exchange(source_, wrapper.graph.get());
   add_nodes(*wrapper.graph);
+  source_ = outer;
   std::vector<tenon::Argument> results;
   for (const pt2::Argument& output : wrapper.graph->outputs) {
     results.push_back(argument(output, description + ": an output"));
@@ -211,7 +215,7 @@ ValueId GraphBuilder::result_value(const pt2::Argument& output, const std::strin
 
 std::shared_ptr<tenon::Graph> GraphBuilder::nested(const pt2::Graph& graph,
                                                    const std::string& where) {
-  GraphBuilder builder(modules_, problems_);
+  GraphBuilder builder(modules_, problems_, graph);
   builder.place_ = place_;
   for (const pt2::Argument& input : graph.inputs) {
     const auto* reference = std::get_if<Reference>(&input.value);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -19,8 +20,8 @@ namespace tenon::pt2 {
 // found like any other. What cannot be represented goes to `problems`.
 class GraphBuilder {
  public:
-  GraphBuilder(const ModuleMap& modules, ProblemList& problems)
-      : modules_(modules), problems_(problems) {}
+  GraphBuilder(const ModuleMap& modules, ProblemList& problems, const pt2::Graph& graph)
+      : modules_(modules), problems_(problems), source_(&graph) {}
 
   // A new value. Empty names are placeholders that nothing can refer to.
   ValueId define(const std::string& name, ValueKind kind, bool is_number = false,
@@ -32,6 +33,8 @@ class GraphBuilder {
   ValueId find(const std::string& name, const std::string& where);
 
   tenon::Graph& graph() { return graph_; }
+  // What the export saw of each value; nothing of numbers.
+  const std::vector<std::optional<RecordedTensor>>& recorded() const { return recorded_; }
 
  private:
   using Scope = std::unordered_map<std::string, tenon::Argument>;
@@ -49,7 +52,9 @@ class GraphBuilder {
 
   const ModuleMap& modules_;
   ProblemList& problems_;
+  const pt2::Graph* source_;  // the graph whose names are met
   tenon::Graph graph_;
+  std::vector<std::optional<RecordedTensor>> recorded_;
   Scope scope_;                   // what each name stands for
   const Place* place_ = nullptr;  // where the graph was called that is being dissolved
   ContextId context_ = 0;

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "pt2/dtype_change.h"
 #include "pt2/problem_list.h"
 #include "pt2/pt2_archive.h"
 #include "pt2/pt2_graph.h"
@@ -89,7 +90,10 @@ class ProgramBuilder {
  public:
   ProgramBuilder(const pt2::Program& program, const pt2::Weights& weights,
                  const pt2::ModuleMap& modules, ProblemList& problems)
-      : program_(program), weights_(weights), problems_(problems), builder_(modules, problems) {}
+      : program_(program),
+        weights_(weights),
+        problems_(problems),
+        builder_(modules, problems, program.graph) {}
 
   Graph build() {
     if (program_.graph.inputs.size() != program_.inputs.size() ||
@@ -100,6 +104,9 @@ class ProgramBuilder {
     builder_.add_nodes(program_.graph);
     for (const pt2::OutputSpec& output : program_.outputs) add_output(output);
     return std::move(builder_.graph());
+  }
+  const std::vector<std::optional<pt2::RecordedTensor>>& recorded() const {
+    return builder_.recorded();
   }
 
  private:
@@ -160,7 +167,8 @@ class ProgramBuilder {
 
 }  // namespace
 
-ModelData read_pt2_program(const std::filesystem::path& path, bool verify) {
+ModelData read_pt2_program(const std::filesystem::path& path, bool verify,
+                           std::optional<at::ScalarType> dtype) {
   const Pt2Archive archive(path);
   if (verify) pt2::verify_archive(archive);
   check_byte_order(archive);
@@ -171,7 +179,8 @@ ModelData read_pt2_program(const std::filesystem::path& path, bool verify) {
 
   ProblemList problems(path.string());
   ModelData model;
-  model.graph = ProgramBuilder(program, weights, modules, problems).build();
+  ProgramBuilder builder(program, weights, modules, problems);
+  model.graph = builder.build();
   model.inputs = pt2::describe_inputs(program, problems);
   model.guards = pt2::read_guards(program);
   tell_lost_backwards(program.graph);
@@ -180,6 +189,7 @@ ModelData read_pt2_program(const std::filesystem::path& path, bool verify) {
   model.tree = modules.tree();
   model.tensors = std::move(weights.tensors);
   model.source = path.string();
+  if (dtype) change_dtype(model, builder.recorded(), *dtype);
   return model;
 }
 

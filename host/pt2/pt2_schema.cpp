@@ -231,6 +231,10 @@ Graph convert_graph(const schema::Graph& graph) {
   for (const schema::Node& node : graph.get_nodes()) {
     result.nodes.push_back(convert(node));
   }
+  for (const auto& [name, meta] : graph.get_tensor_values()) {
+    const TensorMeta seen = convert_meta(meta);
+    result.tensors.emplace(name, RecordedTensor{seen.dtype, seen.sizes.size()});
+  }
   for (const Argument& input : result.inputs) {
     const Reference* reference = std::get_if<Reference>(&input.value);
     if (reference == nullptr) continue;

@@ -2,7 +2,9 @@
 
 #include <ATen/core/ivalue.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -70,10 +72,17 @@ struct TensorMeta {
   bool strided = true;  // neither sparse nor blocked
 };
 
+// What the export saw of a tensor that the graph makes.
+struct RecordedTensor {
+  at::ScalarType dtype = at::kFloat;
+  std::size_t dimensions = 0;
+};
+
 struct Graph {
   std::vector<Argument> inputs;
   std::vector<Argument> outputs;
   std::vector<Node> nodes;
+  std::map<std::string, RecordedTensor, std::less<>> tensors;  // by the names of the values
   std::map<std::string, TensorMeta> input_metas;
   std::map<std::string, Dimension> input_numbers;
 };

@@ -100,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(
                   ":4:5: `model.layers[0].x` must be a boolean, a number, a string or a list of "
                   "one of them, not a table"},
         BadConfig{"Dtype", kDeclared + "dtype = \"float23\"\n",
-                  ":3:9: `model.dtype` must be float32, float64, bfloat16 or float16, not "
+                  ":3:9: `model.dtype` must be none, float32, float64, bfloat16 or float16, not "
                   "`float23`; did you mean `float32`, `float64` or `float16`?"},
         BadConfig{"NegativeSeed", kModel + "seed = -1\n",
                   ":3:8: `model.seed` must be at least 0, not -1"},
