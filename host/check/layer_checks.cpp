@@ -84,16 +84,17 @@ bool is_of_a_scenario(const Rule& rule) {
   });
 }
 
-}  // namespace
+// Why no more could be tried; no reason: all was.
+struct Obstacle {
+  std::string reason;
+  bool is_refusal = false;  // the layer type refused the base
+};
 
-Findings check_layer(const LayerUnderCheck& layer, const std::function<TrialBase()>& make_base,
-                     std::chrono::milliseconds time_limit) {
+Obstacle try_scenarios(const LayerUnderCheck& layer, const MakeTrialBase& make_base,
+                       std::chrono::milliseconds time_limit, Verdicts& verdicts) {
   constexpr std::size_t kFoundations = 3;
-  Verdicts verdicts;
-  std::string obstacle;  // why no more can be tried
-  bool refused = false;
   const auto scenarios = all_scenarios();
-  for (std::size_t i = 0; i < scenarios.size() && obstacle.empty(); ++i) {
+  for (std::size_t i = 0; i < scenarios.size(); ++i) {
     const ChildOutcome outcome = run_in_child(
         [&](const ChildChannel& channel) { run_scenario(scenarios[i], layer, make_base, channel); },
         time_limit);
@@ -106,16 +107,34 @@ Findings check_layer(const LayerUnderCheck& layer, const std::function<TrialBase
                    .message = layer.id + " cannot be tried with --set: " + misfits[0][0]});
     }
     if (const auto refusals = records_of(outcome, "refused"); !refusals.empty()) {
-      refused = true;
-      obstacle = "it refuses the base that the check has for it (" + refusals[0][0] +
-                 "); give one with --model FILE.pt2 --layer PATH";
-    } else if (i < kFoundations && verdicts.failed()) {
-      obstacle = "what stands above must be right first";
+      return {refusals[0][0], true};
     }
+    if (i < kFoundations && verdicts.failed()) return {"what stands above must be right first"};
+  }
+  return {};
+}
+
+}  // namespace
+
+Findings check_layer(const LayerUnderCheck& layer, const std::vector<MakeTrialBase>& bases,
+                     std::chrono::milliseconds time_limit) {
+  Verdicts verdicts;
+  Obstacle obstacle;
+  std::string refusal;
+  for (const MakeTrialBase& make_base : bases) {
+    verdicts = {};
+    obstacle = try_scenarios(layer, make_base, time_limit, verdicts);
+    if (!obstacle.is_refusal) break;
+    if (refusal.empty()) refusal = obstacle.reason;
+  }
+  if (obstacle.is_refusal) {
+    obstacle.reason = "it refuses the layers that the check has for it (" + refusal +
+                      "); try other keys with --set KEY=VALUE, or give a layer with --model "
+                      "FILE.pt2 --layer PATH";
   }
   Findings findings = verdicts.complete([&](const Rule& rule) -> Finding {
-    if (refused || (is_of_a_scenario(rule) && !obstacle.empty())) {
-      return {rule.id, RuleStatus::kNotTried, obstacle};
+    if (obstacle.is_refusal || (is_of_a_scenario(rule) && !obstacle.reason.empty())) {
+      return {rule.id, RuleStatus::kNotTried, obstacle.reason};
     }
     if (is_of_a_scenario(rule)) {
       return {rule.id, RuleStatus::kNotTried, "it broke another rule on the way"};

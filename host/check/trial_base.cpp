@@ -21,32 +21,39 @@ struct Declaration {
   std::int64_t id_count = 0;  // the input is ids below this
 };
 
-// Small, uneven sizes, so that a mixed-up dimension shows.
-std::vector<Declaration> declarations() {
-  const auto recurrent = [](const char* type) {
+// Features and channels are uneven and small, so that a mixed-up dimension shows, or even and wide.
+std::vector<Declaration> declarations(TrialSize size) {
+  const auto choose = [&](std::int64_t small, std::int64_t wide) {
+    return size == TrialSize::kSmall ? small : wide;
+  };
+  const std::int64_t inputs = choose(5, 256);
+  const std::int64_t outputs = choose(4, 512);
+  const std::int64_t channels = choose(4, 64);
+  const auto recurrent = [&](const char* type) {
     return Declaration{
         type,
-        {{"input_size", std::int64_t{4}}, {"hidden_size", std::int64_t{3}}, {"batch_first", true}},
-        {2, 5, 4}};
+        {{"input_size", channels}, {"hidden_size", choose(3, 64)}, {"batch_first", true}},
+        {2, 5, channels}};
   };
-  const auto convolution = [](const char* type, Sizes kernel, Sizes input) {
+  // Of the input, all but the second dimension, its channels.
+  const auto convolution = [&](const char* type, Sizes kernel, Sizes input) {
+    input[1] = channels;
     return Declaration{type,
-                       {{"in_channels", std::int64_t{4}},
-                        {"out_channels", std::int64_t{6}},
+                       {{"in_channels", channels},
+                        {"out_channels", choose(6, 128)},
                         {"kernel_size", std::move(kernel)}},
                        std::move(input)};
   };
-  const auto ids = [](const char* type) {
-    return Declaration{
-        type, {{"num_embeddings", std::int64_t{7}}, {"embedding_dim", std::int64_t{5}}}, {3, 4}, 7};
+  const auto ids = [&](const char* type) {
+    const std::int64_t rows = choose(7, 512);
+    return Declaration{type, {{"num_embeddings", rows}, {"embedding_dim", inputs}}, {3, 4}, rows};
   };
-  const auto batch_norm = [](const char* type, Sizes input) {
-    return Declaration{type, {{"num_features", std::int64_t{4}}}, std::move(input)};
+  const auto batch_norm = [&](const char* type, Sizes input) {
+    input[1] = channels;
+    return Declaration{type, {{"num_features", channels}}, std::move(input)};
   };
-  return {{"torch.nn.Linear",
-           {{"in_features", std::int64_t{5}}, {"out_features", std::int64_t{4}}},
-           {3, 5}},
-          {"torch.nn.LayerNorm", {{"normalized_shape", std::int64_t{5}}}, {3, 5}},
+  return {{"torch.nn.Linear", {{"in_features", inputs}, {"out_features", outputs}}, {3, inputs}},
+          {"torch.nn.LayerNorm", {{"normalized_shape", inputs}}, {3, inputs}},
           convolution("torch.nn.Conv1d", {3}, {2, 4, 7}),
           convolution("torch.nn.Conv2d", {3, 2}, {2, 4, 6, 5}),
           convolution("torch.nn.Conv3d", {2, 1, 3}, {2, 4, 3, 4, 5}),
@@ -104,8 +111,8 @@ bool can_declare_trial(const std::string& type) {
   return declared_trial_layer(layer_with(type)).has_value();
 }
 
-std::optional<DeclaredLayer> declared_trial_layer(const std::string& type) {
-  for (const Declaration& declaration : declarations()) {
+std::optional<DeclaredLayer> declared_trial_layer(const std::string& type, TrialSize size) {
+  for (const Declaration& declaration : declarations(size)) {
     if (type == declaration.type) {
       return DeclaredLayer{"layer", type, declaration.arguments, "the check's own model"};
     }
@@ -113,13 +120,13 @@ std::optional<DeclaredLayer> declared_trial_layer(const std::string& type) {
   return std::nullopt;
 }
 
-std::optional<TrialBase> declare_trial(const std::string& wanted) {
+std::optional<TrialBase> declare_trial(const std::string& wanted, TrialSize size) {
   const std::string type = layer_with(wanted);
-  for (const Declaration& declaration : declarations()) {
+  for (const Declaration& declaration : declarations(size)) {
     if (type != declaration.type) continue;
     ModelConfig config;
     config.name = "Trial";
-    config.layers = {*declared_trial_layer(type)};
+    config.layers = {*declared_trial_layer(type, size)};
     TrialBase trial{build_declared_model(config), "layer", {}};
     const at::Generator generator = make_generator(1);
     trial.inputs = {declaration.id_count > 0

@@ -131,6 +131,19 @@ TEST(PluginCheck, ReportOfAPluginOfWhichNothingCouldBeTriedIsNotOk) {
   EXPECT_FALSE(report.ok());
 }
 
+TEST(PluginCheck, TriesAWideLayerWhereTheSmallOneIsRefused) {
+  EXPECT_THAT(failed_rules(check(bad_plugin("wrong_on_blocks"))), ::testing::ElementsAre("merge"));
+}
+
+TEST(PluginCheck, SaysHowToTryWhatRefusesBothLayers) {
+  const CheckReport report = check(bad_plugin("refuses_all"));
+  EXPECT_TRUE(report.tried_nothing());
+  EXPECT_THAT(report.findings.back().detail,
+              ::testing::AllOf(HasSubstr("refuses the layers that the check has for it"),
+                               HasSubstr("1000 does not divide its outputs"),
+                               HasSubstr("--set KEY=VALUE")));
+}
+
 TEST(PluginCheck, TriesOptionsOtherThanTheDefaults) {
   const auto check_with = [](const std::vector<std::string>& set) {
     return check_plugin(bad_plugin("wrong_with_option"), {.model = {},

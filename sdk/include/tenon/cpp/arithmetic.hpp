@@ -11,6 +11,11 @@ namespace tenon __attribute__((visibility("hidden"))) {
     static const Operator add("aten::add", "Tensor");
     return add(a, b);
   }
+  inline Tensor operator+(const Tensor& a, double b) {
+    static const Operator add("aten::add", "Scalar");
+    return add(a, b);
+  }
+  inline Tensor operator+(double a, const Tensor& b) { return b + a; }
   // a + alpha * b, without a scaled copy of b.
   inline Tensor add(const Tensor& a, const Tensor& b, double alpha) {
     static const Operator op("aten::add", "Tensor");
@@ -19,6 +24,18 @@ namespace tenon __attribute__((visibility("hidden"))) {
   inline Tensor operator-(const Tensor& a, const Tensor& b) {
     static const Operator sub("aten::sub", "Tensor");
     return sub(a, b);
+  }
+  inline Tensor operator-(const Tensor& a, double b) {
+    static const Operator sub("aten::sub", "Scalar");
+    return sub(a, b);
+  }
+  inline Tensor operator-(double a, const Tensor& b) {
+    static const Operator rsub("aten::rsub", "Scalar");
+    return rsub(b, a);
+  }
+  inline Tensor operator-(const Tensor& a) {
+    static const Operator neg("aten::neg");
+    return neg(a);
   }
   inline Tensor operator*(const Tensor& a, const Tensor& b) {
     static const Operator mul("aten::mul", "Tensor");
@@ -31,6 +48,10 @@ namespace tenon __attribute__((visibility("hidden"))) {
   inline Tensor operator*(double a, const Tensor& b) { return b * a; }
   inline Tensor operator/(const Tensor& a, const Tensor& b) {
     static const Operator div("aten::div", "Tensor");
+    return div(a, b);
+  }
+  inline Tensor operator/(const Tensor& a, double b) {
+    static const Operator div("aten::div", "Scalar");
     return div(a, b);
   }
   inline Tensor matmul(const Tensor& a, const Tensor& b) {
