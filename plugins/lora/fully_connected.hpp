@@ -53,26 +53,6 @@ inline tenon::Tensor with_adapter(const tenon::Call& call, const tenon::Adapter&
                   adapter.scaling(), along);
 }
 
-// The same for an adapter that works on some rows of the batch only: the low-rank path runs on
-// those alone, if the adapter is plain.
-inline tenon::Tensor with_adapter_on_its_rows(const tenon::Call& call,
-                                              const tenon::Adapter& adapter, const tenon::Tensor& y,
-                                              const tenon::Tensor& weight_rows) {
-  const tenon::Tensor rows = adapter.rows();
-  if (!rows) return with_adapter(call, adapter, y, weight_rows);
-  static const tenon::Operator index_select("aten::index_select");
-  static const tenon::Operator index_copy("aten::index_copy");
-  tenon::Tensor part;
-  if (adapter.state<Variant>().dora) {
-    part = index_select(with_adapter(call, adapter, y, weight_rows), 0, rows);
-  } else {
-    const tenon::Tensor x = low_rank_input(call, adapter, index_select(call.input(), 0, rows),
-                                           adapter.state<Variant>().dropout);
-    part = add_term(index_select(y, 0, rows), low_rank_term(adapter, x), adapter.scaling());
-  }
-  return index_copy(y, 0, rows, part);
-}
-
 // The rows of the weight with all adapters in them.
 inline tenon::Tensor merged_rows(const tenon::Call& call, const tenon::Tensor& original) {
   tenon::Tensor merged = original;

@@ -7,6 +7,7 @@
 
 #include "lora/fully_connected.hpp"
 #include "lora/method.hpp"
+#include "lora/mixed_rows.hpp"
 
 namespace {
 
@@ -46,7 +47,8 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
 
   static Outputs forward(Call& call) {
     const bool fuses = can_fuse(call);
-    return with_others(call, fuses ? fused(call) : call.base()[0], fuses ? 1 : 0);
+    return lora::with_adapters(call, fuses ? 1 : 0, fuses ? fused(call) : call.base()[0],
+                               call.weight("weight"));
   }
 
   // Each layer's first adapter by one operator for all.
@@ -61,7 +63,7 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
         Call call = calls[i];
         outputs.push_back(std::move(forward(call)[0]));
       } else {
-        outputs[i] = with_others(calls[i], outputs[i], 1);
+        outputs[i] = lora::with_adapters(calls[i], 1, outputs[i], calls[i].weight("weight"));
       }
     }
     return outputs;
@@ -82,14 +84,6 @@ struct LoraLinear : tenon::Layer<LoraLinear> {
     return call.base_info().operator_name() == "aten::linear" &&
            call.adapter(0).parameter(lora::kA).dtype() == call.input().dtype() &&
            lora::all_plain(call) && !call.adapter(0).rows();
-  }
-
-  // y, what the base and the adapters before number `first` gave, with the others.
-  static Tensor with_others(const Call& call, Tensor y, std::uint32_t first) {
-    for (std::uint32_t i = first; i < call.n_adapters(); ++i) {
-      y = lora::with_adapter_on_its_rows(call, call.adapter(i), y, call.weight("weight"));
-    }
-    return y;
   }
 
   static Tensor bias_of(const Call& call) {

@@ -3,6 +3,7 @@
 #include <tenon/sdk.hpp>
 
 #include "lora/fully_connected.hpp"
+#include "lora/mixed_rows.hpp"
 
 namespace {
 
@@ -35,11 +36,8 @@ struct LoraTransformersConv1d : tenon::Layer<LoraTransformersConv1d> {
     const bool can_fuse = call.adapter(0).parameter(lora::kA).dtype() == input.dtype() &&
                           lora::all_plain(call) && !call.adapter(0).rows();
     const Tensor rows = transpose(call.weight("weight"), 0, 1);
-    Tensor y = can_fuse ? fused(call, input) : call.base()[0];
-    for (std::uint32_t i = can_fuse ? 1 : 0; i < call.n_adapters(); ++i) {
-      y = lora::with_adapter_on_its_rows(call, call.adapter(i), y, rows);
-    }
-    return y;
+    return lora::with_adapters(call, can_fuse ? 1 : 0,
+                               can_fuse ? fused(call, input) : call.base()[0], rows);
   }
 
   static Tensor merged_weight(Call& call, const Weight& weight) {

@@ -48,6 +48,37 @@ TEST(MixedRows, VariantsAndResidualWeightsMixToo) {
   EXPECT_TRUE(at::allclose(mixed, expected, 1e-4, 1e-5));
 }
 
+TEST(MixedRows, AdaptersOfAllRanksScalesBiasesAndSharesOfTheRowsMix) {
+  AdapterConfig rank = lora("rank", {"seq.0", "seq.2"});
+  rank.method_keys["r"] = std::int64_t{3};
+  AdapterConfig scale = lora("scale", {"seq.0", "seq.2"});
+  scale.method_keys["lora_alpha"] = std::int64_t{7};
+  AdapterConfig bias = lora("bias", {"seq.0", "seq.2"});
+  bias.method_keys["lora_bias"] = true;
+  AdapterConfig biased = bias;
+  biased.name = "biased";
+  LoraModel made({lora("a", {"seq.0", "seq.2"}), lora("b", {"seq.0", "seq.2"}),
+                  lora("c", {"seq.0", "seq.2"}), rank, scale, bias, biased});
+  at::manual_seed(3);
+  made.input = at::randn({14, 6});
+  const std::vector<std::string> adapters{"b", "c",      "a",    "rank",  "__base__",
+                                          "a", "biased", "bias", "b",     "scale",
+                                          "c", "bias",   "rank", "biased"};
+  const at::Tensor expected = row_by_row(made, adapters);
+  const at::Tensor mixed = made.model.forward_rows({made.input}, adapters, {})[0];
+  EXPECT_TRUE(at::allclose(mixed, expected, 1e-5, 1e-6));
+}
+
+TEST(MixedRows, TheAdaptersOfAHalfPrecisionBaseRunInTheirOwn) {
+  LoraModel made({lora("a", {"seq.0", "seq.2"}), lora("b", {"seq.0", "seq.2"})}, "bfloat16");
+  made.input = made.input.to(at::kBFloat16);
+  const std::vector<std::string> adapters{"b", "a", "__base__", "b"};
+  const at::Tensor expected = row_by_row(made, adapters);
+  const at::Tensor mixed = made.model.forward_rows({made.input}, adapters, {})[0];
+  EXPECT_EQ(mixed.scalar_type(), at::kBFloat16);
+  EXPECT_TRUE(at::allclose(mixed, expected, 1e-2, 1e-3));
+}
+
 TEST(MixedRows, ModulesToSaveFollowTheirAdapter) {
   AdapterConfig saving = lora("saving", {"seq.0"});
   saving.modules_to_save = {"head"};
