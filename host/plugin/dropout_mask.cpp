@@ -10,8 +10,8 @@
 #include <cmath>
 #include <mutex>
 
-// Vector code for what the processor has, chosen at load.
-#if defined(__x86_64__) && defined(__GNUC__)
+// Vector code for what the processor has, chosen at load: before ThreadSanitizer could watch it.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_THREAD__)
 #define TENON_VECTORISED __attribute__((target_clones("default", "avx2", "avx512f"), flatten))
 #else
 #define TENON_VECTORISED
