@@ -87,6 +87,9 @@ class AdaptedModel {
   void exchange_adapter(std::unique_ptr<AdapterInstance>& adapter);
   // If it was active alone, the first of the others in alphabetical order becomes active.
   void delete_adapter(const std::string& name);
+  // Of layers that other adapters of the plan's layer types are on, `plan` then holds the facts
+  // that those hold: a thousand adapters keep them once.
+  void share_facts(InjectionPlan& plan) const;
   std::vector<std::string> adapter_names() const;  // in the order they were added
   const AdapterInstance& adapter(const std::string& name) const;
   const AdapterInstance& adapter() const { return *adapters_.front(); }  // the first

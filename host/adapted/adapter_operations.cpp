@@ -33,6 +33,20 @@ AdaptedModel::Adapters::const_iterator AdaptedModel::find_adapter(const std::str
   return std::ranges::find(adapters_, name, [](const auto& a) { return a->config.name; });
 }
 
+void AdaptedModel::share_facts(InjectionPlan& plan) const {
+  for (PlannedLayer& planned : plan.layers) {
+    const auto site = sites_.find(planned.module);
+    if (site == sites_.end()) continue;
+    for (const auto& [name, placed] : site->second.layer->layer_adapters()) {
+      if (placed->layer_type() != planned.layer_type) continue;
+      if (placed->facts().description() == planned.facts->description()) {
+        planned.facts = placed->shared_facts();
+      }
+      break;  // of one layer type they differ at most in what target_parameters names
+    }
+  }
+}
+
 std::vector<std::string> AdaptedModel::adapter_names() const {
   std::vector<std::string> names;
   for (const auto& adapter : adapters_) names.push_back(adapter->config.name);

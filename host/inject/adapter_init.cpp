@@ -30,7 +30,12 @@ at::ScalarType adapter_dtype(const ParameterSpec& spec, const PlannedLayer& plan
 }
 
 void initialise_parameter(const PlannedLayer& planned, const ParameterSpec& spec,
-                          const at::Generator& generator, at::Tensor& tensor) {
+                          const at::Generator& generator, const GivenStart& given,
+                          at::Tensor& tensor) {
+  if (given.from_file && spec.is_saved()) {
+    tensor.zero_();
+    return;
+  }
   try {
     initialise(tensor, spec.init, spec.init_a, spec.init_b, generator);
   } catch (const std::invalid_argument& misfit) {
@@ -39,20 +44,21 @@ void initialise_parameter(const PlannedLayer& planned, const ParameterSpec& spec
 }
 
 at::Tensor make_parameter(const PlannedLayer& planned, const ParameterSpec& spec,
-                          const at::Generator& generator) {
+                          const at::Generator& generator, const GivenStart& given) {
   const std::string& path = planned.facts->description().module_path;
   at::Tensor tensor = new_tensor(spec.shape, adapter_dtype(spec, planned),
                                  {.stage = Stage::kInjection,
                                   .message = "the adapter's `" + spec.name + "` at `" + path + "`",
                                   .hint = "choose smaller adapters: a lower rank in [adapter]"});
-  initialise_parameter(planned, spec, generator, tensor);
+  initialise_parameter(planned, spec, generator, given, tensor);
   return tensor;
 }
 
 // Of numbers drawn at random PEFT starts none a second time.
 at::Tensor tied_parameter(const PlannedLayer& planned, const ParameterSpec& spec,
-                          const at::Generator& generator, at::Tensor tensor) {
-  if (!planned.keeps_tied_start) initialise_parameter(planned, spec, generator, tensor);
+                          const at::Generator& generator, const GivenStart& given,
+                          at::Tensor tensor) {
+  if (!planned.keeps_tied_start) initialise_parameter(planned, spec, generator, given, tensor);
   return tensor;
 }
 
@@ -147,16 +153,16 @@ AdapterInit start_adapter(const PlannedLayer& planned, const std::vector<at::Ten
     const ParameterSpec& spec = planned.parameters[i];
     if (i < tied.size() && tied[i].defined()) {
       is_new.push_back(true);
-      start.parameters.push_back(tied_parameter(planned, spec, generator, tied[i]));
+      start.parameters.push_back(tied_parameter(planned, spec, generator, given, tied[i]));
       continue;
     }
     const auto known = spec.is_shared() ? shared.find(spec.shared_key) : shared.end();
     is_new.push_back(known == shared.end());
-    start.parameters.push_back(is_new.back() ? make_parameter(planned, spec, generator)
+    start.parameters.push_back(is_new.back() ? make_parameter(planned, spec, generator, given)
                                              : known->second);
     if (spec.is_shared()) shared.emplace(spec.shared_key, start.parameters.back());
   }
-  const tenon_setup setup{planned.options, planned.parameters, {}};
+  const tenon_setup setup{*planned.options, planned.parameters, {}};
   start.state = planned.layer_type->prepare(planned.facts, setup);
   start_from_base(planned, setup, weights, generator, is_new, start);
   take_given(planned, weights, given, start);

@@ -27,6 +27,8 @@ struct GivenStart {
   std::map<std::string, at::Tensor> parameters;  // by the name in the file
   // Weights of the base under this adapter, as AdapterInit::residuals.
   std::vector<std::pair<std::uint32_t, at::Tensor>> residuals;
+  // Its file is read next: what that holds starts as zeros, which costs less than random numbers.
+  bool from_file = false;
 };
 using GivenStarts = std::map<std::string, GivenStart>;  // by the layer's path
 

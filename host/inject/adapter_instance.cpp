@@ -26,7 +26,7 @@ const std::vector<at::Tensor>& parameters_of(ModuleId module, const AdapterInsta
 AdapterInit follow_adapter(const PlannedLayer& planned, const AdapterInstance& adapter) {
   AdapterInit start;
   start.parameters = parameters_of(planned.shares_parameters_with, adapter);
-  const tenon_setup setup{planned.options, planned.parameters, {}};
+  const tenon_setup setup{*planned.options, planned.parameters, {}};
   start.state = planned.layer_type->prepare(planned.facts, setup);
   return start;
 }
@@ -48,17 +48,18 @@ std::vector<at::Tensor> tied_parameters(const PlannedLayer& planned,
 
 void place_layer(const ModelData& model, const PlannedLayer& planned,
                  const at::Generator& generator, const std::vector<TrainedBias>& biases,
-                 SharedTensors& shared, AdapterInstance& adapter) {
-  const auto given = adapter.given.find(planned.facts->description().module_path);
+                 bool from_file, SharedTensors& shared, AdapterInstance& adapter) {
+  const auto known = adapter.given.find(planned.facts->description().module_path);
+  GivenStart given = known == adapter.given.end() ? GivenStart() : known->second;
+  given.from_file = from_file;
   std::vector<at::Tensor> weights;
   for (const std::int32_t tensor : planned.tensors) {
     weights.push_back(model.tensors[static_cast<std::size_t>(tensor)].tensor);
   }
-  AdapterInit start =
-      planned.shares_parameters_with == kNoModule
-          ? start_adapter(planned, weights, generator, shared, tied_parameters(planned, adapter),
-                          given == adapter.given.end() ? GivenStart() : given->second)
-          : follow_adapter(planned, adapter);
+  AdapterInit start = planned.shares_parameters_with == kNoModule
+                          ? start_adapter(planned, weights, generator, shared,
+                                          tied_parameters(planned, adapter), given)
+                          : follow_adapter(planned, adapter);
   for (std::size_t i = 0; i < planned.parameters.size(); ++i) {
     const ParameterSpec& spec = planned.parameters[i];
     // A shared one lies outside all modules and is added once.
@@ -213,6 +214,32 @@ void place_saved_module(const ModelData& model, const InjectionPlan& plan, Modul
   tied.insert(copies.begin(), copies.end());
 }
 
+std::unique_ptr<AdapterInstance> place(const ModelData& model, const InjectionPlan& plan,
+                                       const at::Generator& generator, GivenStarts given,
+                                       bool from_file) {
+  auto adapter = std::make_unique<AdapterInstance>();
+  adapter->given = std::move(given);
+  adapter->config = plan.config;
+  adapter->method = plan.method;
+  adapter->layers = plan.layers;
+  const std::vector<TrainedBias> biases = copy_biases(model, plan);
+  SharedTensors shared;
+  for (const PlannedLayer& planned : plan.layers) {
+    place_layer(model, planned, generator, biases, from_file, shared, *adapter);
+  }
+  Copies tied;
+  for (const ModuleId module : plan.saved) {
+    const std::string& path = model.tree.at(module).path;
+    // What lies in a saved module is saved with it.
+    const bool is_inside = std::ranges::any_of(
+        adapter->saved, [&](const auto& outer) { return path.starts_with(outer + "."); });
+    if (!is_inside) place_saved_module(model, plan, module, tied, *adapter);
+  }
+  place_biases(model, plan, biases, *adapter);
+  std::erase_if(adapter->given, [](const auto& each) { return each.second.residuals.empty(); });
+  return adapter;
+}
+
 }  // namespace
 
 bool AdapterInstance::has_shared(const std::string& key) const {
@@ -237,28 +264,12 @@ std::vector<std::shared_ptr<const LayerAdapter>> AdapterInstance::rescaled(doubl
 
 std::unique_ptr<AdapterInstance> place_adapter(const ModelData& model, const InjectionPlan& plan,
                                                std::uint64_t seed, GivenStarts given) {
-  auto adapter = std::make_unique<AdapterInstance>();
-  adapter->given = std::move(given);
-  adapter->config = plan.config;
-  adapter->method = plan.method;
-  adapter->layers = plan.layers;
-  const at::Generator generator = make_generator(seed);
-  const std::vector<TrainedBias> biases = copy_biases(model, plan);
-  SharedTensors shared;
-  for (const PlannedLayer& planned : plan.layers) {
-    place_layer(model, planned, generator, biases, shared, *adapter);
-  }
-  Copies tied;
-  for (const ModuleId module : plan.saved) {
-    const std::string& path = model.tree.at(module).path;
-    // What lies in a saved module is saved with it.
-    const bool is_inside = std::ranges::any_of(
-        adapter->saved, [&](const auto& outer) { return path.starts_with(outer + "."); });
-    if (!is_inside) place_saved_module(model, plan, module, tied, *adapter);
-  }
-  place_biases(model, plan, biases, *adapter);
-  std::erase_if(adapter->given, [](const auto& each) { return each.second.residuals.empty(); });
-  return adapter;
+  return place(model, plan, make_generator(seed), std::move(given), /*from_file=*/false);
+}
+
+std::unique_ptr<AdapterInstance> place_saved_adapter(const ModelData& model,
+                                                     const InjectionPlan& plan) {
+  return place(model, plan, make_generator(0), {}, /*from_file=*/true);
 }
 
 }  // namespace tenon

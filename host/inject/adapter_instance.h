@@ -71,4 +71,8 @@ struct AdapterInstance {
 std::unique_ptr<AdapterInstance> place_adapter(const ModelData& model, const InjectionPlan& plan,
                                                std::uint64_t seed, GivenStarts given = {});
 
+// The same for an adapter whose file is read next: what that holds is zero until then.
+std::unique_ptr<AdapterInstance> place_saved_adapter(const ModelData& model,
+                                                     const InjectionPlan& plan);
+
 }  // namespace tenon

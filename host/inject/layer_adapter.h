@@ -37,6 +37,7 @@ class LayerAdapter {
   const std::string& adapter() const { return parts_.adapter; }
   const LayerType* layer_type() const { return parts_.layer_type; }
   const LayerFacts& facts() const { return *parts_.facts; }
+  const std::shared_ptr<const LayerFacts>& shared_facts() const { return parts_.facts; }
   const std::vector<at::Tensor>& parameters() const { return parts_.parameters; }
   const std::vector<at::Tensor>& weights() const { return parts_.weights; }
   bool saves_module() const { return parts_.saves_module; }

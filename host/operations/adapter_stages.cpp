@@ -271,9 +271,10 @@ std::unique_ptr<AdapterInstance> place_files(const AdaptedModel& model, AdapterF
   leave_out_twins(model.model(), files);
   base.warn(files, folder);
   check_base_weights(files, model.base_tensors(), folder);
-  const InjectionPlan plan = plan_injection(model.model(), files.config, plugins, files.layers);
+  InjectionPlan plan = plan_injection(model.model(), files.config, plugins, files.layers);
   for (const std::string& note : plan.notes) log::warning(note);
-  auto placed = place_adapter(model.model(), plan, 0);
+  model.share_facts(plan);
+  auto placed = place_saved_adapter(model.model(), plan);
   assign_files(files, plan, *placed, folder);
   return placed;
 }

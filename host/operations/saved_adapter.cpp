@@ -37,7 +37,7 @@ AdapterFiles adapter_files(const AdaptedModel& model, const AdapterInstance& ada
     const LayerFacts::Description& facts = layer.facts->description();
     const PluginInfo& plugin = layer.layer_type->plugin();
     files.layers.push_back({facts.module_path, facts.type, plugin.id, plugin.version, plugin.sha256,
-                            layer.own_options});
+                            *layer.own_options});
   }
   // What data changed of the base cannot be worked out again, so it goes into the file.
   const Factors* factors = adapter.method == nullptr ? nullptr : adapter.method->factors();

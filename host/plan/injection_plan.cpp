@@ -123,6 +123,20 @@ void plan_statistics(const ModelData& model, const std::map<std::string_view, Mo
   }
 }
 
+// A model has few different tables of options and many layers.
+void share_option_tables(std::vector<PlannedLayer>& layers) {
+  std::vector<std::shared_ptr<const OptionTable>> tables;
+  const auto share = [&](std::shared_ptr<const OptionTable>& table) {
+    const auto same = std::ranges::find_if(
+        tables, [&](const std::shared_ptr<const OptionTable>& other) { return *other == *table; });
+    same == tables.end() ? tables.push_back(table) : void(table = *same);
+  };
+  for (PlannedLayer& layer : layers) {
+    share(layer.options);
+    share(layer.own_options);
+  }
+}
+
 }  // namespace
 
 InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted,
@@ -228,6 +242,7 @@ InjectionPlan plan_injection(const ModelData& model, const AdapterConfig& wanted
   check_tied_layers(model, plan, problems);
   for (std::string& note : alias_notes(model, plan)) plan.notes.push_back(std::move(note));
   for (PlannedLayer& layer : plan.layers) layer.in_base_dtype = !config.autocast_adapter_dtype;
+  share_option_tables(plan.layers);
   const std::size_t count = problems.size() + refused.size();
   for (std::string& text : refused.texts()) problems.push_back(std::move(text));
   for (const RefusedPlugin& plugin : plugins.refused()) {

@@ -35,9 +35,10 @@ struct PlannedLayer {
   bool changes_alike = false;                      // the weight that both share, in the same way
   bool keeps_tied_start = false;                   // factors that it shares are not started anew
   bool in_base_dtype = false;  // its parameters are no wider than the base's weights
-  OptionTable options;         // as the plugin saw them
-  OptionTable own_options;     // of these, the plugin's own
   std::string unmergeable;     // why it cannot be merged; "" if it can
+  // As the plugin saw them, and of these the plugin's own; one table for all layers with the same.
+  std::shared_ptr<const OptionTable> options = std::make_shared<const OptionTable>();
+  std::shared_ptr<const OptionTable> own_options = options;
 };
 
 // The whole of one adapter's injection, planned before anything is committed.

@@ -54,11 +54,11 @@ PlannedLayer LayerPlanner::plan(ModuleId id, const LayerType& layer_type,
   layer.module = id;
   layer.subgraphs = live_subgraphs(module, id);
   layer.layer_type = &layer_type;
-  layer.options = std::move(options);
+  layer.options = std::make_shared<const OptionTable>(std::move(options));
   const std::vector<std::string> names = take_read_tensors(module, layer);
   check_weights_run(module, layer);
   layer.facts = std::make_shared<const LayerFacts>(describe(module, layer, names, {module.type}));
-  tenon_setup setup{layer.options, {}, {}};
+  tenon_setup setup{*layer.options, {}, {}};
   layer.parameters = layer.layer_type->declare(*layer.facts, setup);
   name_in_file(*layer.facts, layer.parameters);
   return layer;
@@ -75,8 +75,9 @@ PlannedLayer LayerPlanner::plan_whole(const Module& module, ModuleId id, OptionT
   const RecordedLayer* recorded = find_record(module);
   layer.layer_type =
       recorded == nullptr ? dispatch(module, served.type) : serve(*recorded, served.type, notes);
-  layer.own_options = recorded == nullptr ? options_.own(*layer.layer_type)
-                                          : options_.recorded(*layer.layer_type, *recorded);
+  layer.own_options = std::make_shared<const OptionTable>(
+      recorded == nullptr ? options_.own(*layer.layer_type)
+                          : options_.recorded(*layer.layer_type, *recorded));
   check_weights_run(module, layer);
   const std::vector<std::string> names = take_read_tensors(module, layer);
   if (layer.layer_type->has_forward()) check_calls(module, layer);
@@ -134,7 +135,7 @@ PlannedLayer LayerPlanner::plan(const ParameterTargets& targets,
   const Module parameter{module.path, kParameterType, module.runs};
   layer.layer_type = saved == recorded_.end() ? dispatch(parameter, kParameterType)
                                               : serve(*saved->second, kParameterType, notes);
-  layer.own_options = options_.own(*layer.layer_type);
+  layer.own_options = std::make_shared<const OptionTable>(options_.own(*layer.layer_type));
   const std::vector<std::string> names = take_tensors(module, layer);
   layer.subgraphs = readers(module, layer, names, targets);
   LayerFacts::Description facts = describe(parameter, layer, names, {kParameterType});
@@ -146,18 +147,18 @@ PlannedLayer LayerPlanner::plan(const ParameterTargets& targets,
 }
 
 void LayerPlanner::declare(const Module& module, PlannedLayer& layer, OptionTable keys) const {
-  layer.options = std::move(keys);
-  layer.options.insert(layer.own_options.begin(), layer.own_options.end());
-  tenon_setup setup{layer.options, {}, {}};
+  keys.insert(layer.own_options->begin(), layer.own_options->end());
+  layer.options = std::make_shared<const OptionTable>(std::move(keys));
+  tenon_setup setup{*layer.options, {}, {}};
   layer.parameters = layer.layer_type->declare(*layer.facts, setup);
   name_in_file(*layer.facts, layer.parameters);
   layer.scaling = method_.scaling(*layer.facts, setup);
-  const std::string ignored = options_.ignored(layer.options, setup.asked);
+  const std::string ignored = options_.ignored(*layer.options, setup.asked);
   if (!ignored.empty()) {
     fail(module, "cannot be adapted with " + ignored + ", which " + layer.layer_type->id() +
                      " does not have");
   }
-  const OwnOption other = other_than_the_layers(*layer.facts, layer.options, setup.asked);
+  const OwnOption other = other_than_the_layers(*layer.facts, *layer.options, setup.asked);
   if (!other.parameter.empty()) {
     const auto key = std::ranges::find(method_.keys(), other.key, &DeclaredOption::key);
     fail(module, "would get another " + other.key + " for `" + other.parameter +

@@ -124,7 +124,8 @@ class TokenPlanner {
     } catch (const Error& error) {
       return problems_.push_back(error.failure().message);
     }
-    plan_.layers.back().own_options = {{"prefix", std::string("token_adapter.")}};
+    plan_.layers.back().own_options =
+        std::make_shared<const OptionTable>(OptionTable{{"prefix", std::string("token_adapter.")}});
     plan_.layers.back().shares_parameters_with = shares_parameters_with;
     if (shares_parameters_with == kNoModule) follow(id, module, tokens);
   }

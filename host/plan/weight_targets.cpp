@@ -132,7 +132,7 @@ AdapterConfig config_in_file(const AdapterConfig& config, const Method& method,
       names.push_back(std::string(path).append(".").append(weight));
       for (const DeclaredOption& key : method.keys()) {
         if (key.pattern_key.empty()) continue;
-        values[key.key].emplace_back(names.back(), own_option(layer.options, weight, key.key));
+        values[key.key].emplace_back(names.back(), own_option(*layer.options, weight, key.key));
       }
     }
   }

@@ -79,6 +79,7 @@ struct WeightFacts {
   std::int32_t dtype = TENON_DTYPE_FLOAT32;
   bool is_buffer = false;
   bool is_target = false;  // named by target_parameters
+  bool operator==(const WeightFacts&) const = default;
 };
 
 // Owns everything that a tenon_base points to. Neither copied nor moved: plugins hold its address.
@@ -92,6 +93,7 @@ class LayerFacts : public tenon_base {
     OptionTable attributes;
     std::uint32_t n_inputs = 0;
     std::uint32_t n_outputs = 0;
+    bool operator==(const Description&) const = default;
   };
   explicit LayerFacts(Description description);
   LayerFacts(const LayerFacts&) = delete;

@@ -87,7 +87,7 @@ OptionEntries patterns_of(const InjectionPlan& plan, const ObservedLayers& layer
   for (const auto& [layer, value] : given) add(layer, value);
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const bool is_given = std::ranges::count(given, i, [](const auto& of) { return of.first; }) > 0;
-    if (!is_given) add(i, layers.planned(i).options.at(key));
+    if (!is_given) add(i, layers.planned(i).options->at(key));
   }
   return patterns;
 }

@@ -11,7 +11,7 @@ struct ObservedLayers::Layer {
         weights(tensors_of(model, planned_layer)),
         handles(handles_of(weights)),
         type(planned_layer.layer_type->id()),
-        setup{planned_layer.options, planned_layer.parameters, {}} {
+        setup{*planned_layer.options, planned_layer.parameters, {}} {
     view.struct_size = sizeof view;
     view.n_weights = static_cast<std::uint32_t>(weights.size());
     view.base = planned->facts.get();

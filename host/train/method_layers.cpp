@@ -16,7 +16,7 @@ struct MethodLayers::Layer {
         handles(handles_of(parameters)),
         gradient_handles(parameters.size()),
         type(planned_layer.layer_type->id()),
-        setup{planned_layer.options, planned_layer.parameters, {}} {
+        setup{*planned_layer.options, planned_layer.parameters, {}} {
     for (const ParameterSpec& spec : planned->parameters) names.push_back(spec.name.c_str());
     view.struct_size = sizeof view;
     view.n_params = static_cast<std::uint32_t>(parameters.size());

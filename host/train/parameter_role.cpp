@@ -31,7 +31,7 @@ struct GroupedParameter {
 std::optional<std::int64_t> rank_of(const AdapterInstance& adapter, const PlannedLayer& layer) {
   const bool has_factors = adapter.method != nullptr && adapter.method->factors() != nullptr &&
                            layer.layer_type->method() == adapter.config.method;
-  return has_factors ? std::optional(FactorKeys(*adapter.method, layer.options).rank())
+  return has_factors ? std::optional(FactorKeys(*adapter.method, *layer.options).rank())
                      : std::nullopt;
 }
 
@@ -44,7 +44,7 @@ std::vector<GroupedParameter> grouped_parameters(const AdapterInstance& adapter)
                  &placed.layer_adapter->facts() == layer.facts.get();
         });
     if (layer_adapter == adapter.layer_adapters.end()) continue;
-    const tenon_setup setup{layer.options, layer.parameters, {}};
+    const tenon_setup setup{*layer.options, layer.parameters, {}};
     const auto& tensors = layer_adapter->layer_adapter->parameters();
     for (std::uint32_t i = 0; i < layer.parameters.size(); ++i) {
       const LayerType::Grouped grouped = layer.layer_type->group(*layer.facts, setup, i);
@@ -85,7 +85,7 @@ void fill_told_role(const GroupedParameter& parameter, ParameterRole& role) {
 
 // Why LoRA-FA cannot train the pair; "" where it can.
 std::string obstacle(const GroupedParameter& pair) {
-  const OptionTable& options = pair.layer->options;
+  const OptionTable& options = *pair.layer->options;
   const OwnOption other = other_than_the_layers(*pair.layer->facts, options);
   if (!other.parameter.empty()) {
     return "`" + other.parameter + "` has another " + other.key + " than its other parameters";

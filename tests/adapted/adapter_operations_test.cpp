@@ -43,6 +43,25 @@ bool trains(const LoraModel& made, const std::string& adapter) {
   return made.model.adapter(adapter).tensors[0].tensor.requires_grad();
 }
 
+TEST(AdapterOperations, AdaptersOfOneLayerTypeHoldTheFactsOfALayerOnce) {
+  LoraModel made({lora("a", {"seq.0", "seq.2"})});
+  const auto planned = [&](const std::string& method, const std::string& target) {
+    AdapterConfig config = lora("b", {target});
+    if (method == "ia3") {
+      config.method = method;
+      config.method_keys = {{"init_ia3_weights", false}};
+      config.method_keys["feedforward_modules"] = std::vector<std::string>{};
+    }
+    InjectionPlan plan = plan_injection(made.model.model(), config, testing::built_in_plugins());
+    made.model.share_facts(plan);
+    return plan.layers.at(0).facts.get();
+  };
+  const LayerFacts* known = made.model.adapter("a").layers.at(0).facts.get();
+  EXPECT_EQ(planned("lora", "seq.0"), known);
+  EXPECT_NE(planned("ia3", "seq.0"), known);
+  EXPECT_NE(planned("lora", "seq.4"), nullptr);
+}
+
 TEST(AdapterOperations, MergingTwiceIsMergingOnceAndIsTold) {
   LoraModel made({lora("a", {"seq.0"}), lora("b", {"seq.2"})});
   made.model.merge({"a"});

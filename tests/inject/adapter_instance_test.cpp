@@ -34,6 +34,19 @@ std::vector<std::string> keys(const AdapterInstance& adapter) {
   return names;
 }
 
+TEST(AdapterInstance, WhatItsFileHoldsIsZeroUntilItIsRead) {
+  const ModelData model = testing::tied_model();
+  const InjectionPlan plan =
+      plan_injection(model, testing::lora("a", {"mid"}), testing::built_in_plugins());
+  const auto saved = place_saved_adapter(model, plan);
+  const auto started = place_adapter(model, plan, 1);
+  ASSERT_EQ(keys(*saved), keys(*started));
+  for (std::size_t i = 0; i < saved->tensors.size(); ++i) {
+    EXPECT_EQ(saved->tensors[i].tensor.abs().max().item<float>(), 0) << i;
+    EXPECT_GT(started->tensors[i].tensor.abs().max().item<float>(), 0) << i;
+  }
+}
+
 TEST(AdapterInstance, SavedModulesThatShareAWeightTrainOneCopyOfItIfTheyAreTied) {
   const ModelData model = testing::tied_model();
   for (const bool ensure : {true, false}) {
