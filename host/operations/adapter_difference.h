@@ -16,7 +16,8 @@ struct ConfigDifference {
 
 struct TensorDifference {
   std::string key;
-  std::string what;     // "only in the first", "(4, 20) and (8, 20)", ...; "" if they compare
+  std::string
+      what;  // "only in the first", "[4, 20] float32 and [8, 20] float32"; "" if they compare
   double largest = 0;   // absolute difference of two values
   double relative = 0;  // norm of the difference by the norm of the first
 };

@@ -12,7 +12,7 @@ namespace tenon {
 // The rank of every layer (PEFT: rank, a whole number), or the share of each layer's squared
 // singular values that its own rank must hold (PEFT: rank, a float).
 struct ConvertRank {
-  std::optional<std::int64_t> rank;
+  std::optional<std::int64_t> rank = {};
   double energy = 1;
 };
 

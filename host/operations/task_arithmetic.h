@@ -13,7 +13,7 @@ struct TaskArithmetic {
   std::string method;         // linear ties dare_linear dare_ties magnitude_prune
   double density = 1;         // the fraction of values that stays; of all but linear
   bool by_frequency = false;  // of the ties: the sign that more adapters have, not the larger sum
-  at::Generator generator;    // of dare
+  at::Generator generator = {};  // of dare
 };
 
 // All of one shape; in float32 at least.
