@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "pt2/mapped_pages.h"
 
 namespace tenon::pt2 {
 
@@ -20,6 +21,8 @@ void verify_archive(const Pt2Archive& archive) {
   at::parallel_for(0, at::get_num_threads(), 1, [&](std::int64_t, std::int64_t) {
     for (std::size_t i = next++; i < entries.size(); i = next++) {
       damaged[i] = crc32(entries[i].bytes) != entries[i].crc32;
+      // A base that is quantised never needs all of its file at once.
+      give_back_pages(entries[i].bytes);
     }
   });
   std::vector<std::string> names;

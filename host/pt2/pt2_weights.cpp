@@ -4,8 +4,6 @@
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/Storage.h>
 #include <c10/core/TensorImpl.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <map>
@@ -15,6 +13,7 @@
 #include <tuple>
 #include <utility>
 
+#include "pt2/mapped_pages.h"
 #include "pt2/problem_list.h"
 
 namespace tenon::pt2 {
@@ -237,13 +236,8 @@ class WeightReader {
 
 void release_pages(const at::Tensor& tensor) {
   if (tensor.storage().data_ptr().get_deleter() != release_mapping) return;
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<std::uintptr_t>(tensor.storage().data());
-  const std::uintptr_t first = (begin + page - 1) / page * page;
-  const std::uintptr_t end = (begin + tensor.storage().nbytes()) / page * page;
-  if (end <= first) return;
-  // What cannot be given back stays, which is no fault.
-  (void)::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);  // NOLINT
+  const auto* bytes = static_cast<const std::byte*>(tensor.storage().data());
+  give_back_pages({bytes, tensor.storage().nbytes()});
 }
 
 Weights read_weights(const Pt2Archive& archive, const std::vector<InputSpec>& inputs) {
