@@ -10,6 +10,7 @@
 #include "adapted/sibling_layers.h"
 #include "base/error.h"
 #include "base/suggest.h"
+#include "graph/upload.h"
 #include "interpreter/node_failure.h"
 #include "model/input_check.h"
 
@@ -71,11 +72,14 @@ std::vector<at::Tensor> AdaptedModel::run(const Program& program,
                                           const std::vector<at::Tensor>& inputs,
                                           const RunMode& mode) const {
   check_inputs(model_.inputs, inputs, model_.guards);
-  std::vector<c10::IValue> values(inputs.begin(), inputs.end());
-  for (std::size_t i = 0; i < values.size(); ++i) {
+  std::vector<c10::IValue> values;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
     const ValueId value = model_.graph.inputs[i];
     if (model_.graph.values[static_cast<std::size_t>(value)].is_number) {
-      values[i] = inputs[i].item();
+      values.emplace_back(inputs[i].item());
+    } else {
+      values.emplace_back(inputs[i].requires_grad() ? inputs[i].to(model_.device)
+                                                    : upload(inputs[i], model_.device));
     }
   }
   std::vector<at::Tensor> outputs;

@@ -14,9 +14,13 @@ namespace {
 constexpr std::size_t kMostKnown = 32;
 
 // Under which autocast the base's types hold; -1: none.
-int autocast_now() {
-  if (!at::autocast::is_autocast_enabled(at::kCPU)) return -1;
-  return static_cast<int>(at::autocast::get_autocast_dtype(at::kCPU));
+int autocast_now(OutputContract::Values inputs) {
+  c10::DeviceType device = at::kCPU;
+  for (const c10::IValue& input : inputs) {
+    if (input.isTensor() && input.toTensor().defined()) device = input.toTensor().device().type();
+  }
+  if (!at::autocast::is_autocast_enabled(device)) return -1;
+  return static_cast<int>(at::autocast::get_autocast_dtype(device));
 }
 
 std::string facts_text(at::ScalarType dtype, at::IntArrayRef sizes) {
@@ -40,7 +44,7 @@ OutputContract::Facts OutputContract::facts_of(const c10::IValue& value) {
 
 // The caller holds the mutex.
 const OutputContract::Known* OutputContract::find(Values inputs) const {
-  const int autocast = autocast_now();
+  const int autocast = autocast_now(inputs);
   const auto is_of = [](const c10::IValue& value, const Facts& facts) {
     if (value.isInt()) {
       return !facts.is_tensor && facts.sizes.size() == 1 && facts.sizes[0] == value.toInt();
@@ -63,7 +67,7 @@ void OutputContract::learn(Values inputs, Values outputs) {
   if (find(inputs) != nullptr) return;
   if (known_.size() >= kMostKnown) known_.erase(known_.begin());
   Known& known = known_.emplace_back();
-  known.autocast = autocast_now();
+  known.autocast = autocast_now(inputs);
   std::ranges::transform(inputs, std::back_inserter(known.inputs), facts_of);
   std::ranges::transform(outputs, std::back_inserter(known.outputs), facts_of);
 }

@@ -7,6 +7,7 @@
 #include "adapted/mixed_rows.h"
 #include "base/error.h"
 #include "base/suggest.h"
+#include "graph/upload.h"
 #include "model/input_check.h"
 
 namespace tenon {
@@ -66,7 +67,8 @@ std::vector<at::Tensor> AdaptedModel::forward_rows(const std::vector<at::Tensor>
         running.row_layouts->find(inputs, [&](const auto& tried, const LayerRunner& watch) {
           // Nobody's to keep: it stays here until the run ends.
           const std::shared_ptr<const LayerRunner> borrowed(std::shared_ptr<void>(), &watch);
-          running.program->run(std::vector<c10::IValue>(tried.begin(), tried.end()),
+          const std::vector<at::Tensor> there = upload(tried, model_.device);
+          running.program->run(std::vector<c10::IValue>(there.begin(), there.end()),
                                {.layers = borrowed});
         }));
   }

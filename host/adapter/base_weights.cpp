@@ -53,7 +53,7 @@ void check_base_weights(const AdapterFiles& files, std::span<const ModelTensor> 
   for (const AdapterTensor& saved : files.base_weights) {
     const ModelTensor* weight = find_weight(base, module_of(saved.key));
     if (weight != nullptr && weight->tensor.sizes() == saved.tensor.sizes() &&
-        at::equal(weight->tensor, saved.tensor.to(weight->tensor.scalar_type()))) {
+        at::equal(weight->tensor, saved.tensor.to(weight->tensor.options()))) {
       continue;
     }
     differing += "\n  " + saved.key;

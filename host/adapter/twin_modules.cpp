@@ -26,7 +26,7 @@ const ModelTensor* find_tensor(const ModelData& model, const std::string& name) 
 bool is_as_in_base(const ModelData& model, const AdapterTensor& tensor) {
   const ModelTensor* base = find_tensor(model, tensor.key);
   if (base == nullptr || base->tensor.sizes() != tensor.tensor.sizes()) return false;
-  return at::equal(base->tensor.detach().to(tensor.tensor.scalar_type()), tensor.tensor);
+  return at::equal(base->tensor.detach().to(tensor.tensor.options()), tensor.tensor);
 }
 
 bool is_container(const ModelData& model, const std::string& path) {

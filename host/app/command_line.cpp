@@ -107,6 +107,8 @@ void add_plugin_verbs(CLI::App& app, CommandLine& line) {
                    "A key of the method, or options.KEY of the layer type, that is not to be its "
                    "default: KEY=VALUE")
       ->allow_extra_args(false);
+  check->add_option("--device", line.plugin_check.device,
+                    "Where the layers run: cuda, cuda:1; default: cpu");
   check->add_option("--time-limit", line.plugin_check.seconds, "Seconds for each test; default: 20")
       ->check(CLI::PositiveNumber);
   add_output_flags(*check, line);

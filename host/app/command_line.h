@@ -13,6 +13,7 @@ namespace tenon {
 struct PluginCheckArguments {
   std::filesystem::path model;
   std::string layer;
+  std::string device = "cpu";
   double seconds = 20;
   std::vector<std::string> set;
 };

@@ -9,6 +9,7 @@
 
 #include "adapter/option_json.h"
 #include "app/commands.h"
+#include "app/gpu_report.h"
 #include "app/plugin_pages.h"
 #include "app/stages.h"
 #include "base/error.h"
@@ -253,23 +254,21 @@ void plugins_command(const CommandLine& line) {
 }
 
 void doctor_command(const CommandLine& line) {
+  const GpuFacts gpus = load_gpu_facts();  // before anything else of LibTorch
   const PluginRegistry plugins(plugins_config(line), line.plugin_directories);
   load_to_tell(plugins, line.load);
   const std::vector<std::string> faults = find_faults(plugins);
   if (line.json) {
-    const Json out{{"tenon", TENON_VERSION},
-                   {"libtorch", TORCH_VERSION},
-                   {"threads", at::get_num_threads()},
-                   {"cpu_capability", at::get_cpu_capability()},
-                   {"processes", processes_json()},
-                   {"plugins", plugins_json(plugins)},
-                   {"problems", faults}};
+    const Json out{{"tenon", TENON_VERSION},           {"libtorch", TORCH_VERSION},
+                   {"threads", at::get_num_threads()}, {"cpu_capability", at::get_cpu_capability()},
+                   {"gpus", gpus_json(gpus)},          {"processes", processes_json()},
+                   {"plugins", plugins_json(plugins)}, {"problems", faults}};
     std::cout << out.dump(2) << "\n";
     return;
   }
   std::cout << "tenon " << TENON_VERSION << "\nLibTorch " << TORCH_VERSION << "\nthreads "
             << at::get_num_threads() << "\ninstruction set " << at::get_cpu_capability()
-            << "\nprocesses " << processes_text() << "\n";
+            << "\nGPUs " << gpus_text(gpus) << "\nprocesses " << processes_text() << "\n";
   print_plugins_text(plugins);
   if (faults.empty()) std::cout << "no problem was found\n";
   for (const std::string& fault : faults) std::cout << "problem: " << fault << "\n";

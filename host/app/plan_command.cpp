@@ -126,7 +126,7 @@ void plan_command(const CommandLine& line) {
                  .location = line.target.string()});
   }
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
-  AdaptedModel model(load_base(config, plugins));
+  AdaptedModel model(load_base_to_look(config, plugins));
   std::vector<std::string> notes = export_notes(model.model());
   const std::vector<std::string> more =
       add_adapters(model, config.adapters, plugins, {.seed = 0, .load_tensors = false});

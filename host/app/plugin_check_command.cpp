@@ -92,6 +92,7 @@ bool plugin_check_command(const CommandLine& line) {
   CheckOptions options;
   options.model = line.plugin_check.model;
   options.layer = line.plugin_check.layer;
+  options.device = line.plugin_check.device;
   options.time_limit = std::chrono::milliseconds(std::lround(line.plugin_check.seconds * 1000));
   options.given = read_adapter_keys(line.plugin_check.set);
   if (options.model.empty() != options.layer.empty()) {

@@ -57,7 +57,10 @@ void check_split(const std::vector<InputSpec>& specs, const std::vector<at::Tens
 std::vector<at::Tensor> forward_batch(const AdaptedModel& model,
                                       const std::vector<at::Tensor>& inputs,
                                       const std::vector<std::string>& adapters) {
-  return adapters.empty() ? model.forward(inputs, {}) : model.forward_rows(inputs, adapters, {});
+  std::vector<at::Tensor> outputs =
+      adapters.empty() ? model.forward(inputs, {}) : model.forward_rows(inputs, adapters, {});
+  for (at::Tensor& output : outputs) output = output.to(at::kCPU);
+  return outputs;
 }
 
 // Of the batches of this rank, one part of all that lies in one piece. Where nothing says how large

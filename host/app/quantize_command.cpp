@@ -70,7 +70,7 @@ void quantize_command(const CommandLine& line) {
   check_output_file({"--output", line.outputs, Stage::kCommandLine, line.force},
                     command_inputs(line, config));
   const PluginRegistry plugins(config.plugins, line.plugin_directories);
-  const PackedState state = packed_state(load_base(config, plugins));
+  const PackedState state = packed_state(load_base_to_look(config, plugins));
   require_unchanged_files(Stage::kModel);
   write_tensor_file(line.outputs, state.tensors,
                     line.force ? Existing::kReplaced : Existing::kRefused, state.metadata);

@@ -7,6 +7,7 @@
 
 #include "adapted/parameter_count.h"
 #include "app/profile_text.h"
+#include "train/device_memory.h"
 
 namespace tenon {
 namespace {
@@ -29,6 +30,12 @@ RunJson evaluation_json(const std::optional<Evaluation>& evaluation) {
   for (const auto& [name, value] : evaluation->metrics) json[name] = value;
   if (evaluation->confusion) json["confusion_matrix"] = *evaluation->confusion;
   return json;
+}
+
+// Null for the CPU.
+RunJson device_peak_mb(c10::Device device) {
+  const auto memory = device_memory(device);
+  return memory ? RunJson(memory->peak / (1 << 20)) : RunJson(nullptr);
 }
 
 }  // namespace
@@ -99,6 +106,12 @@ std::vector<std::string> training_notes(const TrainingResult& training, const st
                     (training.batches_skipped == 1 ? " batch was" : " batches were") +
                     " skipped: no label in it is judged, every one is -100");
   }
+  if (training.steps_left_out > 0) {
+    notes.push_back(std::to_string(training.steps_left_out) + " of " +
+                    std::to_string(training.steps) +
+                    " steps were left out: their gradients overflowed float16; the loss scale is " +
+                    std::to_string(static_cast<std::int64_t>(*training.loss_scale)) + " now");
+  }
   if (!training.has_moved && !training.interrupted && !training.not_finite_step) {
     notes.emplace_back(
         "no trained parameter has moved: what is saved is what training started from; is the "
@@ -131,12 +144,14 @@ std::string run_json(const AdaptedModel& model, const RunOutcome& outcome,
         {"max", training.step_ms_max}}},
       {"rows_left_out", training.rows_left_out},
       {"batches_skipped", training.batches_skipped},
+      {"steps_left_out", training.steps_left_out},
       {"interrupted", training.interrupted},
       {"stopped_early", training.stopped_early},
       {"best", training.best.value
                    ? RunJson{{"step", training.best.step}, {"value", *training.best.value}}
                    : RunJson(nullptr)},
       {"peak_rss_mb", peak_rss_mb()},
+      {"peak_device_mb", device_peak_mb(model.model().device)},
       {"output", output}};
   if (!outcome.resume.empty()) json["resume"] = outcome.resume;
   if (outcome.profile) json["profile"] = profile_json(*outcome.profile);

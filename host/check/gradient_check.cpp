@@ -23,7 +23,7 @@ at::Tensor weighted_sum(const std::vector<at::Tensor>& outputs) {
   for (const at::Tensor& output : outputs) {
     if (!output.is_floating_point()) continue;
     const at::Tensor weights = at::empty(output.sizes(), at::kDouble).uniform_(0.5, 1.5, generator);
-    sum = sum + (output * weights).sum();
+    sum = sum + (output * weights.to(output.device())).sum().to(at::kCPU);
   }
   return sum;
 }
@@ -41,13 +41,13 @@ std::string position(const at::Tensor& tensor, std::int64_t element) {
 double difference_quotient(const std::function<std::vector<at::Tensor>()>& function,
                            const at::Tensor& tensor, std::int64_t element) {
   const at::NoGradGuard no_grad;
-  double& value = tensor.data_ptr<double>()[element];
-  const double before = value;
-  value = before + kStep;
+  const at::Tensor value = tensor.detach().view({-1})[element];
+  const auto before = value.item<double>();
+  value.fill_(before + kStep);
   const double above = weighted_sum(function()).item<double>();
-  value = before - kStep;
+  value.fill_(before - kStep);
   const double below = weighted_sum(function()).item<double>();
-  value = before;
+  value.fill_(before);
   return (above - below) / (2 * kStep);
 }
 
@@ -78,7 +78,7 @@ GradientFaults check_gradients(const std::function<std::vector<at::Tensor>()>& f
     const std::int64_t stride = std::max<std::int64_t>(1, tensor.numel() / kMostElements);
     for (std::int64_t e = 0; e < tensor.numel() && faults.wrong.empty(); e += stride) {
       const double expected = difference_quotient(function, tensor, e);
-      const double given = gradient.data_ptr<double>()[e];
+      const auto given = gradient.view({-1})[e].item<double>();
       if (std::abs(expected - given) <= kTolerance * std::max(1.0, std::abs(expected))) continue;
       faults.wrong = "the gradient of " + name + " at " + position(tensor, e) + " is " +
                      std::to_string(given) + ", finite differences give " +

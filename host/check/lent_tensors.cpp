@@ -12,9 +12,10 @@ namespace {
 
 // By bytes, so that NaN equals itself.
 bool same_bytes(const at::Tensor& a, const at::Tensor& b) {
-  const at::Tensor left = a.detach().contiguous();
-  return left.sizes() == b.sizes() &&
-         std::memcmp(left.const_data_ptr(), b.const_data_ptr(), b.nbytes()) == 0;
+  const at::Tensor left = a.detach().to(at::kCPU).contiguous();
+  const at::Tensor right = b.to(at::kCPU);
+  return left.sizes() == right.sizes() &&
+         std::memcmp(left.const_data_ptr(), right.const_data_ptr(), right.nbytes()) == 0;
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ struct CheckOptions {
   std::filesystem::path model;  // a .pt2 with a layer of the plugin's type; may be empty
   std::string layer;            // the path of that layer
   std::chrono::milliseconds time_limit{20000};  // of each child process
+  std::string device = "cpu";                   // where the layers run
   AdapterConfig given = {};  // keys of the method and options that are tried in place of defaults
 };
 

@@ -14,8 +14,9 @@ std::string differ(const at::Tensor& expected, const at::Tensor& actual, double 
   } else if (expected.scalar_type() != actual.scalar_type()) {
     text << "is of type " << actual.scalar_type() << ", not " << expected.scalar_type();
   } else if (expected.numel() > 0) {
-    const at::Tensor wide = expected.detach().to(at::kDouble);
-    const double difference = (actual.detach().to(at::kDouble) - wide).abs().max().item<double>();
+    const at::Tensor wide = expected.detach().to(at::kCPU, at::kDouble);
+    const double difference =
+        (actual.detach().to(at::kCPU, at::kDouble) - wide).abs().max().item<double>();
     const double largest = wide.abs().max().item<double>();
     // Written so that NaN counts as a difference.
     if (!(difference <= tolerance * largest)) {

@@ -6,6 +6,8 @@
 #include "check/host_probe.h"
 #include "check/layer_probe.h"
 #include "graph/parameter_init.h"
+#include "model/devices.h"
+#include "model/model_device.h"
 #include "plan/weight_targets.h"
 #include "plugin/plugin_library.h"
 
@@ -62,6 +64,9 @@ InjectionPlan plan_with(const PluginRegistry& registry, const LayerUnderCheck& l
 
 TrialLayer::TrialLayer(const LayerUnderCheck& layer, TrialBase base)
     : layer_(layer), base_(std::move(base)) {
+  ModelConfig place;
+  place.device = layer.device;
+  move_to_device(base_.model, require_device(place));
   HostProbe::instance().step("it was opened and initialised");
   const LoadedLibrary library = open(layer.file);
   watched_ = {layer.file, library};

@@ -21,13 +21,14 @@ struct LayerUnderCheck {
   std::string method;
   std::string base_type;
   AdapterConfig given = {};  // keys and options that are not to be the defaults
+  std::string device = "cpu";
 };
 
 // The plugin under check as the only server of its layer type, watched by the probe. Only for a
 // child of run_in_child, since it runs the plugin's code here.
 class TrialLayer {
  public:
-  // Throws Error if the plugin cannot be opened.
+  // Throws Error if the plugin cannot be opened, or the device is not there.
   TrialLayer(const LayerUnderCheck& layer, TrialBase base);
 
   const TrialBase& base() const { return base_; }

@@ -88,8 +88,11 @@ struct TrainConfig : LossTerm {
   std::int64_t batch_size = 32;
   std::int64_t gradient_accumulation_steps = 1;  // batches whose gradients make one step
   bool shuffle = true;
-  bool group_by_length = false;         // batches of like rows, cut to the longest
-  std::optional<std::string> autocast;  // bfloat16 float16: forwards under autocast
+  bool group_by_length = false;           // batches of like rows, cut to the longest
+  std::optional<std::string> autocast;    // bfloat16 float16: forwards under autocast
+  double loss_scale = 65536;              // of autocast float16, at first; 0: none
+  std::int64_t loss_scale_window = 2000;  // steps without an overflow after which it is doubled
+  bool deterministic = false;             // torch.use_deterministic_algorithms(True)
   std::uint64_t seed = 0;
   std::int64_t threads = 0;                     // 0: LibTorch's choice
   double ddp_timeout = 1800;                    // seconds that processes wait for each other

@@ -160,6 +160,14 @@ void read_train_section(SectionReader& section, RunConfig& config) {
   section.boolean("shuffle", train.shuffle);
   section.boolean("group_by_length", train.group_by_length);
   section.choice("autocast", train.autocast, {"bfloat16", "float16"});
+  section.number("loss_scale", train.loss_scale, at_least(0));
+  section.integer("loss_scale_window", train.loss_scale_window, at_least(1));
+  for (const char* key : {"loss_scale", "loss_scale_window"}) {
+    if (section.has(key) && train.autocast != "float16") {
+      section.fail_at(key, "is for `train.autocast` = \"float16\"");
+    }
+  }
+  section.boolean("deterministic", train.deterministic);
   section.seed("seed", train.seed);
   section.integer("threads", train.threads, half_open(0, most_threads() + 1));
   section.number("ddp_timeout", train.ddp_timeout, above(0));

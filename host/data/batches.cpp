@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "data/image_reader.h"
+#include "graph/upload.h"
 #include "model/input_check.h"
 
 namespace tenon {
@@ -133,6 +134,13 @@ Batch take_batch(const Dataset& data, const std::vector<std::int64_t>& rows) {
   }
   if (data.weights) batch.weights = data.is_one_batch ? *data.weights : take(*data.weights);
   if (data.target) batch.target = data.is_one_batch ? data.target->clone() : take(*data.target);
+  return batch;
+}
+
+Batch with_targets_on(c10::Device device, Batch batch) {
+  if (batch.target) batch.target = upload(*batch.target, device);
+  batch.other_targets = upload(batch.other_targets, device);
+  batch.weights = upload(batch.weights, device);
   return batch;
 }
 

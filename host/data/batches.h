@@ -24,6 +24,10 @@ struct Batch {
 
 Batch take_batch(const Dataset& data, const std::vector<std::int64_t>& rows);
 
+// The batch with what a loss looks at on `device`, where the outputs are. Inputs stay: a model
+// takes them from anywhere.
+Batch with_targets_on(c10::Device device, Batch batch);
+
 // Whether the program cannot take a last batch that is shorter than the others: the export fixed
 // the size of a batch, or its `guards` or dimensions rule that size out. Throws
 // Error{Stage::kTraining} where it cannot take batches of `batch_size`, with one that it can.

@@ -158,6 +158,7 @@ struct ModelData {
   std::vector<InputSpec> inputs;       // one for each Graph::inputs
   std::vector<SizeExpression> guards;  // what the export took for granted of the inputs' sizes
   std::string source;                  // file or config, for messages
+  c10::Device device = c10::kCPU;      // where the tensors lie and the operators run
 };
 
 // "torch.nn.modules.linear.Linear" -> "torch.nn.Linear"; other classes unchanged.

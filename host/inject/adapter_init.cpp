@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "graph/new_tensor.h"
 #include "graph/parameter_init.h"
+#include "graph/upload.h"
 #include "inject/layer_adapter.h"
 #include "quantize/packed_tensor.h"
 
@@ -43,22 +44,27 @@ void initialise_parameter(const PlannedLayer& planned, const ParameterSpec& spec
   }
 }
 
+// Drawn on the CPU, so that a seed gives the same start on every device.
 at::Tensor make_parameter(const PlannedLayer& planned, const ParameterSpec& spec,
-                          const at::Generator& generator, const GivenStart& given) {
+                          const at::Generator& generator, const GivenStart& given,
+                          c10::Device device) {
   const std::string& path = planned.facts->description().module_path;
   at::Tensor tensor = new_tensor(spec.shape, adapter_dtype(spec, planned),
                                  {.stage = Stage::kInjection,
                                   .message = "the adapter's `" + spec.name + "` at `" + path + "`",
                                   .hint = "choose smaller adapters: a lower rank in [adapter]"});
   initialise_parameter(planned, spec, generator, given, tensor);
-  return tensor;
+  return upload(tensor, device);
 }
 
 // Of numbers drawn at random PEFT starts none a second time.
 at::Tensor tied_parameter(const PlannedLayer& planned, const ParameterSpec& spec,
                           const at::Generator& generator, const GivenStart& given,
                           at::Tensor tensor) {
-  if (!planned.keeps_tied_start) initialise_parameter(planned, spec, generator, given, tensor);
+  if (planned.keeps_tied_start) return tensor;
+  at::Tensor drawn = tensor.is_cpu() ? tensor : at::empty(tensor.sizes(), tensor.scalar_type());
+  initialise_parameter(planned, spec, generator, given, drawn);
+  if (!tensor.is_cpu()) tensor.copy_(upload(drawn, tensor.device()));
   return tensor;
 }
 
@@ -117,7 +123,7 @@ void start_from_base(const PlannedLayer& planned, const tenon_setup& setup,
     check_shape(planned, name, weights[i], started.weights[i]);
     require_plain(planned, name, weights[i]);
     start.residuals.emplace_back(static_cast<std::uint32_t>(i),
-                                 started.weights[i].detach().to(weights[i].scalar_type()));
+                                 started.weights[i].detach().to(weights[i].options()));
   }
 }
 
@@ -147,6 +153,7 @@ void take_given(const PlannedLayer& planned, const std::vector<at::Tensor>& weig
 AdapterInit start_adapter(const PlannedLayer& planned, const std::vector<at::Tensor>& weights,
                           const at::Generator& generator, SharedTensors& shared,
                           const std::vector<at::Tensor>& tied, const GivenStart& given) {
+  const c10::Device device = weights.empty() ? c10::kCPU : weights.front().device();
   AdapterInit start;
   std::vector<bool> is_new;
   for (std::size_t i = 0; i < planned.parameters.size(); ++i) {
@@ -158,8 +165,8 @@ AdapterInit start_adapter(const PlannedLayer& planned, const std::vector<at::Ten
     }
     const auto known = spec.is_shared() ? shared.find(spec.shared_key) : shared.end();
     is_new.push_back(known == shared.end());
-    start.parameters.push_back(is_new.back() ? make_parameter(planned, spec, generator, given)
-                                             : known->second);
+    start.parameters.push_back(
+        is_new.back() ? make_parameter(planned, spec, generator, given, device) : known->second);
     if (spec.is_shared()) shared.emplace(spec.shared_key, start.parameters.back());
   }
   const tenon_setup setup{*planned.options, planned.parameters, {}};

@@ -53,6 +53,8 @@ void run_all(const std::vector<std::unique_ptr<Instruction>>& instructions, Fram
   std::size_t step = 0;
   try {
     for (; step < instructions.size(); ++step) instructions[step]->run(frame);
+  } catch (const c10::OutOfMemoryError&) {
+    throw;  // no node's fault
   } catch (const c10::Error& error) {
     throw NodeFailure(error, instructions[step]->node);
   }

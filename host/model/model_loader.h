@@ -6,7 +6,7 @@
 namespace tenon {
 
 // The [model] section as a model: an exported program or declared layers, then `weights`, on the
-// device asked for. Throws Error{kModel} or Error{kConfig}.
+// CPU whatever the device. Throws Error{kModel} or Error{kConfig}.
 ModelData load_model(const ModelConfig& config);
 
 // Copies a safetensors file into the model's parameters and persistent buffers by their state_dict

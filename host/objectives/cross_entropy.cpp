@@ -11,14 +11,16 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Small enough for a processor's cache.
+// Small enough for a processor's cache; of a GPU, which is launched for each, for its memory.
 constexpr std::int64_t kBlockElements = std::int64_t{1} << 19;
+constexpr std::int64_t kDeviceBlockElements = std::int64_t{1} << 26;
 
 // Calls body(first row, rows) for every block.
 template <typename Body>
 void for_each_block(const at::Tensor& scores, const Body& body) {
   const std::int64_t rows = scores.size(0);
-  const std::int64_t step = std::max<std::int64_t>(1, kBlockElements / scores.size(1));
+  const std::int64_t step = std::max<std::int64_t>(
+      1, (scores.is_cpu() ? kBlockElements : kDeviceBlockElements) / scores.size(1));
   for (std::int64_t first = 0; first < rows; first += step) {
     body(first, std::min(step, rows - first));
   }
@@ -58,7 +60,8 @@ struct CrossEntropyFunction : torch::autograd::Function<CrossEntropyFunction> {
     const at::Tensor factors =
         (saved[2].to(sum_type(scores)) * (gradients[0] / saved[4].clamp_min(1))).unsqueeze(1);
     const at::Tensor ignored = at::logical_not(saved[2]).unsqueeze(1);
-    const bool any_ignored = ignored.any().item<bool>();
+    // Of another device the answer would be waited for.
+    const bool any_ignored = !scores.is_cpu() || ignored.any().item<bool>();
     at::Tensor out = at::empty_like(scores);
     for_each_block(scores, [&](std::int64_t first, std::int64_t rows) {
       const auto block = [&](const at::Tensor& tensor) { return tensor.narrow(0, first, rows); };

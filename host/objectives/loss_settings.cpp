@@ -52,4 +52,12 @@ std::vector<LossSettings> loss_settings(const TrainConfig& config, const Objecti
   return settings;
 }
 
+std::vector<LossSettings> losses_on(c10::Device device, std::vector<LossSettings> losses) {
+  for (LossSettings& loss : losses) {
+    if (loss.class_weight.defined()) loss.class_weight = loss.class_weight.to(device);
+    if (loss.pos_weight.defined()) loss.pos_weight = loss.pos_weight.to(device);
+  }
+  return losses;
+}
+
 }  // namespace tenon

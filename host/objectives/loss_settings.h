@@ -33,4 +33,7 @@ struct LossSettings : LossKind {
 std::vector<LossSettings> loss_settings(const TrainConfig& config,
                                         const Objectives& objectives = {});
 
+// The same with their tensors on a device, where the outputs are that they judge.
+std::vector<LossSettings> losses_on(c10::Device device, std::vector<LossSettings> losses);
+
 }  // namespace tenon

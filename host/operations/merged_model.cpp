@@ -28,16 +28,18 @@ std::vector<std::string> names_of(const ModelTensor& tensor) {
   return names;
 }
 
-// The merged tensor in the memory layout that the program's graph knows of its original.
+// The merged tensor on the CPU, in the memory layout that the program's graph knows of its
+// original.
 at::Tensor laid_out_as(const at::Tensor& original, const at::Tensor& merged) {
-  if (!original.is_non_overlapping_and_dense()) return merged.contiguous();
-  return at::empty_strided(original.sizes(), original.strides(), original.options()).copy_(merged);
+  const at::Tensor here = merged.to(at::kCPU);
+  if (!original.is_non_overlapping_and_dense()) return here.contiguous();
+  return at::empty_strided(original.sizes(), original.strides(), here.options()).copy_(here);
 }
 
 bool same_bytes(const at::Tensor& one, const at::Tensor& other) {
   if (one.sizes() != other.sizes() || one.scalar_type() != other.scalar_type()) return false;
-  const at::Tensor left = one.contiguous();
-  const at::Tensor right = other.contiguous();
+  const at::Tensor left = one.to(at::kCPU).contiguous();
+  const at::Tensor right = other.to(at::kCPU).contiguous();
   return left.nbytes() == 0 ||
          std::memcmp(left.const_data_ptr(), right.const_data_ptr(), left.nbytes()) == 0;
 }

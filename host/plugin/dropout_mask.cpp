@@ -1,6 +1,7 @@
 #include "plugin/dropout_mask.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mul.h>
@@ -88,7 +89,18 @@ DropoutMask DropoutMask::draw(double p) {
       p};
 }
 
+// A device draws by a generator of its own from the seed, the same numbers each time.
+at::Tensor DropoutMask::drawn_on_device_of(const at::Tensor& x) const {
+  at::Generator generator = at::globalContext()
+                                .getAcceleratorHooksInterface(x.device().type())
+                                .getNewGenerator(x.device().index());
+  generator.set_current_seed(static_cast<std::uint64_t>(seed_));
+  at::Tensor mask = at::empty(x.sizes(), x.options().memory_format(at::MemoryFormat::Contiguous));
+  return mask.bernoulli_(1 - p_, generator).mul_(1 / (1 - p_));
+}
+
 at::Tensor DropoutMask::tensor_like(const at::Tensor& x) const {
+  if (!x.is_cpu()) return drawn_on_device_of(x);
   const at::Tensor ones = at::ones(x.sizes(), x.options().dtype(at::kFloat).device(at::kCPU));
   return apply(ones).to(x.options());
 }

@@ -9,7 +9,8 @@ namespace tenon {
 // Which elements dropout keeps, as a seed: element i is kept if a hash of (seed, i) is below the
 // kept share of 2^32. So nothing is stored between forward and backward, and every use makes the
 // same mask again. Same distribution as at::dropout; reproducible by the default generator's seed,
-// whatever the number of threads.
+// whatever the number of threads. On another device than the CPU a generator with that seed draws
+// the mask, each time anew.
 class DropoutMask {
  public:
   // Draws a seed from LibTorch's default generator. 0 <= p < 1.
@@ -27,6 +28,8 @@ class DropoutMask {
   void add_masked(at::Tensor& sum, const at::Tensor& term) const;
 
  private:
+  at::Tensor drawn_on_device_of(const at::Tensor& x) const;
+
   std::int64_t seed_;
   double p_;
 };

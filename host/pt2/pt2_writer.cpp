@@ -93,7 +93,8 @@ class TensorFolder {
   void write(caffe2::serialize::PyTorchStreamWriter& writer) const {
     if (table_.is_null()) return;
     for (const auto& [entry, tensor] : added_) {
-      writer.writeRecord(folder_ + entry, tensor.const_data_ptr(), tensor.nbytes());
+      const at::Tensor here = tensor.to(at::kCPU);
+      writer.writeRecord(folder_ + entry, here.const_data_ptr(), here.nbytes());
     }
     const std::string text = table_.dump();
     writer.writeRecord(table_name_, text.data(), text.size());

@@ -31,26 +31,39 @@ EvaluationTally::EvaluationTally(const std::vector<LossSettings>& losses, const 
                                  const Objectives& objectives)
     : losses_(losses), means_(losses.size()), metrics_(metrics_of(config, objectives)) {}
 
+// Labels are counted where they are, on the CPU; the losses are computed where the outputs are.
 void EvaluationTally::add(const Batch& batch, const std::vector<at::Tensor>& outputs) {
+  const c10::Device device = outputs.empty() ? c10::kCPU : outputs.front().device();
+  if (device_losses_.empty()) device_losses_ = losses_on(device, losses_);
+  const Batch near = with_targets_on(device, batch);
   const auto rows = static_cast<std::int64_t>(batch.rows.size());
   for (std::size_t i = 1; i < losses_.size(); ++i) {
-    const at::Tensor& target = batch.other_targets[i - 1];
-    const auto wanted = target.defined() ? std::optional(target) : std::nullopt;
-    const double judged = count_judged(losses_[i], wanted, rows, batch.weights);
+    const auto target_of = [&](const Batch& one) {
+      const at::Tensor& target = one.other_targets[i - 1];
+      return target.defined() ? std::optional(target) : std::nullopt;
+    };
+    const double judged = count_judged(losses_[i], target_of(batch), rows, batch.weights);
     if (judged == 0) continue;
     means_[i].sum +=
-        judged * compute_loss(losses_[i], outputs, wanted, batch.weights).item<double>();
+        judged *
+        compute_loss(device_losses_[i], outputs, target_of(near), near.weights).item<double>();
     means_[i].weight += judged;
   }
   const LossSettings& first = losses_.front();  // what is measured beside the losses
-  const double loss = compute_loss(first, outputs, batch.target, batch.weights).item<double>();
-  const auto accuracy = count_correct(first, outputs, batch.target);
+  const double loss =
+      compute_loss(device_losses_.front(), outputs, near.target, near.weights).item<double>();
+  const auto accuracy = count_correct(first, outputs, near.target);
   // A batch's loss is a mean over what it judged; one that judged nothing has none.
   const bool is_weighted = first.class_weight.defined() || batch.weights.defined();
   const double weight = is_weighted ? count_judged(first, batch.target, rows, batch.weights)
                                     : static_cast<double>(accuracy ? accuracy->total : rows);
   if (weight == 0) return;
-  if (metrics_) metrics_->add(*predictions_of(first, outputs, batch.target));
+  if (metrics_) {
+    Predictions said = *predictions_of(first, outputs, near.target);
+    said.scores = said.scores.to(at::kCPU);
+    said.truth = said.truth.to(at::kCPU);
+    metrics_->add(said);
+  }
   means_.front().sum += loss * weight;
   means_.front().weight += weight;
   if (!accuracy) return;

@@ -36,7 +36,8 @@ class EvaluationTally {
   };
 
   const std::vector<LossSettings>& losses_;
-  std::vector<MeanLoss> means_;  // of each loss
+  std::vector<LossSettings> device_losses_;  // where the outputs are; from the first batch on
+  std::vector<MeanLoss> means_;              // of each loss
   std::optional<MetricSet> metrics_;
   double correct_ = 0;
   double classified_ = 0;  // of which they are

@@ -32,20 +32,17 @@ at::Tensor norm_of(const std::vector<at::Tensor>& gradients) {
 
 }  // namespace
 
-double gradient_norm(const std::vector<at::Tensor>& parameters) {
+at::Tensor gradient_norm(const std::vector<at::Tensor>& parameters) {
   const at::NoGradGuard no_grad;
   const std::vector<at::Tensor> gradients = gradients_of(parameters);
-  return gradients.empty() ? 0 : norm_of(gradients).item<double>();
+  return gradients.empty() ? at::Tensor() : norm_of(gradients);
 }
 
-double clip_gradients(const std::vector<at::Tensor>& parameters, double max_norm) {
+void clip_gradients(const std::vector<at::Tensor>& parameters, const at::Tensor& norm,
+                    double max_norm) {
   const at::NoGradGuard no_grad;
-  const std::vector<at::Tensor> gradients = gradients_of(parameters);
-  if (gradients.empty()) return 0;
-  const at::Tensor norm = norm_of(gradients);
-  const at::Tensor factor = (max_norm / (norm + 1e-6)).clamp_max(1.0);
-  at::_foreach_mul_(gradients, factor);
-  return norm.item<double>();
+  if (!norm.defined()) return;
+  at::_foreach_mul_(gradients_of(parameters), (max_norm / (norm + 1e-6)).clamp_max(1.0));
 }
 
 }  // namespace tenon

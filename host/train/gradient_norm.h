@@ -6,12 +6,13 @@
 
 namespace tenon {
 
-// The 2-norm of the gradients of all parameters together (torch.nn.utils.get_total_norm); those
-// without a gradient count as 0.
-double gradient_norm(const std::vector<at::Tensor>& parameters);
+// The 2-norm of the gradients of all parameters together (torch.nn.utils.get_total_norm), a number
+// where the gradients lie; those without a gradient count as 0. Undefined where none has one.
+at::Tensor gradient_norm(const std::vector<at::Tensor>& parameters);
 
-// torch.nn.utils.clip_grad_norm_: scales the gradients so that their norm is `max_norm` at most.
-// The norm before.
-double clip_gradients(const std::vector<at::Tensor>& parameters, double max_norm);
+// torch.nn.utils.clip_grad_norm_: scales the gradients, whose norm is `norm`, so that it is
+// `max_norm` at most.
+void clip_gradients(const std::vector<at::Tensor>& parameters, const at::Tensor& norm,
+                    double max_norm);
 
 }  // namespace tenon

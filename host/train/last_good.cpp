@@ -19,6 +19,10 @@ LastGood::LastGood(std::vector<at::Tensor> tensors) : tensors_(std::move(tensors
 // Each step pays for this, so that no operator is called for what lies in one piece.
 void LastGood::keep() {
   const at::NoGradGuard no_grad;
+  if (!tensors_.empty() && !tensors_.front().is_cpu()) {
+    at::_foreach_copy_(copies_, tensors_);
+    return;
+  }
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (tensors_[i].is_cpu() && tensors_[i].is_contiguous() && copies_[i].is_contiguous()) {
       std::memcpy(copies_[i].mutable_data_ptr(), tensors_[i].const_data_ptr(),

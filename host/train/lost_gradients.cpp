@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "graph/parameter_init.h"
+#include "graph/upload.h"
 #include "model/gradient_ends.h"
 #include "plan/grouped_texts.h"
 
@@ -55,7 +56,8 @@ bool changes_output(const TrainedPart& part, const at::Tensor& output,
   for (const at::Tensor& tensor : part.tensors) {
     kept.push_back(tensor.detach().clone());
     at::Tensor changed = tensor.detach();
-    changed.add_(at::randn(changed.sizes(), generator, changed.options()));
+    const at::Tensor drawn = at::randn(changed.sizes(), generator, changed.scalar_type());
+    changed.add_(upload(drawn, changed.device()));
   }
   const auto put_back = [&] {
     for (std::size_t i = 0; i < kept.size(); ++i) part.tensors[i].detach().copy_(kept[i]);

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "graph/upload.h"
+
 namespace tenon {
 namespace {
 
@@ -40,7 +42,8 @@ at::Tensor& StepExchange::buffer() {
       parameters_, [](const at::Tensor& one) { return one.scalar_type() == at::kDouble; });
   const std::int64_t flags = static_cast<std::int64_t>(parameters_.size());
   flat_ = at::empty({numbers_ + flags + kFloatsOfLoss * ranks_->count()},
-                    has_doubles ? at::kDouble : at::kFloat);
+                    at::TensorOptions(has_doubles ? at::kDouble : at::kFloat)
+                        .device(parameters_.empty() ? at::kCPU : parameters_.front().device()));
   return flat_;
 }
 
@@ -70,7 +73,7 @@ void StepExchange::fill(at::Tensor& flat, double loss) {
 double StepExchange::take(const at::Tensor& flat) {
   std::int64_t place = 0;
   std::int64_t flag = numbers_;
-  const at::Tensor ends = flat.slice(0, numbers_).to(at::kDouble);
+  const at::Tensor ends = flat.slice(0, numbers_).to(at::kCPU, at::kDouble);
   const auto* const end = ends.const_data_ptr<double>();
   for (const at::Tensor& parameter : parameters_) {
     const bool has_gradient = end[flag - numbers_] > 0;
@@ -98,7 +101,13 @@ double StepExchange::sum_gradients(double loss) {
   const at::NoGradGuard no_grad;
   at::Tensor& flat = buffer();
   fill(flat, loss);
-  ranks_->sum(flat);
+  if (flat.is_cpu()) {
+    ranks_->sum(flat);
+  } else {  // the ranks talk by the CPU's memory: all of it down and up again at once
+    const at::Tensor here = flat.to(at::kCPU);
+    ranks_->sum(here);
+    flat.copy_(upload(here, flat.device()));
+  }
   return take(flat);
 }
 

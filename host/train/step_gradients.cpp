@@ -1,6 +1,7 @@
 #include "train/step_gradients.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/stack.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
@@ -12,6 +13,8 @@
 #include "data/data_check.h"
 #include "interpreter/named_scope.h"
 #include "objectives/loss.h"
+#include "train/gradient_norm.h"
+#include "train/out_of_memory.h"
 
 namespace tenon {
 namespace {
@@ -101,6 +104,22 @@ at::Tensor sum_of_losses(const std::vector<LossSettings>& losses,
   return sum;
 }
 
+// Numbers of a device, those that there are, all by one wait for it.
+std::vector<std::optional<double>> read_numbers(const std::vector<at::Tensor>& numbers) {
+  std::vector<at::Tensor> wide;
+  for (const at::Tensor& number : numbers) {
+    if (number.defined()) wide.push_back(number.detach().to(at::kDouble));
+  }
+  std::vector<std::optional<double>> read(numbers.size());
+  if (wide.empty()) return read;
+  const at::Tensor here = at::stack(wide).to(at::kCPU);
+  const auto* next = here.const_data_ptr<double>();
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (numbers[i].defined()) read[i] = *next++;
+  }
+  return read;
+}
+
 // Ids in the first input that holds rows of them.
 std::int64_t count_tokens(const Batch& batch) {
   const auto holds_ids = [](const at::Tensor& input) {
@@ -113,10 +132,12 @@ std::int64_t count_tokens(const Batch& batch) {
 }  // namespace
 
 StepGradients::StepGradients(const TrainingTask& task, const Dataset& data,
-                             const TrainConfig& config)
+                             const TrainConfig& config, const LossScale& scale)
     : task_(task),
       data_(data),
+      scale_(scale),
       losses_(loss_settings(config, task.objectives)),
+      device_losses_(losses_on(task.device, losses_)),
       exchange_(task.ranks, task.parameters) {}
 
 std::optional<StepGradients::Judged> StepGradients::count_labels(const std::vector<Batch>& batches,
@@ -159,18 +180,28 @@ std::optional<StepGradients::Judged> StepGradients::count_labels(const std::vect
   return judged;
 }
 
-std::optional<double> StepGradients::compute(const std::vector<Batch>& batches, std::int64_t step,
-                                             std::int64_t steps, bool wish) {
+std::optional<StepLoss> StepGradients::compute(const std::vector<Batch>& batches, std::int64_t step,
+                                               std::int64_t steps, bool wish, bool wants_norm) {
   const auto judged = count_labels(batches, wish);
   if (!judged) return std::nullopt;
   judged_ = *judged;
-  return exchange_.sum_gradients(compute_own(batches, step, steps));
+  // The norm is of all ranks' gradients, and of what methods have made of them.
+  const bool is_final = task_.ranks->is_alone() && task_.methods == nullptr;
+  StepLoss own = compute_own(batches, step, steps, wants_norm && is_final);
+  own.loss = exchange_.sum_gradients(own.loss);
+  if (!task_.ranks->is_alone() && scale_.is_on()) {
+    const at::Tensor overflow = scale_.unscale(task_.parameters);
+    own.is_overflow = overflow.defined() && overflow.item<double>() > 0;
+  }
+  return own;
 }
 
-// Of this rank's batches.
-double StepGradients::compute_own(const std::vector<Batch>& batches, std::int64_t step,
-                                  std::int64_t steps) {
-  double sum = 0;
+// Of this rank's batches. On the CPU a loss that is not finite ends it before its gradient; where a
+// device would have to be waited for, all is computed first.
+StepLoss StepGradients::compute_own(const std::vector<Batch>& batches, std::int64_t step,
+                                    std::int64_t steps, bool wants_norm) {
+  StepLoss own;
+  at::Tensor sum;  // on a device
   bool regularised = !judged_.is_first;
   for (std::size_t i = 0; i < batches.size(); ++i) {
     std::vector<double> shares;
@@ -179,19 +210,31 @@ double StepGradients::compute_own(const std::vector<Batch>& batches, std::int64_
       shares.push_back(count == 0 ? 0 : count / judged_.all[term]);
     }
     if (!has_judged(shares)) continue;
-    at::Tensor loss = sum_of_losses(losses_, forward(batches[i]), batches[i], shares);
+    const Batch batch = with_targets_on(task_.device, batches[i]);
+    at::Tensor loss = sum_of_losses(device_losses_, forward(batch), batch, shares);
     if (task_.methods != nullptr && !regularised) {  // once for the step's batches
       const at::Tensor term = task_.methods->regulariser(step, steps);
       if (term.defined()) loss = loss + term;
       regularised = true;
     }
-    const double value = loss.item<double>();
-    if (!std::isfinite(value)) return value;
-    backward(loss, task_, batches[i]);
-    sum += value;
+    if (loss.is_cpu()) {
+      const double value = loss.item<double>();
+      own.loss = std::isfinite(value) ? own.loss + value : value;
+      if (!std::isfinite(value)) return own;
+    } else {
+      sum = sum.defined() ? sum + loss.detach() : loss.detach();
+    }
+    backward(scale_.is_on() ? loss * scale_.value() : loss, task_, batch);
     last_rows_ = batches[i].rows;
   }
-  return sum;
+  at::Tensor overflow;
+  if (task_.ranks->is_alone() && scale_.is_on()) overflow = scale_.unscale(task_.parameters);
+  if (wants_norm) own.norm = gradient_norm(task_.parameters);
+  const std::vector<std::optional<double>> read = read_numbers({sum, own.norm, overflow});
+  own.loss = read[0].value_or(own.loss);
+  own.norm_value = read[1].value_or(0);
+  own.is_overflow = read[2].value_or(0) > 0;
+  return own;
 }
 
 std::vector<at::Tensor> StepGradients::forward(const Batch& batch) {
@@ -199,6 +242,7 @@ std::vector<at::Tensor> StepGradients::forward(const Batch& batch) {
   try {
     outputs = run_forward(task_, batch);
   } catch (const Error& error) {
+    if (is_out_of_memory(error.failure().message)) throw;  // no row's fault
     Failure failure = error.failure();
     failure.message = failing_rows(task_, data_, batch, error) + ": " + failure.message;
     failure.location = data_.source;
@@ -226,9 +270,10 @@ double StepGradients::last_loss() {
   const at::NoGradGuard no_grad;
   double own = 0;
   if (!last_rows_.empty()) {
-    const Batch batch = take_batch(data_, last_rows_);
+    const Batch batch = with_targets_on(task_.device, take_batch(data_, last_rows_));
     const std::vector<double> shares(losses_.size(), 1);
-    own = sum_of_losses(losses_, task_.forward(batch.inputs, false), batch, shares).item<double>();
+    own = sum_of_losses(device_losses_, task_.forward(batch.inputs, false), batch, shares)
+              .item<double>();
   }
   double sum = 0;
   for (const auto& one : exchange_.share({own})) sum += one.front();

@@ -6,22 +6,33 @@
 
 #include "data/batches.h"
 #include "objectives/loss.h"
+#include "train/loss_scale.h"
 #include "train/step_exchange.h"
 #include "train/trainer.h"
 
 namespace tenon {
 
+struct StepLoss {
+  double loss = 0;
+  // Of the gradients, where it was asked for and could be read together with the loss: a device is
+  // waited for once a step.
+  at::Tensor norm;
+  double norm_value = 0;
+  bool is_overflow = false;  // a scaled gradient is not finite: no step is to be taken
+};
+
 // The loss of a step and its gradient in the parameters. Borrows all that it is made with.
 class StepGradients {
  public:
-  StepGradients(const TrainingTask& task, const Dataset& data, const TrainConfig& config);
+  StepGradients(const TrainingTask& task, const Dataset& data, const TrainConfig& config,
+                const LossScale& scale);
 
   // The loss of one step's batches, those of all ranks, as if they were one: each weighs what is
   // judged in it. Adds its gradient to the parameters'; not a whole one where it is not finite.
   // Nothing where no label of all is judged. Throws Error with the rows that the model cannot take.
   // `step` of `steps`, from 1. `wish`: told to all ranks, see `is_wished`.
-  std::optional<double> compute(const std::vector<Batch>& batches, std::int64_t step,
-                                std::int64_t steps, bool wish = false);
+  std::optional<StepLoss> compute(const std::vector<Batch>& batches, std::int64_t step,
+                                  std::int64_t steps, bool wish = false, bool wants_norm = false);
 
   // After the first step: whether something is trained. Throws Error{kTraining} where nothing is.
   void check() const;
@@ -36,7 +47,8 @@ class StepGradients {
 
  private:
   std::vector<at::Tensor> forward(const Batch& batch);
-  double compute_own(const std::vector<Batch>& batches, std::int64_t step, std::int64_t steps);
+  StepLoss compute_own(const std::vector<Batch>& batches, std::int64_t step, std::int64_t steps,
+                       bool wants_norm);
 
   // What the batches of a step are worth to each loss.
   struct Judged {
@@ -49,7 +61,9 @@ class StepGradients {
 
   const TrainingTask& task_;
   const Dataset& data_;
-  std::vector<LossSettings> losses_;  // summed as they weigh
+  const LossScale& scale_;
+  std::vector<LossSettings> losses_;         // summed as they weigh
+  std::vector<LossSettings> device_losses_;  // their tensors where the outputs are
   StepExchange exchange_;
   Judged judged_;                        // of this step
   std::vector<std::int64_t> last_rows_;  // of the last batch that had a loss

@@ -19,6 +19,7 @@
 #include "train/gradient_norm.h"
 #include "train/last_good.h"
 #include "train/optimizer.h"
+#include "train/out_of_memory.h"
 #include "train/schedule.h"
 #include "train/step_gradients.h"
 #include "train/training_state.h"
@@ -49,6 +50,19 @@ std::vector<Batch> next_batches(BatchOrder& order) {
   return order.next();
 }
 
+// In a handler: what is handled, as a failure of the training.
+Error failure_now() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return error;
+  } catch (const c10::Error& error) {
+    return Error({.stage = Stage::kTraining, .message = error.what_without_backtrace()});
+  } catch (const std::exception& error) {
+    return Error({.stage = Stage::kTraining, .message = error.what()});
+  }
+}
+
 // What rank 0 starts from, all do: other processors may have worked it out with other last bits.
 void share_start(const TrainingTask& task) {
   std::vector<at::Tensor> tensors = changed_by_training(task);
@@ -74,7 +88,8 @@ class TrainingRun {
         config_(config),
         events_(events),
         order_(data, task.inputs, config, task.guards, {task.ranks->rank(), task.ranks->count()}),
-        gradients_(task, data, config),
+        scale_(config),
+        gradients_(task, data, config, scale_),
         optimizer_(task.parameters, config, task.roles),
         last_good_(changed_by_training(task)),
         planned_(planned_steps(order_, config, from)),
@@ -98,6 +113,8 @@ class TrainingRun {
       task_.methods->restore(tensors_under(state.tensors, "method."));
     }
     restore_generators_of(state.tensors, *task_.ranks);
+    const NamedTensors scale = tensors_under(state.tensors, "loss_scale");
+    if (scale_.is_on() && !scale.empty()) scale_.restore(numbers_of(scale, ""));
     plateau_.restore(state.plateau);
     best_.restore(state.best);
     last_good_.keep();
@@ -124,6 +141,7 @@ class TrainingRun {
     if (result_.not_finite_step) last_good_.restore();
     optimizer_.zero_grad();
     result_.best = best_.state();
+    if (scale_.is_on()) result_.loss_scale = scale_.value();
     fill_times();
     return std::move(result_);
   }
@@ -134,16 +152,15 @@ class TrainingRun {
     const NamedScope scope(kStepScope);
     const Clock::time_point start = Clock::now();
     optimizer_.zero_grad();
-    std::optional<double> value;
+    std::optional<StepLoss> found;
     try {
-      value = gradients_.compute(next_batches(order_), step_, planned_, stop);
-    } catch (const Error& error) {
-      return keep_failure(error);
-    } catch (const std::exception& error) {
-      return keep_failure(Error({.stage = Stage::kTraining, .message = error.what()}));
+      found = gradients_.compute(next_batches(order_), step_, planned_, stop, wants_norm());
+    } catch (...) {
+      return keep_failure(failure_now());
     }
-    if (!value) return true;
-    if (!std::isfinite(*value) || is_file_lost()) {
+    if (!found) return true;
+    const double loss = found->loss;
+    if (!std::isfinite(loss) || is_file_lost()) {
       result_.not_finite_step = step_;
       return false;
     }
@@ -151,17 +168,18 @@ class TrainingRun {
     last_good_.keep();
     std::optional<double> norm;
     try {
-      norm = update();
-    } catch (const std::exception& error) {
+      norm = update(*found);
+    } catch (...) {
+      const Error failure = failure_now();
       last_good_.restore();  // some of the parameters may have moved
-      return keep_failure(Error({.stage = Stage::kTraining, .message = error.what()}));
+      return keep_failure(failure);
     }
     times_.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
     result_.has_moved = result_.has_moved || last_good_.differs(task_.parameters.size());
-    result_.went_negative = result_.went_negative || *value < 0;
-    result_.losses.push_back(*value);
+    result_.went_negative = result_.went_negative || loss < 0;
+    result_.losses.push_back(loss);
     ++result_.steps;
-    tell(*value, norm);
+    tell(loss, norm);
     return true;
   }
 
@@ -184,24 +202,39 @@ class TrainingRun {
     if (events_.step) events_.step(progress);
   }
 
+  bool wants_norm() const { return config_.max_grad_norm || logs_.is_due(step_); }
+
   // One step of the optimizer. The norm of the gradients where it is asked for.
-  std::optional<double> update() {
+  std::optional<double> update(const StepLoss& found) {
     const NamedScope scope(kOptimizerScope);
     std::optional<double> norm;
+    if (scale_.is_on()) scale_.update(found.is_overflow);
+    if (found.is_overflow) return leave_out(found);
     if (task_.methods != nullptr) task_.methods->before_step(step_, planned_);
-    if (config_.max_grad_norm) {
-      norm = clip_gradients(task_.parameters, *config_.max_grad_norm);
-      result_.grad_norms.push_back(*norm);
-    } else if (logs_.is_due(step_)) {
-      norm = gradient_norm(task_.parameters);
+    if (wants_norm()) {
+      const bool is_known = found.norm.defined();
+      const at::Tensor own = is_known ? found.norm : gradient_norm(task_.parameters);
+      if (config_.max_grad_norm) clip_gradients(task_.parameters, own, *config_.max_grad_norm);
+      norm = is_known ? found.norm_value : (own.defined() ? own.item<double>() : 0);
+      if (config_.max_grad_norm) result_.grad_norms.push_back(*norm);
     }
-    const double factor = schedule_.factor(step_);
-    const auto rate = [&](double initial) { return plateau_.rate(initial) * factor; };
+    const auto rate = [&](double initial) { return rate_now(initial); };
     optimizer_.change_rates(rate);
     optimizer_.step();
     if (task_.methods != nullptr) task_.methods->after_step(step_, planned_);
     result_.learning_rates.push_back(rate(config_.learning_rate));
     return norm;
+  }
+
+  double rate_now(double initial) const { return plateau_.rate(initial) * schedule_.factor(step_); }
+
+  // A step whose gradients have overflowed: it has a loss, and nothing moves.
+  std::optional<double> leave_out(const StepLoss& found) {
+    ++result_.steps_left_out;
+    result_.learning_rates.push_back(rate_now(config_.learning_rate));
+    if (!config_.max_grad_norm) return std::nullopt;
+    result_.grad_norms.push_back(found.norm_value);
+    return found.norm_value;
   }
 
   // What is due between two steps. Whether to go on.
@@ -252,6 +285,7 @@ class TrainingRun {
     add_under(state.tensors, "optimizer.", optimizer_.state());
     if (task_.methods != nullptr) add_under(state.tensors, "method.", task_.methods->state());
     add_generators(state.tensors, task_.parameters, *task_.ranks);
+    if (scale_.is_on()) state.tensors.emplace_back("loss_scale", numbers_tensor(scale_.state()));
     state.tensors.emplace_back("losses", numbers_tensor(result_.losses));
     state.tensors.emplace_back("learning_rates", numbers_tensor(result_.learning_rates));
     state.tensors.emplace_back("grad_norms", numbers_tensor(result_.grad_norms));
@@ -259,7 +293,9 @@ class TrainingRun {
   }
 
   // Before the first update there is nothing to keep.
-  bool keep_failure(const Error& error) {
+  bool keep_failure(const Error& given) {
+    const bool is_full = is_out_of_memory(given.failure().message);
+    const Error error = is_full ? out_of_memory(given, task_.device, config_.batch_size) : given;
     if (result_.steps == 0) throw error;
     result_.failure = error;
     return false;
@@ -288,6 +324,7 @@ class TrainingRun {
   const TrainConfig& config_;
   const TrainingEvents& events_;
   BatchOrder order_;
+  LossScale scale_;
   StepGradients gradients_;
   Optimizer optimizer_;
   LastGood last_good_;

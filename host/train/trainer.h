@@ -32,6 +32,7 @@ struct TrainingTask {
   std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>& inputs, bool training)>
       forward;
   std::vector<at::Tensor> parameters;  // leaves that require a gradient
+  c10::Device device = c10::kCPU;      // where the forward runs, and so the loss
   std::vector<InputSpec> inputs;
   std::vector<SizeExpression> guards = {};  // of the inputs' sizes
   // What a training forward itself writes (running statistics), so that it can be taken back too.
@@ -96,6 +97,9 @@ struct TrainingResult {
   // Batches in which no label is judged, of all epochs: they have no loss and no gradient. A step
   // of nothing else is no step.
   std::int64_t batches_skipped = 0;
+  // Of the steps those whose gradients overflowed autocast's float16, and the scale at the end.
+  std::int64_t steps_left_out = 0;
+  std::optional<double> loss_scale;
   BestValue::State best;       // of the evaluations while it trained
   bool stopped_early = false;  // early_stopping_patience
   bool interrupted = false;    // Ctrl-C: the step was finished, the rest left out

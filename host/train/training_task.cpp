@@ -1,6 +1,9 @@
 #include "train/training_task.h"
 
+#include <ATen/Context.h>
+
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "interpreter/autocast_scope.h"
@@ -13,6 +16,14 @@ namespace {
 std::optional<at::ScalarType> autocast_dtype(const TrainConfig& config) {
   if (!config.autocast) return std::nullopt;
   return *config.autocast == "bfloat16" ? at::kBFloat16 : at::kHalf;
+}
+
+// As torch means it, of the process. cuBLAS reads the variable when it is first used.
+void use_deterministic_algorithms() {
+  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  at::globalContext().setDeterministicCuDNN(true);
+  at::globalContext().setBenchmarkCuDNN(false);
 }
 
 // The adapters' tensors that are neither trained nor written by the forward itself.
@@ -63,6 +74,7 @@ void prepare_forwards(AdaptedModel& model, const TrainConfig& config) {
 
 TrainingTask training_task(const AdaptedModel& model, const TrainConfig& config,
                            Objectives objectives) {
+  if (config.deterministic) use_deterministic_algorithms();
   const bool train_statistics = config.batch_norm == "train" || config.full;
   TrainingTask task;
   task.objectives = std::move(objectives);
@@ -75,8 +87,8 @@ TrainingTask training_task(const AdaptedModel& model, const TrainConfig& config,
   auto methods = std::make_shared<MethodTraining>(model);
   if (!methods->is_empty()) task.methods = std::move(methods);
   const auto dtype = autocast_dtype(config);
-  const at::DeviceType device =
-      task.parameters.empty() ? at::kCPU : task.parameters[0].device().type();
+  task.device = model.model().device;
+  const at::DeviceType device = task.device.type();
   task.forward = [&model, train_statistics, dtype, device](const std::vector<at::Tensor>& inputs,
                                                            bool training) {
     const AutocastScope autocast(device, dtype);

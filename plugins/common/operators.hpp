@@ -70,12 +70,8 @@ inline bool draws_kept(double p) {
 
 // A tensor of these numbers, on the device of `like`.
 inline Tensor tensor_of(const std::vector<std::int64_t>& numbers, const Tensor& like) {
-  static const tenon::Operator to_device("aten::to", "device");
-  const Tensor made = tenon::tensor_from(numbers, {static_cast<std::int64_t>(numbers.size())});
-  const tenon_tensor_info facts = like.info();
-  if (facts.device_type == 0) return made;
-  const std::string device = "cuda:" + std::to_string(facts.device_index);
-  return to_device(made, device.c_str(), tenon::Dtype{TENON_DTYPE_INT64});
+  return tenon::on_device_of(
+      like, tenon::tensor_from(numbers, {static_cast<std::int64_t>(numbers.size())}));
 }
 
 // torch.randperm(size, generator=torch.Generator().manual_seed(seed)): what PEFT draws again from a

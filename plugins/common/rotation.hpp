@@ -27,7 +27,7 @@ inline Tensor with_blocks_dropped(const Tensor& rotations, double p) {
   static const tenon::Operator less("aten::lt", "Scalar");
   static const tenon::Operator where("aten::where", "self");
   const Tensor like = zeros({blocks, 1, 1}, rotations);
-  const Tensor order = reshape(randperm(blocks), {blocks, 1, 1});
+  const Tensor order = tenon::on_device_of(rotations, reshape(randperm(blocks), {blocks, 1, 1}));
   const Tensor numbers = like + with_dtype(order, rotations.dtype());
   return where(less(numbers, dropped), identity(rotations.size(-1), rotations), rotations);
 }

@@ -46,7 +46,8 @@ struct Focal : tenon::Loss<Focal> {
                                                        std::to_string(scores[1]) + " classes");
     }
     static const Operator take("aten::index_select");
-    return take(tenon::tensor_from(alpha, {scores[1]}), 0, batch.target());
+    return take(tenon::on_device_of(batch.target(), tenon::tensor_from(alpha, {scores[1]})), 0,
+                batch.target());
   }
 
   static Tensor loss(const tenon::LossBatch& batch) {

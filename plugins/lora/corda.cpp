@@ -50,7 +50,8 @@ Inverted invert(const std::string& path, const Tensor& covariance) {
   constexpr double kFirst = 0.01;
   constexpr double kMost = 1e6;
   constexpr double kTolerance = 0.05;
-  const Tensor one = eye(covariance.size(0), tenon::Dtype{covariance.dtype()});
+  const Tensor one =
+      tenon::on_device_of(covariance, eye(covariance.size(0), tenon::Dtype{covariance.dtype()}));
   const Tensor level = mean(diagonal(covariance));
   for (double damp = kFirst; damp < kMost; damp *= 2) {
     Tensor damped = covariance + one * level * damp;

@@ -24,8 +24,9 @@ Tensor approximate_basis(const Tensor& matrix, std::int64_t size) {
   constexpr int kIterations = 4;
   static const tenon::Operator randn("aten::randn", "generator");
   const tenon::Generator generator(kSeed);
-  const Tensor drawn =
-      randn(tenon::Shape{matrix.size(1), size}, generator.get(), tenon::Dtype{matrix.dtype()});
+  const Tensor drawn = tenon::on_device_of(
+      matrix,
+      randn(tenon::Shape{matrix.size(1), size}, generator.get(), tenon::Dtype{matrix.dtype()}));
   Tensor q = basis(matmul(matrix, drawn));
   for (int i = 0; i < kIterations; ++i) {
     q = basis(matmul(turned(matrix), q));

@@ -79,8 +79,8 @@ inline Pair from_fast_svd(const tenon::Tensor& w, std::int64_t r, int iterations
   static const tenon::Operator sine("aten::sin");
   const std::int64_t in = w.size(1);
   const tenon::Tensor count = arange(in * r, tenon::Dtype{TENON_DTYPE_FLOAT64});
-  const tenon::Tensor chirp =
-      reshape(with_dtype(sine(count * count * 0.7548776662), w.dtype()), {in, r});
+  const tenon::Tensor chirp = tenon::on_device_of(
+      w, reshape(with_dtype(sine(count * count * 0.7548776662), w.dtype()), {in, r}));
   const tenon::Tensor wt = transpose(w, 0, 1);
   tenon::Tensor q = qr(matmul(w, chirp)).first;
   for (int i = 0; i < iterations; ++i) {
@@ -90,18 +90,19 @@ inline Pair from_fast_svd(const tenon::Tensor& w, std::int64_t r, int iterations
   return from_svd(matmul(q, small[0]), small[1], small[2], r, s);
 }
 
+// Of the dtype and on the device of `like`.
 inline tenon::Tensor normal(const tenon::Start& start, const tenon::Shape& shape,
-                            std::int32_t dtype) {
+                            const tenon::Tensor& like) {
   static const tenon::Operator randn("aten::randn", "generator");
-  return randn(shape, start.generator(), tenon::Dtype{dtype});
+  return tenon::on_device_of(like, randn(shape, start.generator(), tenon::Dtype{like.dtype()}));
 }
 
 inline Pair orthogonal(const tenon::Start& start, const tenon::Tensor& w, std::int64_t r) {
-  const tenon::Tensor q = qr(normal(start, {r, r}, w.dtype())).first;
+  const tenon::Tensor q = qr(normal(start, {r, r}, w)).first;
   const tenon::Tensor odd = part(q, 0, 0, r, 2);
   const tenon::Tensor even = part(q, 0, 1, r, 2);
-  const tenon::Tensor a = matmul(normal(start, {w.size(1), r / 2}, w.dtype()), odd);
-  const tenon::Tensor b = matmul(normal(start, {w.size(0), r / 2}, w.dtype()), even);
+  const tenon::Tensor a = matmul(normal(start, {w.size(1), r / 2}, w), odd);
+  const tenon::Tensor b = matmul(normal(start, {w.size(0), r / 2}, w), even);
   return {transpose(a, 0, 1) * 0.1, b * 0.1};
 }
 

@@ -29,8 +29,9 @@ struct State {
   std::vector<std::int64_t> tokens;
 };
 
-// The rows as the tensor that index operators take; runs of numbers are made at once.
-Tensor index_of(const std::vector<std::int64_t>& tokens) {
+// The rows as the tensor that index operators take, beside `rows`; runs of numbers are made at
+// once.
+Tensor index_of(const std::vector<std::int64_t>& tokens, const Tensor& rows) {
   static const tenon::Operator arange("aten::arange", "start");
   static const tenon::Operator cat("aten::cat");
   std::vector<Tensor> runs;
@@ -40,11 +41,11 @@ Tensor index_of(const std::vector<std::int64_t>& tokens) {
     runs.push_back(arange(tokens[i], tokens[end - 1] + 1, tenon::Dtype{TENON_DTYPE_INT64}));
     i = end;
   }
-  if (runs.size() == 1) return runs[0];
+  if (runs.size() == 1) return tenon::on_device_of(rows, runs[0]);
   std::vector<tenon_tensor> handles;
   handles.reserve(runs.size());
   for (const Tensor& run : runs) handles.push_back(run.handle());
-  return cat(handles);
+  return tenon::on_device_of(rows, cat(handles));
 }
 
 void check_tokens(const std::vector<std::int64_t>& tokens, std::int64_t rows) {
@@ -92,8 +93,8 @@ struct TrainableTokens : tenon::Layer<TrainableTokens> {
   static void initialise(const Setup& setup, Start& start) {
     if (!setup.option<bool>(kStart)) return;
     static const tenon::Operator index_select("aten::index_select");
-    start.set_parameter(
-        0, index_select(start.weight("weight"), 0, index_of(start.state<State>().tokens)));
+    const Tensor weight = start.weight("weight");
+    start.set_parameter(0, index_select(weight, 0, index_of(start.state<State>().tokens, weight)));
   }
 
   static Tensor merged_weight(Call& call, const Weight& weight) {
@@ -103,7 +104,7 @@ struct TrainableTokens : tenon::Layer<TrainableTokens> {
     Tensor merged = call.weight(weight);
     for (const tenon::Adapter& adapter : call.adapters()) {
       const Tensor rows = tenon::to_dtype(adapter.parameter(0), merged.dtype());
-      merged = index_copy(merged, 0, index_of(adapter.state<State>().tokens), rows);
+      merged = index_copy(merged, 0, index_of(adapter.state<State>().tokens, rows), rows);
     }
     return merged;
   }

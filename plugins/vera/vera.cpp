@@ -54,7 +54,7 @@ Tensor projection(const tenon::Generator& generator, const Tensor& like) {
   const Tensor made = tenon::tensor_from(nothing, like.shape());
   const double bound =
       std::sqrt(3.0) * (std::sqrt(2.0) / std::sqrt(static_cast<double>(like.size(1))));
-  return uniform(made, -bound, bound, generator.get());
+  return tenon::on_device_of(like, uniform(made, -bound, bound, generator.get()));
 }
 
 struct VeraLinear : methods::AdditiveLayer<VeraLinear> {

@@ -43,6 +43,22 @@ namespace tenon __attribute__((visibility("hidden"))) {
     return made;
   }
 
+  // The tensor on the device of `like`: itself where it lies there. What is made without another
+  // tensor (numbers, `aten::arange`, draws of a generator) lies on the CPU at first. Nobody waits
+  // for the copy.
+  inline Tensor on_device_of(const Tensor& like, const Tensor& tensor) {
+    static const Operator new_empty("aten::new_empty");
+    static const Operator copy("aten::copy_");
+    static const Operator pin("aten::pin_memory");
+    const tenon_tensor_info wanted = like.info();
+    const tenon_tensor_info given = tensor.info();
+    if (wanted.device_type == given.device_type && wanted.device_index == given.device_index) {
+      return tensor;
+    }
+    const Tensor made = new_empty(like, tensor.shape(), named("dtype", Dtype{tensor.dtype()}));
+    return given.device_type == 0 ? copy(made, pin(tensor), true) : copy(made, tensor);
+  }
+
   // All elements in order, converted to T, wherever the tensor lies.
   template <typename T>
   std::vector<T> numbers_of(const Tensor& tensor) {
