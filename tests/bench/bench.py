@@ -35,7 +35,7 @@ class Run:
     """What one process took."""
 
     step_ms: float  # median over the steps
-    peak_mb: float  # VmHWM
+    peak_mb: float  # VmHWM; of a device its tensors'
     loss: float  # of the last step: both must have trained the same
 
 
@@ -70,6 +70,7 @@ class Bench:
         self.python = arguments.python
         self.threads = arguments.threads
         self.rounds = arguments.rounds
+        self.device = arguments.device
         self.cases = {name: CASES[name] for name in CASES if arguments.only in name}
         self.sides = (*SIDES, "compiled") if arguments.compile else SIDES
         self.folder = Path(folder)
@@ -132,6 +133,7 @@ class Bench:
         config.write_text(self.tenon_config(case, steps))
         output, seconds, peak_mb = self.run_process([self.tenon, "run", config, "--json"])
         report = json.loads(output)
+        peak_mb = report.get("peak_device_mb") or peak_mb
         run = Run(report["step_ms"]["median"], peak_mb, report["losses"][-1])
         return run, seconds
 
@@ -140,6 +142,7 @@ class Bench:
         return "\n".join([
             "[model]",
             f'path = "{case["model"]}.pt2"',
+            f'device = "{self.device}"',
             "[adapter]",
             'method = "lora"',
             f'init_from = "{case["model"]}-adapter"',
@@ -178,11 +181,13 @@ class Bench:
             "autocast": case.get("autocast"),
             "floor": side == "floor",
             "compile": side == "compiled",
+            "device": self.device,
         }
         begin = time.time()
         command = [self.python, "-B", FOLDER / "train_by_peft.py", json.dumps(task)]
         output, _, peak_mb = self.run_process(command)
         report = json.loads(output)
+        peak_mb = report.get("peak_device_mb") or peak_mb
         run = Run(statistics.median(report["step_ms"]), peak_mb, report["losses"][-1])
         return run, report["first_step_end"] - begin
 
@@ -276,6 +281,7 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--tenon", type=Path, default=ROOT / "build" / "bin" / "tenon")
     parser.add_argument("--python", default=peers_python(), help="with the peers' packages")
+    parser.add_argument("--device", default="cpu", help="of the training: cuda, cuda:1")
     parser.add_argument("--part", choices=PARTS,
                         help="one of them; all where it is left out")
     parser.add_argument("--only", default="", help="training cases whose name holds this")

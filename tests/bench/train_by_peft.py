@@ -72,6 +72,8 @@ def main():
         model = PeftModel.from_pretrained(
             built.model, folder / f"{task['model']}-adapter", is_trainable=True, config=config
         ).train()
+    device = torch.device(task["device"])
+    model = model.to(device)
     run = torch.compile(model) if task["compile"] else model
     dtype = getattr(torch, task["autocast"] or "bfloat16")
     data = load_file(folder / task["data"])
@@ -84,9 +86,9 @@ def main():
     for step in range(task["steps"]):
         begin = time.perf_counter()
         first = step * size % rows
-        batch = {name: tensor[first : first + size] for name, tensor in data.items()}
+        batch = {name: tensor[first : first + size].to(device) for name, tensor in data.items()}
         labels = batch.pop("labels")
-        with torch.autocast("cpu", dtype, enabled=task["autocast"] is not None):
+        with torch.autocast(device.type, dtype, enabled=task["autocast"] is not None):
             outputs = forward(built, run, batch)
         loss = compute_loss(outputs.float(), labels)
         if optimizer:
@@ -97,7 +99,10 @@ def main():
         losses.append(loss.item())
         step_ms.append(1e3 * (time.perf_counter() - begin))
         first_step_end = first_step_end or time.time()
-    print(json.dumps({"losses": losses, "step_ms": step_ms, "first_step_end": first_step_end}))
+    report = {"losses": losses, "step_ms": step_ms, "first_step_end": first_step_end}
+    if device.type == "cuda":
+        report["peak_device_mb"] = torch.cuda.max_memory_allocated() / 1024**2
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":
