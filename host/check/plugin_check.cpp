@@ -133,14 +133,16 @@ Findings check_offered(const OfferedLayer& layer, const fs::path& file, const st
     if (!given.empty() && !serves(type, given)) {
       append(findings, nothing_to_try_on(layer, type, options.layer + " is a " + given));
     } else if (!given.empty()) {
-      append(findings, check_layer({file, layer.id, layer.method, type, options.given, options.device},
-                                   {[&] { return cut_trial(options.model, options.layer); }},
-                                   options.time_limit));
+      append(findings,
+             check_layer({file, layer.id, layer.method, type, options.given, options.device},
+                         {[&] { return cut_trial(options.model, options.layer); }},
+                         options.time_limit));
     } else if (can_declare_trial(type)) {
-      append(findings, check_layer({file, layer.id, layer.method, type, options.given, options.device},
-                                   {[&] { return *declare_trial(type, TrialSize::kSmall); },
-                                    [&] { return *declare_trial(type, TrialSize::kWide); }},
-                                   options.time_limit));
+      append(findings,
+             check_layer({file, layer.id, layer.method, type, options.given, options.device},
+                         {[&] { return *declare_trial(type, TrialSize::kSmall); },
+                          [&] { return *declare_trial(type, TrialSize::kWide); }},
+                         options.time_limit));
     } else {
       append(findings, nothing_to_try_on(layer, type, "the check has no model of this type" + how));
     }

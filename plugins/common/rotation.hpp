@@ -11,11 +11,12 @@
 
 namespace methods {
 
-// Of skew-symmetric matrices Q (blocks, size, size) the rotations (I - Q) (I + Q)^-1.
+// Of skew-symmetric matrices Q (blocks, size, size) the rotations (I - Q) (I + Q)^-1. I + Q always
+// has an inverse, so that nothing is checked, which a GPU would be waited for.
 inline Tensor cayley(const Tensor& skew) {
-  static const tenon::Operator solve("aten::linalg_solve");
+  static const tenon::Operator solve("aten::linalg_solve_ex");
   const Tensor one = identity(skew.size(-1), skew);
-  return solve(one + skew, one - skew, tenon::named("left", false));
+  return solve.results(2, one + skew, one - skew, false)[0];
 }
 
 // Some of the rotations replaced by none in a training step: a share of p, drawn.

@@ -22,9 +22,9 @@ at::Tensor tensor_on(c10::Storage storage, c10::DispatchKey key, const at::Tenso
 
 c10::Storage device_storage(const c10::Storage& cpu, c10::Device device) {
   c10::Allocator* const allocator = c10::GetAllocator(c10::kPrivateUse1);
+  const c10::DeviceGuard guard(device);
   c10::DataPtr data = allocator->allocate(cpu.nbytes());
   if (cpu.nbytes() > 0) std::memcpy(on_host(data.get()), cpu.data(), cpu.nbytes());
-  data.unsafe_set_device(device);
   return {c10::Storage::use_byte_size_t(), cpu.nbytes(), std::move(data), allocator, true};
 }
 

@@ -17,31 +17,21 @@ c10::Device device_or_first(std::optional<c10::Device> device) {
   return {c10::kPrivateUse1, given.has_index() ? given.index() : c10::DeviceIndex{0}};
 }
 
-// The allocator knows of one device only.
-at::Tensor on(at::Tensor tensor, std::optional<c10::Device> device) {
-  tensor.storage().unsafeGetStorageImpl()->_mutable_data_ptr_no_checks().unsafe_set_device(
-      device_or_first(device));
-  return tensor;
-}
-
 at::Tensor empty_memory_format(at::IntArrayRef size, std::optional<at::ScalarType> dtype,
                                std::optional<at::Layout>, std::optional<c10::Device> device,
                                std::optional<bool>, std::optional<at::MemoryFormat> format) {
   const at::ScalarType type = dtype.value_or(at::get_default_dtype_as_scalartype());
   at::Tensor made =
       at::detail::empty_generic(size, c10::GetAllocator(c10::kPrivateUse1), kKeys, type, format);
-  if (device_or_first(device).index() == 0) return made;
-  return on(std::move(made), device);
 }
 
 at::Tensor empty_strided(at::IntArrayRef size, at::IntArrayRef stride,
                          std::optional<at::ScalarType> dtype, std::optional<at::Layout>,
                          std::optional<c10::Device> device, std::optional<bool>) {
   const at::ScalarType type = dtype.value_or(at::get_default_dtype_as_scalartype());
-  at::Tensor made = at::detail::empty_strided_generic(
-      size, stride, c10::GetAllocator(c10::kPrivateUse1), kKeys, type);
-  if (device_or_first(device).index() == 0) return made;
-  return on(std::move(made), device);
+  const c10::DeviceGuard guard(device_or_first(device));
+  return at::detail::empty_strided_generic(size, stride, c10::GetAllocator(c10::kPrivateUse1),
+                                           kKeys, type);
 }
 
 // Both ways and within the device; the CPU's tensors are read and written where they are.
