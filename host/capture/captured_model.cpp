@@ -293,7 +293,12 @@ CapturedModel capture_model(const CallableModel& model, const CaptureOptions& op
   }
   // Whatever the caller's own mode is.
   const c10::InferenceMode normal(false);
-  return Capture(model, options).run();
+  CapturedModel captured = Capture(model, options).run();
+  // A program's model may live on a GPU already.
+  if (!captured.data.tensors.empty()) {
+    captured.data.device = captured.data.tensors.front().tensor.device();
+  }
+  return captured;
 }
 
 }  // namespace tenon

@@ -6,12 +6,13 @@ namespace tenon {
 namespace {
 
 TEST(GpuReport, NamesEachGpuAndTheVersions) {
-  const GpuFacts facts{.has_library = true,
-                       .built_for = 13000,
-                       .cudnn = 91002,
-                       .driver = 13010,
-                       .gpus = {{"NVIDIA H200", 150'000'000'000, 9, 0}},
-                       .is_usable = true};
+  GpuFacts facts;
+  facts.has_library = true;
+  facts.built_for = 13000;
+  facts.cudnn = 91002;
+  facts.driver = 13010;
+  facts.gpus = {{"NVIDIA H200", 150'000'000'000, 9, 0}};
+  facts.is_usable = true;
   EXPECT_EQ(gpus_text(facts),
             "cuda:0 NVIDIA H200, 150.0 GB, compute capability 9.0\n"
             "  LibTorch for CUDA 13.0, cuDNN 9.10.2\n"
@@ -21,7 +22,10 @@ TEST(GpuReport, NamesEachGpuAndTheVersions) {
 }
 
 TEST(GpuReport, SaysWhatIsWrongAndWhatToDo) {
-  const GpuFacts facts{.has_library = true, .built_for = 13000, .driver = 12040};
+  GpuFacts facts;
+  facts.has_library = true;
+  facts.built_for = 13000;
+  facts.driver = 12040;
   EXPECT_EQ(gpus_text(facts),
             "cannot be used: LibTorch was built for CUDA 13.0, the driver is older: it runs CUDA "
             "12.4\n"

@@ -9,12 +9,14 @@ using testing::HasSubstr;
 
 // What a machine says on which all is as it should be.
 GpuFacts good() {
-  return {.has_library = true,
-          .built_for = 13000,
-          .cudnn = 91002,
-          .driver = 13000,
-          .gpus = {{"NVIDIA H200", std::int64_t{139} << 30, 9, 0}},
-          .is_usable = true};
+  GpuFacts facts;
+  facts.has_library = true;
+  facts.built_for = 13000;
+  facts.cudnn = 91002;
+  facts.driver = 13000;
+  facts.gpus = {{"NVIDIA H200", std::int64_t{139} << 30, 9, 0}};
+  facts.is_usable = true;
+  return facts;
 }
 
 TEST(FindProblem, NothingIsWrongWhereLibTorchUsesAGpu) { EXPECT_EQ(find_problem(good()).what, ""); }

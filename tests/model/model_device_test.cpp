@@ -57,7 +57,10 @@ TEST(MoveToDevice, TensorsThatTheGraphMakesWithoutNamingADeviceAreMadeThere) {
   like.target = "aten::zeros_like";
   like.arguments = {{"self", {0}}};
   model.graph.nodes = {named, like};
-  model.tensors.push_back({.name = "weight", .tensor = at::ones({3})});
+  ModelTensor weight;
+  weight.name = "weight";
+  weight.tensor = at::ones({3});
+  model.tensors = {weight};
   move_to_device(model, c10::kMeta);
   ASSERT_EQ(model.graph.nodes[0].arguments.size(), 2U);
   EXPECT_EQ(std::get<c10::IValue>(model.graph.nodes[0].arguments[1].value.value).toDevice(),
