@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <string_view>
 #include <system_error>
 
@@ -32,7 +34,10 @@ constexpr std::int64_t kStateFormat = 1;
 
 OrderedJson best_json(const BestValue::State& best) {
   if (!best.value) return nullptr;
-  return {{"value", *best.value}, {"step", best.step}, {"worse", best.worse}};
+  // JSON has no infinity, which a metric may be.
+  const OrderedJson value = std::isfinite(*best.value) ? OrderedJson(*best.value)
+                                                       : OrderedJson(std::to_string(*best.value));
+  return {{"value", value}, {"step", best.step}, {"worse", best.worse}};
 }
 
 OrderedJson state_json(const Checkpoint& checkpoint, const std::string& tensors_sha256) {
@@ -69,11 +74,24 @@ OrderedJson state_json(const Checkpoint& checkpoint, const std::string& tensors_
           {"sha256", {{kStateTensors, tensors_sha256}}}};
 }
 
+// Paths need not be UTF-8, which JSON is.
+std::string json_text(const OrderedJson& json, int indent) {
+  return json.dump(indent, ' ', false, OrderedJson::error_handler_t::replace);
+}
+
+// Of all that it holds but its own hash, so that what was changed by hand is told.
+std::string own_hash(OrderedJson json) {
+  json.at("sha256").erase(std::string(kStateFile));
+  return sha256_hex(json_text(json, -1));
+}
+
 using Texts = std::map<std::string, std::string>;
 
 void read_best(const OrderedJson& json, BestValue::State& best) {
   if (json.is_null()) return;
-  best.value = json.at("value").get<double>();
+  const OrderedJson& value = json.at("value");
+  best.value = value.is_string() ? std::strtod(value.get<std::string>().c_str(), nullptr)
+                                 : value.get<double>();
   best.step = json.at("step").get<std::int64_t>();
   best.worse = json.at("worse").get<std::int64_t>();
 }
@@ -164,29 +182,40 @@ std::vector<FolderFile> checkpoint_files(const Checkpoint& checkpoint) {
            [&](const fs::path& path) { write_tensor_file(path, checkpoint.state.tensors); }},
           {kStateFile, [&](const fs::path& path) {
              const MappedFile tensors(path.parent_path() / kStateTensors, Stage::kOutput);
-             const OrderedJson json = state_json(checkpoint, sha256_hex(tensors.bytes()));
-             write_file(path, json.dump(2) + "\n");
+             OrderedJson json = state_json(checkpoint, sha256_hex(tensors.bytes()));
+             json["sha256"][kStateFile] = own_hash(json);
+             write_file(path, json_text(json, 2) + "\n");
            }}};
 }
 
 Checkpoint load_checkpoint(const fs::path& folder) {
   const fs::path file = folder / kStateFile;
   if (!is_checkpoint(folder)) {
-    fail_checkpoint(folder, "this is no checkpoint of a training: it has no trainer_state.json");
+    fail_checkpoint(folder,
+                    fs::exists(folder)
+                        ? "this is no checkpoint of a training: it has no trainer_state.json"
+                        : "there is no such folder");
   }
   const std::string text = read_text_file(file, Stage::kAdapter);
   const OrderedJson json = parse_ordered_json(
       text,
       {.stage = Stage::kAdapter, .message = "the training's state", .location = file.string()});
   Checkpoint checkpoint;
+  checkpoint.folder = folder;
   std::string sha256;
+  bool is_changed = false;
   try {
     check_format(json, file);
     read_state(json, checkpoint);
     sha256 = json.at("sha256").at(kStateTensors).get<std::string>();
-  } catch (const nlohmann::json::exception& error) {
-    fail_checkpoint(file, std::string("this is no training's state: ") + error.what());
+    const auto own = json.at("sha256").find(kStateFile);  // since it is kept
+    is_changed = own != json.at("sha256").end() && own->get<std::string>() != own_hash(json);
+  } catch (const nlohmann::json::exception&) {
+    fail_checkpoint(file,
+                    "this is no training's state: a key that it must have is missing or "
+                    "holds something else");
   }
+  if (is_changed) fail_checkpoint(file, "this was changed after it was saved");
   checkpoint.state.tensors = read_state_tensors(folder / kStateTensors, sha256);
   return checkpoint;
 }

@@ -29,6 +29,7 @@ struct Checkpoint {
   TrainingState state;
   TrainingOrigin origin;
   std::map<std::string, std::int64_t> logs;  // name of a log file -> its bytes at this step
+  std::filesystem::path folder = {};         // that it was read from
 };
 
 // A checkpoint's folder, and the step in its name.

@@ -141,10 +141,14 @@ void check_outputs(const NamedTensors& outputs, const AdaptedModel& model,
 }  // namespace
 
 int predict_command(const CommandLine& line, const std::shared_ptr<Ranks>& ranks) {
-  // A folder of images is read as [data] says; nothing else of it is.
+  // A folder of images and the columns of a CSV file are read as [data] says; of it nothing else is
+  // but its scale, without which the model would see other numbers than it was trained on.
   const bool images = std::filesystem::is_directory(line.inputs);
   const bool columns = is_csv_file(line.inputs);
   RunConfig config = read_run_config(line.target, line.overrides, {.data = images || columns});
+  if (!config.data && config.values.contains("data.scale")) {
+    config = read_run_config(line.target, line.overrides, {.data = true});
+  }
   config.model.verify = !line.no_verify;
   require_agreement(*ranks, facts_of(config));
   if (ranks->is_first()) {

@@ -2,12 +2,18 @@
 
 #include "app/commands.h"
 #include "app/report_page.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/output_place.h"
 
 namespace tenon {
 
 void report_command(const CommandLine& line) {
+  const std::filesystem::path ending = line.outputs.extension();
+  if (ending != ".html" && ending != ".htm") {  // --force would replace any file by a page
+    throw Error({.stage = Stage::kCommandLine,
+                 .message = "--output " + line.outputs.string() + " must be a .html"});
+  }
   std::vector<InputPath> inputs;
   std::vector<ReportedRun> runs;
   for (const std::filesystem::path& folder : line.reported) {

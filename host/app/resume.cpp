@@ -99,6 +99,20 @@ std::map<std::string, std::string> plugins_of(const AdaptedModel& model,
   return hashes;
 }
 
+// A run cannot become shorter than it is.
+void compare_lengths(const TrainingState& then, const TrainConfig& now,
+                     std::vector<std::string>& problems, std::vector<std::string>& notes) {
+  const std::string taken = std::to_string(then.step) + " steps were taken";
+  if (now.steps && *now.steps < then.step) {
+    problems.push_back("`train.steps` is " + std::to_string(*now.steps) + ", and " + taken);
+  }
+  if (now.steps && *now.steps == then.step) notes.push_back("nothing is left to train: " + taken);
+  if (!now.steps && static_cast<double>(now.epochs.value_or(1)) < then.epoch) {
+    problems.push_back("`train.epochs` is " + std::to_string(now.epochs.value_or(1)) + ", and " +
+                       taken + ", which are more passes");
+  }
+}
+
 [[noreturn]] void fail_resume(const std::vector<std::string>& problems, const std::string& hint) {
   throw Error({.stage = Stage::kConfig,
                .message = "the run cannot go on from its checkpoint: " + join(problems, "; "),
@@ -151,11 +165,12 @@ TrainingOrigin origin_of(const RunConfig& config, const AdaptedModel& model,
   return origin;
 }
 
-std::vector<std::string> compare_configs(const TrainingOrigin& then, const RunConfig& now) {
+std::vector<std::string> compare_configs(const Checkpoint& then, const RunConfig& now) {
   std::vector<std::string> problems;
   std::vector<std::string> notes;
-  for (const std::string& key : keys_of(then.config, now.values)) {
-    const std::string before = value_in(then.config, key);
+  compare_lengths(then.state, *now.train, problems, notes);
+  for (const std::string& key : keys_of(then.origin.config, now.values)) {
+    const std::string before = value_in(then.origin.config, key);
     const std::string after = value_in(now.values, key);
     if (before == after) continue;
     std::string text = "`" + key + "` was ";
@@ -174,6 +189,11 @@ std::vector<std::string> compare_origins(const TrainingOrigin& then, const Train
   std::vector<std::string> problems;
   for (const std::string& key : keys_of(then.data, now.data)) {
     if (value_in(then.data, key) == value_in(now.data, key)) continue;
+    if (!then.data.contains(key) || !now.data.contains(key)) {
+      problems.push_back("`" + key + "` was " + value_in(then.config, key) + " and is " +
+                         value_in(now.config, key));
+      continue;
+    }
     problems.push_back("`" + key + "`, " + value_in(now.config, key) +
                        ", does not hold what it was trained on (" + value_in(then.config, key) +
                        ")");

@@ -29,9 +29,9 @@ TrainingOrigin origin_of(const RunConfig& config, const AdaptedModel& model,
 // nothing of the steps.
 bool is_of_this_machine(const std::string& key);
 
-// Throws Error{kConfig} with every key whose value must not change and did, before anything is
-// loaded. What changed otherwise, for the user.
-std::vector<std::string> compare_configs(const TrainingOrigin& then, const RunConfig& now);
+// Throws Error{kConfig} with every key whose value must not change and did, and for fewer steps
+// than were taken, before anything is loaded. What changed otherwise, for the user.
+std::vector<std::string> compare_configs(const Checkpoint& then, const RunConfig& now);
 
 // Throws Error{kConfig} for other data or another base. What else is another, for the user.
 std::vector<std::string> compare_origins(const TrainingOrigin& then, const TrainingOrigin& now);

@@ -4,19 +4,36 @@
 #include <vector>
 
 #include "app/resume.h"
+#include "base/error.h"
 
 namespace tenon {
 
+namespace fs = std::filesystem;
+
 RunCheckpoints::RunCheckpoints(const RunConfig& config, const AdaptedModel& model,
                                const Objectives& objectives, RunOutput& output,
-                               std::int64_t resumed_step, std::int64_t processes)
+                               const std::optional<Checkpoint>& from, std::int64_t processes)
     : config_(config),
       model_(model),
       objectives_(objectives),
       output_(output),
-      last_own_(resumed_step),
+      resumed_(from ? fs::absolute(from->folder).lexically_normal().parent_path() : fs::path()),
+      last_own_(from ? from->state.step : 0),
       processes_(processes) {
+  if (from && config.train->load_best_model_at_end && from->state.best.value) {
+    require_best(from->state.best.step);
+  }
   if (config.train->full) origin();
+}
+
+void RunCheckpoints::require_best(std::int64_t step) const {
+  if (is_checkpoint(folder_of(step))) return;
+  throw Error(
+      {.stage = Stage::kConfig,
+       .message = "[train] load_best_model_at_end cannot load the best evaluation so far, that "
+                  "of step " +
+                  std::to_string(step) + ": there is no " + folder_of(step).string(),
+       .hint = "leave load_best_model_at_end out"});
 }
 
 const TrainingOrigin& RunCheckpoints::origin() {
@@ -25,7 +42,10 @@ const TrainingOrigin& RunCheckpoints::origin() {
 }
 
 std::filesystem::path RunCheckpoints::folder_of(std::int64_t step) const {
-  return run_folder(config_) / checkpoint_name(step);
+  fs::path own = run_folder(config_) / checkpoint_name(step);
+  const bool is_others = step <= last_own_ && !is_checkpoint(own) && !resumed_.empty() &&
+                         is_checkpoint(resumed_ / checkpoint_name(step));
+  return is_others ? resumed_ / checkpoint_name(step) : own;
 }
 
 void RunCheckpoints::save(const TrainingState& state, std::map<std::string, std::int64_t> logs) {

@@ -171,8 +171,7 @@ int train_and_save(const CommandLine& line, const RunConfig& config, AdaptedMode
   task.ranks = ranks;
   require_no_statistics(*ranks, model, settings);
   const std::optional<Dataset> held_out = evaluation_data(config, model.model(), all);
-  RunCheckpoints checkpoints(config, model, objectives, place, from ? from->state.step : 0,
-                             ranks->count());
+  RunCheckpoints checkpoints(config, model, objectives, place, from, ranks->count());
   if (!ranks->is_alone()) require_agreement(*ranks, facts_of(checkpoints.origin()));
   if (from) {
     for (const std::string& note : compare_origins(from->origin, checkpoints.origin())) {
@@ -188,7 +187,7 @@ int train_and_save(const CommandLine& line, const RunConfig& config, AdaptedMode
   std::optional<Profiler> profiler;
   if (line.profile) profiler.emplace(layer_titles(model));
   const SignalsHeld held;
-  std::optional<RunLog> run_log = open_log(config, place, outcome.before, from);
+  std::optional<RunLog> run_log = open_log(config, model, place, outcome.before, from);
   RunProgress show(!line.json && !line.quiet);
   const TrainingEvents events =
       training_events(line, config, task, held_out, checkpoints, run_log, show);
@@ -234,7 +233,7 @@ std::optional<Checkpoint> checkpoint_of(const CommandLine& line, const RunConfig
     return std::nullopt;
   }
   Checkpoint checkpoint = load_checkpoint(*folder);
-  for (const std::string& note : compare_configs(checkpoint.origin, config)) log::warning(note);
+  for (const std::string& note : compare_configs(checkpoint, config)) log::warning(note);
   print_line(line, "going on after step " + std::to_string(checkpoint.state.step) + ", from " +
                        folder->string());
   return checkpoint;

@@ -5,6 +5,7 @@
 
 #include "app/resume.h"
 #include "app/run_report.h"
+#include "app/weight_histograms.h"
 #include "base/file.h"
 
 namespace tenon {
@@ -37,7 +38,7 @@ TrainingEvents training_events(const CommandLine& line, const RunConfig& config,
   return events;
 }
 
-std::optional<RunLog> open_log(const RunConfig& config, RunOutput& place,
+std::optional<RunLog> open_log(const RunConfig& config, const AdaptedModel& model, RunOutput& place,
                                const std::optional<Evaluation>& before,
                                const std::optional<Checkpoint>& from) {
   std::optional<RunLog> run_log;
@@ -49,6 +50,9 @@ std::optional<RunLog> open_log(const RunConfig& config, RunOutput& place,
   if (!config.output.log_dir) place.folder();  // is made, and this run's
   run_log.emplace(folder, names, read_text_file(config.file, Stage::kConfig),
                   from ? from->logs : RunLog::Sizes());
+  if (config.output.log_histograms) {
+    run_log->watch([&model] { return weight_histograms(model); });
+  }
   if (before && !from) run_log->add(0, 0, measures);
   return run_log;
 }

@@ -19,8 +19,8 @@ TrainingEvents training_events(const CommandLine& line, const RunConfig& config,
                                RunCheckpoints& checkpoints, std::optional<RunLog>& run_log,
                                RunProgress& show);
 
-// Where [output] log_steps asks for one.
-std::optional<RunLog> open_log(const RunConfig& config, RunOutput& place,
+// Where [output] log_steps asks for one. Borrows the model.
+std::optional<RunLog> open_log(const RunConfig& config, const AdaptedModel& model, RunOutput& place,
                                const std::optional<Evaluation>& before,
                                const std::optional<Checkpoint>& from);
 

@@ -10,7 +10,6 @@
 #include <system_error>
 #include <utility>
 
-#include "app/event_record.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/temporary_files.h"
@@ -113,6 +112,7 @@ void RunLog::add(const StepProgress& progress) {
   }
   fields.emplace_back("memory_mb", resident_megabytes());
   write(progress.step, progress.epoch, fields);
+  if (weights_) events_.add(histogram_record(seconds_now(), progress.step, weights_()));
   rows_ = tokens_ = 0;
   since_ = Clock::now();
 }

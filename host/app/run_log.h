@@ -3,12 +3,14 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "app/event_record.h"
 #include "base/growing_file.h"
 #include "train/trainer.h"
 
@@ -26,6 +28,10 @@ class RunLog {
   RunLog(const std::filesystem::path& folder, const std::vector<std::string>& measures,
          const std::string& config, const Sizes& from);
 
+  // From now on each logged step has these beside its numbers, for TensorBoard.
+  void watch(std::function<std::map<std::string, Histogram>()> weights) {
+    weights_ = std::move(weights);
+  }
   // One step's numbers, where it is one that is logged.
   void add(const StepProgress& progress);
   void add(std::int64_t step, double epoch, const Measures& measures);
@@ -43,6 +49,7 @@ class RunLog {
   std::vector<std::string> columns_;
   std::string event_file_;  // its name in the folder
   GrowingFile lines_, table_, events_;
+  std::function<std::map<std::string, Histogram>()> weights_;
   Clock::time_point since_ = Clock::now();
   std::int64_t rows_ = 0;  // since the last line
   std::int64_t tokens_ = 0;

@@ -26,6 +26,8 @@ constexpr Signature kSignatures[] = {
     {"\x1f\x8b"sv, {"a gzip archive", "unpack it first"}},
     {"\x89HDF\r\n"sv, {"an HDF5 file", "save its tensors: safetensors.torch.save_file"}},
     {"\x93NUMPY"sv, {"a NumPy array", "save its tensors: safetensors.torch.save_file"}},
+    {"\xff\xfe"sv, {"text in UTF-16", "save it as UTF-8"}},
+    {"\xfe\xff"sv, {"text in UTF-16", "save it as UTF-8"}},
 };
 
 bool is_web_page(std::string_view bytes) {

@@ -81,6 +81,7 @@ struct OutputConfig {
   std::optional<StepInterval> save_steps;          // checkpoints while it trains
   std::optional<std::int64_t> save_total_limit;    // of checkpoints; the best and the newest stay
   std::optional<StepInterval> log_steps;
+  bool log_histograms = false;                   // of the trained tensors, for TensorBoard
   std::optional<std::filesystem::path> log_dir;  // unset: the folder of the checkpoints
   bool force = false;
 };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/foreign_content.h"
 #include "config/overrides.h"
 #include "config/toml_keys.h"
 #include "config/toml_reader.h"
@@ -21,6 +22,16 @@ toml::table parse(const std::string& text, const std::filesystem::path& file) {
     throw Error{{.stage = Stage::kConfig,
                  .message = "not valid here: a key of more than 256 parts",
                  .location = file.string() + ":" + std::to_string(line)}};
+  }
+  if (const ForeignContent content = foreign_content(text); content.what != nullptr) {
+    const bool is_program = text.starts_with("PK");
+    throw Error{{.stage = Stage::kConfig,
+                 .message = is_program
+                                ? "this is no config but a zip archive, as exported programs are"
+                                : "this is no config but " + std::string(content.what),
+                 .hint = is_program ? "`tenon init MODEL.pt2` writes a config for one"
+                                    : std::string(content.hint),
+                 .location = file.string()}};
   }
   try {
     return toml::parse(text, file.string());

@@ -202,8 +202,14 @@ void read_data_section(SectionReader& section, RunConfig& config) {
     }
   }
   section.strings("inputs", data.inputs);
+  if (section.has("inputs") && data.inputs.empty()) {
+    section.fail_at("inputs", "names nothing: leave it out for the model's own names");
+  }
   section.strings("shared", data.shared);
   section.string("target", data.target);
+  if (data.sample_weight && *data.sample_weight == data.target) {
+    section.fail_at("sample_weight", "is the target: `" + data.target + "`");
+  }
   section.number("scale", data.scale);
   if (section.has("scale") && data.scale == 0) {
     section.fail_at("scale", "must not be 0: every input would be 0");
@@ -219,6 +225,10 @@ void read_output_section(SectionReader& section, RunConfig& config) {
   section.step_interval("save_steps", output.save_steps);
   section.integer("save_total_limit", output.save_total_limit, at_least(1));
   section.step_interval("log_steps", output.log_steps);
+  section.boolean("log_histograms", output.log_histograms);
+  if (output.log_histograms && !output.log_steps) {
+    section.fail_at("log_histograms", "needs `output.log_steps`");
+  }
   section.path("log_dir", output.log_dir);
   section.boolean("force", output.force);
 }

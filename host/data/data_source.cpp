@@ -1,10 +1,12 @@
 #include "data/data_source.h"
 
 #include <ATen/ops/eq.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/mul.h>
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <fstream>
 
 #include "base/error.h"
@@ -23,13 +25,19 @@ namespace tenon {
 namespace {
 
 // A safetensors file starts with its header's length as 8 bytes, of which the last are zero in any
-// file below 2^56 bytes; text holds no zero byte.
+// file below 2^56 bytes; text holds no zero byte, but in UTF-16, which its mark tells from a header
+// of less than 4 GB.
 bool is_tensor_file(const std::filesystem::path& file) {
   if (file.extension() == ".safetensors" || is_npy_file(file) || is_npz_file(file)) return true;
   std::array<char, 8> start{};
   std::ifstream stream(file, std::ios::binary);
   stream.read(start.data(), start.size());
   const auto end = start.begin() + stream.gcount();
+  const bool has_mark =
+      (start[0] == '\xff' && start[1] == '\xfe') || (start[0] == '\xfe' && start[1] == '\xff');
+  if (has_mark && std::any_of(start.begin() + 4, end, [](char byte) { return byte != '\0'; })) {
+    return false;
+  }
   return std::find(start.begin(), end, '\0') != end;
 }
 
@@ -168,6 +176,22 @@ Dataset read_tensor_dataset(const std::filesystem::path& file, const DataConfig&
   return data;
 }
 
+// [data] scale, which must leave finite what is.
+void apply_scale(std::vector<at::Tensor>& inputs, double scale, const std::string& source) {
+  if (scale == 1.0) return;
+  for (at::Tensor& input : inputs) {
+    if (!input.is_floating_point()) continue;
+    const at::Tensor scaled = at::mul(input, scale);
+    if (std::abs(scale) > 1 && !at::isfinite(scaled).all().item<bool>() &&
+        at::isfinite(input).all().item<bool>()) {
+      throw_data_problems({"[data] scale = " + std::to_string(scale) +
+                           " makes numbers of the file too large for their type"},
+                          source, "");
+    }
+    input = scaled;
+  }
+}
+
 }  // namespace
 
 Dataset read_dataset(const std::filesystem::path& file, const DataConfig& config,
@@ -181,10 +205,7 @@ Dataset read_dataset(const std::filesystem::path& file, const DataConfig& config
   throw_data_problems(
       data.rows > 0 ? std::vector<std::string>{} : std::vector<std::string>{"the file has no rows"},
       data.source, "");
-  if (config.scale == 1.0) return data;
-  for (at::Tensor& input : data.inputs) {
-    if (input.is_floating_point()) input = at::mul(input, config.scale);
-  }
+  apply_scale(data.inputs, config.scale, data.source);
   return data;
 }
 
@@ -218,12 +239,15 @@ std::vector<at::Tensor> read_inputs(const std::filesystem::path& file, const Dat
     columns.inputs = config.inputs;
     columns.columns = config.columns;
     columns.target = config.target;
-    return read_csv_dataset(file, columns, "output", inputs).inputs;
+    std::vector<at::Tensor> read = read_csv_dataset(file, columns, "output", inputs).inputs;
+    apply_scale(read, config.scale, file.string());
+    return read;
   }
   std::vector<std::string> problems;
   std::vector<at::Tensor> taken = take_inputs(TensorTable(file, inputs), {}, inputs, problems);
   throw_data_problems(problems, file.string(),
                       "the file needs one tensor for each input of the model");
+  apply_scale(taken, config.scale, file.string());
   return taken;
 }
 

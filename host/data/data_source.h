@@ -52,7 +52,8 @@ void ignore_class(Dataset& data, std::int64_t class_number);
 bool is_csv_file(const std::filesystem::path& file);
 
 // Only the inputs (for predict): tensors named like the model's inputs, or all images below a
-// folder, sorted by their paths; of a CSV file the columns that `config` names.
+// folder, sorted by their paths; of a CSV file the columns that `config` names. Scaled as in
+// training.
 std::vector<at::Tensor> read_inputs(const std::filesystem::path& file, const DataConfig& config,
                                     const std::vector<InputSpec>& inputs);
 

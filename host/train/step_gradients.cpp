@@ -282,10 +282,13 @@ double StepGradients::last_loss() {
 
 void check_labels(const Dataset& data, const TrainConfig& config) {
   if (count_judged(LossSettings(config), data.target, data.rows) > 0) return;
-  throw Error{{.stage = Stage::kData,
-               .message = "no label of the data is judged: every one is the ignored class, -100",
-               .hint = "give labels to some rows",
-               .location = data.source}};
+  throw Error{
+      {.stage = Stage::kData,
+       .message = "no label of the data is judged: every one is the ignored class, -100, or "
+                  "weighs nothing",
+       .hint = "give labels to some rows; see [train] ignore_index and class_weight, [data] "
+               "sample_weight",
+       .location = data.source}};
 }
 
 }  // namespace tenon

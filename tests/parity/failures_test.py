@@ -387,6 +387,50 @@ class FailuresTest(ParityTest):
         self.assertIn("no trained parameter has moved", done.stderr)
         self.check_fails(self.run_config(self.config(data={"scale": 0})), 2, "must not be 0")
 
+    def test_slips_in_data_are_told_by_what_they_are(self):
+        text = "a,b,c,d,labels\n1,2,3,4,0\n"
+        for encoding in ("utf-16-le", "utf-16-be"):
+            file = self.workspace.new_path(".csv")
+            file.write_bytes(("\ufeff" + text).encode(encoding))
+            done = self.run_config(self.config(data={"train": file}))
+            self.check_fails(done, 1, f"{file}: this is no CSV file but text in UTF-16", "as UTF-8")
+        done = self.run_config(self.config(data={"scale": 1e300}))
+        self.check_fails(done, 1, "[data] scale", "makes numbers of the file too large")
+        done = self.run_config(self.config(data={"inputs": []}))
+        self.check_fails(done, 2, "`data.inputs` names nothing")
+        done = self.run_config(self.config(data={"sample_weight": "labels"}))
+        self.check_fails(done, 2, "`data.sample_weight` is the target: `labels`")
+        done = self.run_config(self.config(train={"class_weight": [0, 0, 0]}))
+        self.check_fails(done, 1, "or weighs nothing", "class_weight")
+        program = self.workspace.new_path(".toml")
+        program.write_bytes(b"PK\x03\x04rest")
+        done = self.workspace.tenon("run", program)
+        self.check_fails(done, 2, "this is no config but a zip archive", "tenon init MODEL.pt2")
+
+    def test_predictions_see_the_numbers_that_were_trained_on(self):
+        """[data] scale is applied by predict too, to whatever kind of file."""
+        torch.manual_seed(2)
+        rows = torch.randint(-8, 8, (6, 4)) / 4
+        table = self.workspace.new_path(".csv")
+        lines = [",".join(map(str, [*row, 0])) for row in rows.tolist()]
+        table.write_text("\n".join(["a,b,c,d,labels", *lines, ""]))
+        tensors = self.workspace.write_tensors({"input": rows})
+        small = self.workspace.write_tensors({"input": rows / 16})
+        plain = self.workspace.write_config({"model": MODEL})
+        scaled = self.workspace.write_config(
+            {"model": MODEL, "data": {"train": table, "scale": 1 / 16}}
+        )
+
+        def outputs(config, inputs):
+            out = self.workspace.new_path(".safetensors")
+            self.workspace.tenon_ok("predict", config, "--inputs", inputs, "--outputs", out)
+            return load_file(out)["output_0"]
+
+        expected = outputs(plain, small)
+        self.assertFalse(torch.equal(outputs(plain, tensors), expected))
+        for file in (tensors, table):
+            self.assertTrue(torch.equal(outputs(scaled, file), expected), file)
+
     def test_columns_of_other_files_go_by_their_names(self):
         torch.manual_seed(2)
         x, labels = torch.rand(16, 4), torch.randint(3, (16,))

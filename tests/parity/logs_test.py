@@ -3,7 +3,9 @@
 import csv
 import json
 
+import numpy as np
 import torch
+from safetensors.torch import load_file
 from support import ParityTest, main
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -93,6 +95,37 @@ class LogsTest(ParityTest):
         events = EventAccumulator(str(file)).Reload()
         self.assertEqual([e.step for e in events.Scalars("train/loss")], [3, 6, 9, 12])
         self.assertEqual(len((directory / "log.csv").read_text().splitlines()), len(whole) + 1)
+
+    def test_histograms_are_of_the_trained_tensors(self):
+        config = self.config()
+        config["output"] |= {"log_histograms": True, "log_steps": 6}
+        config["adapter"]["modules_to_save"] = ["head"]
+        self.workspace.tenon_ok("run", self.workspace.write_config(config))
+        directory = config["output"]["directory"]
+        every = {"histograms": 0}  # all of them, not the last one alone
+        events = EventAccumulator(str(directory / "tensorboard"), size_guidance=every).Reload()
+        trained = {
+            name.removeprefix("base_model.model."): tensor.double().flatten().numpy()
+            for name, tensor in load_file(directory / "adapter_model.safetensors").items()
+        }
+        self.assertEqual(set(events.Tags()["histograms"]), {f"weights/{name}" for name in trained})
+        for name, values in trained.items():
+            [first, last] = events.Histograms(f"weights/{name}")
+            self.assertEqual([first.step, last.step], [6, 12])
+            found = last.histogram_value
+            counts, edges = np.histogram(values, bins=30)
+            self.assertEqual(found.num, len(values))
+            self.assertAlmostEqual(found.min, values.min(), delta=1e-12)
+            self.assertAlmostEqual(found.max, values.max(), delta=1e-12)
+            self.assertAlmostEqual(found.sum, values.sum(), delta=1e-9)
+            self.assertAlmostEqual(found.sum_squares, (values**2).sum(), delta=1e-9)
+            np.testing.assert_allclose(found.bucket_limit, edges[1:], atol=1e-12)
+            # A value on an edge may be counted on either side of it.
+            self.assertLessEqual(np.abs(np.array(found.bucket) - counts).sum(), 2)
+        del config["output"]["log_steps"]
+        done = self.workspace.tenon("run", self.workspace.write_config(config))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("`output.log_histograms` needs `output.log_steps`", done.stderr)
 
     def test_logs_go_where_log_dir_says_and_nowhere_without_log_steps(self):
         config = self.config()

@@ -112,6 +112,12 @@ class ReportTest(ParityTest):
         done = self.workspace.tenon("report", self.folders[0], "--output", file)
         self.assertEqual(done.returncode, 1)
         self.assertIn("is there already", done.stderr)
+        model = self.workspace.new_path(".pt2")
+        model.write_text("mine")
+        done = self.workspace.tenon("report", self.folders[0], "--output", model, "--force")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("must be a .html", done.stderr)
+        self.assertEqual(model.read_text(), "mine")
         done = self.workspace.tenon("report", self.workspace.folder, "--output", "x.html")
         self.assertIn("this is no run's folder", done.stderr)
 

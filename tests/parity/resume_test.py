@@ -223,6 +223,25 @@ class ResumeTest(ParityTest):
         self.assertEqual(adapter_hash(directory), adapter_hash(directory / f"checkpoint-{best}"))
         self.assertEqual(report["eval"]["after"]["loss"], report["best"]["value"])
 
+    def test_the_best_of_all_parts_of_a_run_is_loaded_at_its_end(self):
+        config = self.config(
+            train={"eval_steps": 2, "load_best_model_at_end": True, "learning_rate": 0.5},
+            data={"eval": self.rows()},
+            output={"save_steps": 2},
+        )
+        path = self.workspace.write_config(config)
+        whole = self.workspace.tenon_json("run", path)
+        directory = config["output"]["directory"]
+        wanted = adapter_hash(directory)
+        for step in (2, 6, 12):  # before the best and after it
+            with self.subTest(step=step):
+                # In another folder, where the best so far has no checkpoint.
+                sets = ["--set", f"output.directory={self.workspace.new_path()}"]
+                checkpoint = directory / f"checkpoint-{step}"
+                part = self.workspace.tenon_json("run", path, *sets, "--resume", checkpoint)
+                self.assertEqual(part["best"], whole["best"])
+                self.assertEqual(adapter_hash(Path(sets[1].partition("=")[2])), wanted)
+
     def test_what_must_not_change_is_named_with_both_values(self):
         config = self.config(output={"save_steps": 5})
         path = self.workspace.write_config(config)
@@ -260,6 +279,40 @@ class ResumeTest(ParityTest):
                 (other / "other.so").write_bytes((built_in / f"{name}.so").read_bytes() + b"\0")
                 done = self.workspace.tenon_ok("run", path, "--resume", "--plugin-dir", other)
                 self.assertRegex(done.stderr, "the plugin \\S+ is another file than before")
+
+    def test_a_run_cannot_become_shorter_than_it_is(self):
+        path = self.workspace.write_config(self.config(output={"save_steps": 5}))
+        self.workspace.tenon_ok("run", path)
+        done = self.workspace.tenon("run", path, "--resume", "--set", "train.steps=9")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("`train.steps` is 9, and 14 steps were taken", done.stderr)
+        done = self.workspace.tenon_ok("run", path, "--resume")
+        self.assertIn("nothing is left to train: 14 steps were taken", done.stderr)
+
+    def test_a_state_that_was_changed_by_hand_is_refused(self):
+        path = self.workspace.write_config(config := self.config(output={"save_steps": 5}))
+        self.workspace.tenon_ok("run", path)
+        file = config["output"]["directory"] / "checkpoint-14/trainer_state.json"
+        whole = json.loads(file.read_text())
+        changed = {**whole, "step": 13}
+        older = {**whole, "sha256": {"trainer_state.safetensors": whole["sha256"]["trainer_state.safetensors"]}}
+        for state, told in (
+            (changed, "this was changed after it was saved"),
+            ({}, "a key that it must have is missing or holds something else"),
+            ({**whole, "sha256": []}, "a key that it must have is missing or holds something else"),
+        ):
+            file.write_text(json.dumps(state))
+            done = self.workspace.tenon("run", path, "--resume", "--set", "train.steps=16")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"{file}: ", done.stderr)
+            self.assertIn(told, done.stderr)
+            self.assertNotIn("json.exception", done.stderr)
+        infinite = {**older, "best": {"value": "inf", "step": 5, "worse": 0}}
+        for state in (infinite, older):  # of a tenon that kept no hash of it
+            file.write_text(json.dumps(state))
+            self.workspace.tenon_ok(
+                "run", path, "--resume", file.parent, "--set", "train.steps=16"
+            )
 
     def test_without_a_checkpoint_the_run_begins_and_says_so(self):
         path = self.workspace.write_config(self.config())

@@ -1,5 +1,6 @@
 """Each step's learning rate is transformers', and clipped gradients are PyTorch's, with PEFT."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -97,6 +98,48 @@ class SchedulesTest(ParityTest):
                 wanted = transformers_rates(*schedule)
                 self.assertEqual(len(found), STEPS)
                 self.assertLessEqual(max(abs(a - b) for a, b in zip(found, wanted)), 1e-12)
+
+    def test_reduce_lr_on_plateau_follows_torch_optims(self):
+        torch.manual_seed(6)
+        rows = {"input": torch.randn(24, 4), "labels": torch.randint(3, (24,))}
+        file = self.workspace.write_tensors(rows)
+        every, steps = 2, 80
+        for rate, kwargs in (
+            (5.0, {"patience": 1, "factor": 0.3, "threshold": 0.01, "threshold_mode": "abs"}),
+            (5.0, {"patience": 2, "cooldown": 3, "min_lr": 0.4}),
+        ):
+            with self.subTest(kwargs=kwargs):
+                output = self.workspace.new_path()
+                layer = {"name": "a", "type": "Linear", "in_features": 4, "out_features": 3}
+                config = {
+                    "model": {"layers": [layer]},
+                    "adapter": {"target_modules": ["a"], "r": 2},
+                    "data": {"train": file, "eval": file},
+                    "train": {
+                        "optimizer": "sgd",
+                        "learning_rate": rate,
+                        "steps": steps,
+                        "batch_size": 4,
+                        "threads": 1,
+                        "eval_steps": every,
+                        "lr_scheduler_type": "reduce_lr_on_plateau",
+                        "lr_scheduler_kwargs": kwargs,
+                    },
+                    "output": {"directory": output, "log_steps": 1},
+                }
+                found = self.workspace.tenon_json("run", self.workspace.write_config(config))
+                lines = map(json.loads, (output / "log.jsonl").read_text().splitlines())
+                losses = {line["step"]: line["eval_loss"] for line in lines if "eval_loss" in line}
+                optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate)
+                scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **kwargs)
+                wanted = []
+                for step in range(1, steps + 1):
+                    wanted.append(optimizer.param_groups[0]["lr"])
+                    if step % every == 0:
+                        scheduler.step(losses[step])
+                self.assertGreater(len(set(wanted)), 2)
+                for a, b in zip(found["learning_rates"], wanted, strict=True):
+                    self.assertAlmostEqual(a, b, delta=1e-12)
 
     def test_clipped_and_scheduled_training_is_that_of_peft(self):
         case = make_case("mlp", self.workspace.folder, training=True)
