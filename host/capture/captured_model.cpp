@@ -294,10 +294,8 @@ CapturedModel capture_model(const CallableModel& model, const CaptureOptions& op
   // Whatever the caller's own mode is.
   const c10::InferenceMode normal(false);
   CapturedModel captured = Capture(model, options).run();
-  // A program's model may live on a GPU already.
-  if (!captured.data.tensors.empty()) {
-    captured.data.device = captured.data.tensors.front().tensor.device();
-  }
+  if (!captured.data.tensors.empty())
+    captured.data.device = captured.data.tensors[0].tensor.device();
   return captured;
 }
 
