@@ -291,11 +291,9 @@ CapturedModel capture_model(const CallableModel& model, const CaptureOptions& op
                  .message = "there is no model: the pointer to the module is null",
                  .hint = "make it first (std::make_shared, or a module holder that is not empty)"});
   }
-  // Whatever the caller's own mode is.
-  const c10::InferenceMode normal(false);
+  const c10::InferenceMode normal(false);  // whatever the caller's own mode is
   CapturedModel captured = Capture(model, options).run();
-  if (!captured.data.tensors.empty())
-    captured.data.device = captured.data.tensors[0].tensor.device();
+  for (const ModelTensor& one : captured.data.tensors) captured.data.device = one.tensor.device();
   return captured;
 }
 
