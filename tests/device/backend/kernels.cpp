@@ -21,8 +21,8 @@ at::Tensor empty_memory_format(at::IntArrayRef size, std::optional<at::ScalarTyp
                                std::optional<at::Layout>, std::optional<c10::Device> device,
                                std::optional<bool>, std::optional<at::MemoryFormat> format) {
   const at::ScalarType type = dtype.value_or(at::get_default_dtype_as_scalartype());
-  at::Tensor made =
-      at::detail::empty_generic(size, c10::GetAllocator(c10::kPrivateUse1), kKeys, type, format);
+  const c10::DeviceGuard guard(device_or_first(device));
+  return at::detail::empty_generic(size, c10::GetAllocator(c10::kPrivateUse1), kKeys, type, format);
 }
 
 at::Tensor empty_strided(at::IntArrayRef size, at::IntArrayRef stride,
