@@ -37,11 +37,11 @@ TEST(LossScale, IsForAutocastInFloat16Alone) {
 TEST(LossScale, DividesGradientsOfEveryTypeAndSaysThatAllAreFinite) {
   const LossScale scale(half(8));
   const std::vector<at::Tensor> parameters =
-      parameters_with_gradients({at::tensor({16.0F, -8.0F}), at::tensor({4.0}, at::kHalf)});
+      parameters_with_gradients({at::tensor({16.0F, -8.0F}), at::tensor({4.0F}).to(at::kHalf)});
   const at::Tensor overflow = scale.unscale(parameters);
   EXPECT_EQ(overflow.item<double>(), 0);
   EXPECT_TRUE(at::equal(parameters[0].grad(), at::tensor({2.0F, -1.0F})));
-  EXPECT_TRUE(at::equal(parameters[1].grad(), at::tensor({0.5}, at::kHalf)));
+  EXPECT_TRUE(at::equal(parameters[1].grad(), at::tensor({0.5F}).to(at::kHalf)));
 }
 
 TEST(LossScale, TellsAGradientThatIsNotFinite) {
