@@ -201,7 +201,8 @@ void rows(const TrialLayer& layer, Findings& findings) {
   const Tensors base = model->forward(inputs, {});
   const at::Tensor odd = at::arange(1, static_cast<std::int64_t>(adapters.size()), 2);
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    expected[i] = expected[i].index_copy(0, odd, base[i].index_select(0, odd));
+    const at::Tensor rows = odd.to(expected[i].device());
+    expected[i] = expected[i].index_copy(0, rows, base[i].index_select(0, rows));
   }
   const std::string difference = tensors_differ(expected, mixed, 1e-5);
   findings.push_back(
