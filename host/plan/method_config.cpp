@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/suggest.h"
 #include "index/known_plugins.h"
+#include "plugin/host_keys.h"
 #include "plugin/option_completion.h"
 #include "targets/rule_matcher.h"
 
@@ -96,29 +97,13 @@ bool is_off(const OptionValue& value) {
          same_option(value, std::int64_t{0});
 }
 
-// The keys of [adapter] that hold for all methods.
-constexpr std::array<const char*, 14> kKeysOfAll = {"method",
-                                                    "name",
-                                                    "target_modules",
-                                                    "exclude_modules",
-                                                    "init_from",
-                                                    "modules_to_save",
-                                                    "target_parameters",
-                                                    "layers_to_transform",
-                                                    "active",
-                                                    "layers_pattern",
-                                                    "trainable",
-                                                    "skip_unsupported",
-                                                    "allow_unmatched",
-                                                    "autocast_adapter_dtype"};
-
 // Drops keys of another PEFT version, which do nothing while they are off, from what is read from
 // an adapter's own file; other keys that the method does not declare are problems.
 void check_known_keys(AdapterConfig& config, const Method& method,
                       std::vector<OptionProblem>& problems) {
   const std::vector<std::string> known = option_keys(method.keys());
   std::vector<std::string> all = known;
-  all.insert(all.end(), kKeysOfAll.begin(), kKeysOfAll.end());
+  all.insert(all.end(), kHostKeys.begin(), kHostKeys.end());
   std::erase_if(config.method_keys, [&](const auto& entry) {
     const auto& [key, value] = entry;
     if (is_option_key(method.keys(), key)) return false;

@@ -1,6 +1,6 @@
 #include "plugin/table_faults.h"
 
-#include <array>
+#include <algorithm>
 #include <set>
 #include <string_view>
 #include <tenon/cpp/names.hpp>
@@ -8,6 +8,7 @@
 #include "base/printable.h"
 #include "plugin/declared_options.h"
 #include "plugin/factors.h"
+#include "plugin/host_keys.h"
 #include "plugin/option_faults.h"
 #include "plugin/running_plugin.h"
 #include "plugin/sized_struct.h"
@@ -20,30 +21,6 @@ constexpr tenon_layer_flags kLayerFlags =
 constexpr tenon_method_flags kMethodFlags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS |
                                             TENON_METHOD_BIASES | TENON_METHOD_PARAMETERS |
                                             TENON_METHOD_TOKENS | TENON_METHOD_TIES;
-
-// Keys of [adapter] and of adapter_config.json that are the host's own, for every method.
-constexpr std::array<std::string_view, 22> kKeysOfTheHost = {"method",
-                                                             "name",
-                                                             "target_modules",
-                                                             "exclude_modules",
-                                                             "target_parameters",
-                                                             "modules_to_save",
-                                                             "layers_to_transform",
-                                                             "layers_pattern",
-                                                             "init_from",
-                                                             "active",
-                                                             "trainable",
-                                                             "options",
-                                                             "skip_unsupported",
-                                                             "allow_unmatched",
-                                                             "peft_type",
-                                                             "peft_version",
-                                                             "auto_mapping",
-                                                             "base_model_name_or_path",
-                                                             "revision",
-                                                             "task_type",
-                                                             "inference_mode",
-                                                             "runtime_config"};
 
 std::string quoted(const char* text) { return "`" + printable_excerpt(text, 80) + "`"; }
 
@@ -92,6 +69,17 @@ std::string find_layer_fault(const tenon_layer_type* table) {
   return fault.empty() ? "" : id + ": " + fault;
 }
 
+// The name of a declared key that is the host's, also one that it had formerly; "" if it has none.
+std::string host_key_of(const DeclaredOption& key) {
+  std::string found;
+  const auto look_for = [&](std::string_view taken) {
+    if (is_option_key({&key, 1}, std::string(taken))) found = taken;
+  };
+  std::ranges::for_each(kHostKeys, look_for);
+  std::ranges::for_each(kFileKeys, look_for);
+  return found;
+}
+
 std::string find_method_fault(const tenon_method* table) {
   if (table == nullptr || table->struct_size < sizeof(tenon_method) || table->name == nullptr) {
     return "a method is missing, too small or has no name";
@@ -113,10 +101,8 @@ std::string find_method_fault(const tenon_method* table) {
   }
   const std::vector<DeclaredOption> keys = read_declarations(method.keys, method.n_keys);
   for (const DeclaredOption& key : keys) {
-    for (const std::string_view taken : kKeysOfTheHost) {
-      if (is_option_key({&key, 1}, std::string(taken))) {
-        return name + ": its key `" + std::string(taken) + "` is one of the host's own";
-      }
+    if (const std::string taken = host_key_of(key); !taken.empty()) {
+      return name + ": its key `" + taken + "` is one of the host's own";
     }
   }
   const std::string fault = factors_fault(factors_of<tenon_factors>(method, table, name), keys);

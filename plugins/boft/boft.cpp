@@ -23,7 +23,7 @@ struct Boft : tenon::Method<Boft> {
       .name = "boft",
       .peft_type = "BOFT",
       .doc = "Trained rotations in the form of butterflies.",
-      .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
+      .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS | TENON_METHOD_BIASES};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("boft_block_size", 4, {.minimum = 0},
                              "The size of a block; 0: by boft_block_num."),
@@ -35,7 +35,6 @@ struct Boft : tenon::Method<Boft> {
                             "How many blocks are not rotated in a training step."),
       tenon::option::boolean("fan_in_fan_out", false,
                              "PEFT's; has no effect: a layer's type says how its weight lies."),
-      tenon::option::choice("bias", "none", methods::kNoBias, "Which biases are trained."),
       tenon::option::boolean("init_weights", true, "Start as the base, else at random.")};
 };
 

@@ -11,6 +11,7 @@ ADAPTERS = {
     "by number": {"boft_block_size": 0, "boft_block_num": 2},
     "butterfly": {"boft_block_size": 2, "boft_n_butterfly_factor": 3},
     "butterfly of larger blocks": {"boft_block_size": 4, "boft_n_butterfly_factor": 2},
+    "biases": {"boft_block_size": 4, "bias": "all"},
 }
 DROPOUTS = [{"boft_block_size": 4, "boft_dropout": 0.5}]
 ROWS = [

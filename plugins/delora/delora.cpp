@@ -18,7 +18,7 @@ struct DeLora : tenon::Method<DeLora> {
       .name = "delora",
       .peft_type = "DELORA",
       .doc = "Low-rank updates with strength and direction apart.",
-      .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
+      .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS | TENON_METHOD_BIASES};
   static constexpr tenon_option kKeys[] = {
       tenon::option::patterned(
           tenon::option::integer("r", 8, {.minimum = 1}, "The rank of the update."),
@@ -28,7 +28,6 @@ struct DeLora : tenon::Method<DeLora> {
           "lambda_pattern"),
       tenon::option::number("module_dropout", 0, {.minimum = 0, .maximum = 1},
                             "Dropout on what enters the update."),
-      tenon::option::choice("bias", "none", methods::kNoBias, "Which biases are trained."),
       tenon::option::boolean("init_weights", true, "Start as the base, else at random.")};
 };
 

@@ -7,6 +7,7 @@ ADAPTERS = {
     "plain": {"r": 3, "delora_lambda": 4},
     "patterns": {"r": 3, "rank_pattern": {"lin": 2}, "delora_lambda": 4, "lambda_pattern": {"bare": 6}},
     "random start": {"r": 2, "delora_lambda": 2, "init_weights": False},
+    "biases": {"r": 2, "delora_lambda": 3, "bias": "delora_only"},
 }
 DROPOUTS = [{"r": 3, "module_dropout": 0.5}]
 ROWS = [

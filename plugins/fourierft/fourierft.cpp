@@ -12,10 +12,11 @@ namespace {
 using tenon::Shape;
 
 struct FourierFt : tenon::Method<FourierFt> {
-  static constexpr tenon::method_type kMethod{.name = "fourierft",
-                                              .peft_type = "FOURIERFT",
-                                              .doc = "Trained coefficients of updates' spectra.",
-                                              .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
+  static constexpr tenon::method_type kMethod{
+      .name = "fourierft",
+      .peft_type = "FOURIERFT",
+      .doc = "Trained coefficients of updates' spectra.",
+      .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS | TENON_METHOD_BIASES};
   static constexpr tenon_option kKeys[] = {
       tenon::option::patterned(tenon::option::integer("n_frequency", 1000, {.minimum = 1},
                                                       "How many coefficients each layer has."),
@@ -25,7 +26,6 @@ struct FourierFt : tenon::Method<FourierFt> {
                              "Draws where the coefficients lie."),
       tenon::option::boolean("fan_in_fan_out", false,
                              "PEFT's; has no effect: a layer's type says how its weight lies."),
-      tenon::option::choice("bias", "none", methods::kNoBias, "Which biases are trained."),
       tenon::option::boolean("init_weights", false, "Start at zero, as the base; else at random.")};
 
   static double scaling(const Setup& setup) { return setup.option<double>("scaling"); }

@@ -7,6 +7,7 @@ from transformers.pytorch_utils import Conv1D
 ADAPTERS = {
     "plain": {"n_frequency": 20, "scaling": 20, "init_weights": True},
     "another seed": {"n_frequency": 9, "scaling": 30, "random_loc_seed": 123456789},
+    "biases": {"n_frequency": 7, "scaling": 20, "bias": "all"},
 }
 ROWS = [
     ("mlp", {"n_frequency": 10, "target_modules": "lin0", "scaling": 20}),

@@ -11,15 +11,15 @@ using tenon::Shape;
 using tenon::Tensor;
 
 struct Hra : tenon::Method<Hra> {
-  static constexpr tenon::method_type kMethod{.name = "hra",
-                                              .peft_type = "HRA",
-                                              .doc = "Chains of trained Householder reflections.",
-                                              .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
+  static constexpr tenon::method_type kMethod{
+      .name = "hra",
+      .peft_type = "HRA",
+      .doc = "Chains of trained Householder reflections.",
+      .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS | TENON_METHOD_BIASES};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("r", 8, {.minimum = 1},
                              "How many reflections; even, to start as the base."),
       tenon::option::boolean("apply_GS", false, "The reflections are made orthogonal."),
-      tenon::option::choice("bias", "none", methods::kNoBias, "Which biases are trained."),
       tenon::option::boolean("init_weights", true,
                              "Start with pairs of equal reflections, else at random.")};
 };

@@ -9,6 +9,7 @@ ADAPTERS = {
     "plain": {"r": 4},
     "orthogonal": {"r": 3, "apply_GS": True, "init_weights": False},
     "odd": {"r": 3},
+    "biases": {"r": 2, "bias": "hra_only"},
 }
 ROWS = [
     ("mlp", {"target_modules": "lin0"}),

@@ -17,10 +17,11 @@ using tenon::Shape;
 using tenon::Tensor;
 
 struct Oft : tenon::Method<Oft> {
-  static constexpr tenon::method_type kMethod{.name = "oft",
-                                              .peft_type = "OFT",
-                                              .doc = "Trained rotations of a layer's input.",
-                                              .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS};
+  static constexpr tenon::method_type kMethod{
+      .name = "oft",
+      .peft_type = "OFT",
+      .doc = "Trained rotations of a layer's input.",
+      .flags = TENON_METHOD_EXCLUDES | TENON_METHOD_LAYERS | TENON_METHOD_BIASES};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("r", 0, {.minimum = 0}, "How many blocks; 0: by oft_block_size."),
       tenon::option::integer("oft_block_size", 32, {.minimum = 0}, "The size of a block; 0: by r."),
@@ -28,7 +29,6 @@ struct Oft : tenon::Method<Oft> {
                             "How many blocks are not rotated in a training step."),
       tenon::option::boolean("fan_in_fan_out", false,
                              "PEFT's; has no effect: a layer's type says how its weight lies."),
-      tenon::option::choice("bias", "none", methods::kNoBias, "Which biases are trained."),
       tenon::option::boolean("init_weights", true, "Start as the base, else at random."),
       tenon::option::boolean("coft", false, "Rotations stay within eps of none."),
       tenon::option::number("eps", 6e-5, {.minimum = 0}, "How far coft lets a rotation go."),

@@ -15,6 +15,7 @@ ADAPTERS = {
     "constrained": {"oft_block_size": 3, "coft": True, "eps": 0.5},
     "constrained, shared": {"oft_block_size": 3, "coft": True, "eps": 0.3, "block_share": True},
     "eight terms": {"oft_block_size": 5, "num_cayley_neumann_terms": 8},
+    "biases": {"oft_block_size": 3, "bias": "all"},
 }
 DROPOUTS = [{"oft_block_size": 3, "module_dropout": 0.5}]
 ROWS = [

@@ -8,6 +8,7 @@ ADAPTERS = {
     "plain": {"r": 5},
     "not saved": {"r": 4, "save_projection": False},
     "another key": {"r": 3, "projection_prng_key": 4000000000, "d_initial": 0.5},
+    "biases": {"r": 3, "bias": "vera_only"},
 }
 DROPOUTS = [{"r": 5, "vera_dropout": 0.5}]
 ROWS = [

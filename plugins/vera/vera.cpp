@@ -20,8 +20,10 @@ constexpr std::uint32_t kA = 2;
 constexpr std::uint32_t kB = 3;
 
 struct Vera : tenon::Method<Vera> {
-  static constexpr tenon::method_type kMethod{
-      .name = "vera", .peft_type = "VERA", .doc = "Trained scales of shared random projections."};
+  static constexpr tenon::method_type kMethod{.name = "vera",
+                                              .peft_type = "VERA",
+                                              .doc = "Trained scales of shared random projections.",
+                                              .flags = TENON_METHOD_BIASES};
   static constexpr tenon_option kKeys[] = {
       tenon::option::integer("r", 256, {.minimum = 1}, "The size between the projections."),
       tenon::option::number("d_initial", 0.1, {}, "The start of lambda_d."),
@@ -32,7 +34,6 @@ struct Vera : tenon::Method<Vera> {
       tenon::option::boolean("save_projection", true, "Whether the file holds the projections."),
       tenon::option::boolean("fan_in_fan_out", false,
                              "PEFT's; has no effect: a layer's type says how its weight lies."),
-      tenon::option::choice("bias", "none", methods::kNoBias, "Which biases are trained."),
       tenon::option::boolean("init_weights", true, "Start as the base, else at random.")};
 };
 
