@@ -19,7 +19,7 @@ struct Ia3 : tenon::Method<Ia3> {
       tenon::option::modules("feedforward_modules",
                              "Layers whose input is multiplied, not their output."),
       tenon::option::boolean("fan_in_fan_out", false,
-                             "The weights are stored as (in, out), as transformers' Conv1D does."),
+                             "PEFT's, of its own Conv1D; a layer's type says how its weight lies."),
       tenon::option::boolean("init_ia3_weights", true, "Start with factors of one.")};
 };
 
@@ -113,11 +113,6 @@ struct Ia3Layer : tenon::Layer<Ia3Layer> {
     const tenon::Base& base = setup.base();
     if (base.n_inputs() != 1 || base.n_outputs() != 1) {
       throw tenon::Failure(TENON_UNSUPPORTED, "the layer does not map one tensor to one tensor");
-    }
-    if (setup.option<bool>("fan_in_fan_out") && !channels_of(base, false).stored_transposed) {
-      throw tenon::Failure(TENON_UNSUPPORTED,
-                           "fan_in_fan_out is for layers that store (in, out), as Conv1D of "
-                           "transformers does; leave it out");
     }
   }
 
