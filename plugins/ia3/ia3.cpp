@@ -21,6 +21,13 @@ struct Ia3 : tenon::Method<Ia3> {
       tenon::option::boolean("fan_in_fan_out", false,
                              "PEFT's, of its own Conv1D; a layer's type says how its weight lies."),
       tenon::option::boolean("init_ia3_weights", true, "Start with factors of one.")};
+
+  // PEFT writes it for all layers where one of them is a Conv1D.
+  static void settle(tenon::Keys& keys) {
+    if (!keys.are_saved() && keys.option<bool>("fan_in_fan_out")) {
+      keys.refuse("fan_in_fan_out", "has no effect: a layer's type says how its weight lies");
+    }
+  }
 };
 
 // Where a layer's channels are.

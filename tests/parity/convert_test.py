@@ -5,7 +5,6 @@ from copy import deepcopy
 
 import torch
 from peft import (
-    C3AConfig,
     IA3Config,
     LilyConfig,
     LoraConfig,
@@ -180,7 +179,6 @@ class ConvertTest(ParityTest):
         targets = ["first", "second"]
         for config, way in (
             (MissConfig(target_modules=targets, r=2, init_weights=False), "peft.save_as_lora("),
-            (C3AConfig(target_modules=targets, block_size=1), "peft.save_as_lora("),
             (LilyConfig(target_modules=targets), "merge_and_unload"),
         ):
             with self.subTest(type=config.peft_type.value):

@@ -206,9 +206,9 @@ class Ia3Test(MethodTest, ParityTest):
         text = self.refusal(target_modules=["up"], feedforward_modules=["down"])
         self.assertIn("feedforward_modules", text)
 
-    def test_fan_in_fan_out_is_for_conv1d_alone(self):
+    def test_fan_in_fan_out_is_taken_from_saved_adapters_alone(self):
         text = self.refusal(target_modules=["up"], fan_in_fan_out=True)
-        self.assertIn("fan_in_fan_out is for layers that store (in, out)", text)
+        self.assertIn("has no effect: a layer's type says how its weight lies", text)
 
 
 class LnTuningTest(MethodTest, ParityTest):
