@@ -122,6 +122,7 @@ def start(path):
         sys.exit(f"{running} threads run after the imports: a fork would lose all but one")
     with inside(path.parent):
         listener.bind(path.name)
+    made = path.stat().st_ino
     listener.listen()
     if os.fork() != 0:
         return
@@ -132,7 +133,9 @@ def start(path):
     try:
         serve(listener)
     finally:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == made:  # else another was started in its place
+                path.unlink()
         os._exit(0)
 
 
