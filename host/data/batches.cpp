@@ -111,6 +111,12 @@ bool check_fixed_size(const Dataset& data, const std::vector<InputSpec>& inputs,
 
 }  // namespace
 
+std::optional<at::Tensor> target_of(const Batch& batch, std::size_t loss) {
+  if (loss == 0) return batch.target;
+  const at::Tensor& target = batch.other_targets.at(loss - 1);
+  return target.defined() ? std::optional(target) : std::nullopt;
+}
+
 Batch take_batch(const Dataset& data, const std::vector<std::int64_t>& rows) {
   const auto count = static_cast<std::int64_t>(rows.size());
   const bool run = is_run(rows);

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -21,6 +22,9 @@ struct Batch {
   std::vector<at::Tensor> other_targets = {};
   at::Tensor weights = {};  // of the rows; undefined: all weigh 1
 };
+
+// What a step's loss of this number judges the outputs by; nothing where it needs nothing.
+std::optional<at::Tensor> target_of(const Batch& batch, std::size_t loss);
 
 Batch take_batch(const Dataset& data, const std::vector<std::int64_t>& rows);
 

@@ -38,15 +38,11 @@ void EvaluationTally::add(const Batch& batch, const std::vector<at::Tensor>& out
   const Batch near = with_targets_on(device, batch);
   const auto rows = static_cast<std::int64_t>(batch.rows.size());
   for (std::size_t i = 1; i < losses_.size(); ++i) {
-    const auto target_of = [&](const Batch& one) {
-      const at::Tensor& target = one.other_targets[i - 1];
-      return target.defined() ? std::optional(target) : std::nullopt;
-    };
-    const double judged = count_judged(losses_[i], target_of(batch), rows, batch.weights);
+    const double judged = count_judged(losses_[i], target_of(batch, i), rows, batch.weights);
     if (judged == 0) continue;
     means_[i].sum +=
         judged *
-        compute_loss(device_losses_[i], outputs, target_of(near), near.weights).item<double>();
+        compute_loss(device_losses_[i], outputs, target_of(near, i), near.weights).item<double>();
     means_[i].weight += judged;
   }
   const LossSettings& first = losses_.front();  // what is measured beside the losses

@@ -56,12 +56,6 @@ std::vector<at::Tensor> run_forward(const TrainingTask& task, const Batch& batch
   return task.forward(batch.inputs, true);
 }
 
-std::optional<at::Tensor> target_of(const Batch& batch, std::size_t term) {
-  if (term == 0) return batch.target;
-  const at::Tensor& target = batch.other_targets.at(term - 1);
-  return target.defined() ? std::optional(target) : std::nullopt;
-}
-
 // The first of a failed batch's rows that fails alone in the same way; all of them where none does.
 std::string failing_rows(const TrainingTask& task, const Dataset& data, const Batch& batch,
                          const Error& error) {
