@@ -30,6 +30,11 @@ FirstKeys first_keys(const PluginRegistry& plugins) {
 void init_command(const CommandLine& line) {
   const std::filesystem::path place =
       line.outputs.empty() ? line.target.stem().replace_extension(".toml") : line.outputs;
+  if (place.extension() != ".toml") {  // --force would replace a model by a config
+    throw Error({.stage = Stage::kCommandLine,
+                 .message = "--output " + place.string() + " must be a .toml: a config is written",
+                 .hint = "name it, for example, " + place.stem().string() + ".toml"});
+  }
   const std::vector<InputPath> inputs = {{"the model", line.target}};
   check_output_file({"the config", place, Stage::kCommandLine, line.force}, inputs);
   const ModelData model = read_pt2_program(line.target);

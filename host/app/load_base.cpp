@@ -9,6 +9,9 @@
 namespace tenon {
 
 ModelData load_base_to_look(const RunConfig& config, const PluginRegistry& plugins) {
+  if (config.values.contains("model.seed") && config.model.layers.empty()) {
+    log::warning("[model] seed does nothing here: it draws the weights of a declared model");
+  }
   ModelData model = load_model(config.model, plugins);
   for (const std::string& note : quantize_base(model, config.model, config.adapters)) {
     log::info(note);

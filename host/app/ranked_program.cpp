@@ -6,11 +6,13 @@
 
 #include <csignal>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <new>
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "base/path_problem.h"
 #include "ranks/join.h"
 #include "ranks/launch.h"
 #include "ranks/local_launcher.h"
@@ -109,6 +111,8 @@ Error current_error() {
     return Error({.stage = Stage::kInternal,
                   .message = "there is not enough memory",
                   .hint = "use smaller batches or a smaller model, or end other programs"});
+  } catch (const std::filesystem::filesystem_error& error) {
+    return path_problem(error, Stage::kCommandLine);
   } catch (const std::exception& error) {
     return Error({.stage = Stage::kInternal, .message = error.what()});
   }

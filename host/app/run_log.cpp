@@ -7,11 +7,14 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <system_error>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
+#include "base/suggest.h"
 #include "base/temporary_files.h"
 
 namespace tenon {
@@ -72,6 +75,33 @@ std::string settle_event_file(const fs::path& folder, const RunLog::Sizes& from)
   return name;
 }
 
+// The table's columns: those that it begins with where the run goes on, since a table has one
+// header.
+std::vector<std::string> settle_columns(const fs::path& table, std::int64_t kept,
+                                        const std::vector<std::string>& measures) {
+  std::vector<std::string> columns = {"step",
+                                      "epoch",
+                                      "loss",
+                                      "learning_rate",
+                                      "grad_norm",
+                                      "rows_per_second",
+                                      "tokens_per_second",
+                                      "memory_mb"};
+  for (const std::string& name : measures) columns.push_back("eval_" + name);
+  std::ifstream file(table);
+  std::string header;
+  if (kept == 0 || !std::getline(file, header)) return columns;
+  std::vector<std::string> known;
+  std::istringstream names(header);
+  for (std::string name; std::getline(names, name, ',');) known.push_back(name);
+  std::erase_if(columns, [&](const auto& name) { return std::ranges::count(known, name) > 0; });
+  if (!columns.empty()) {
+    log::warning("log.csv keeps the columns that it began with, which " + join(columns) +
+                 " is not among: log.jsonl has it");
+  }
+  return known;
+}
+
 std::string number_text(double value) {
   return std::isfinite(value) ? nlohmann::json(value).dump() : "";
 }
@@ -81,13 +111,11 @@ std::string number_text(double value) {
 RunLog::RunLog(const fs::path& folder, const std::vector<std::string>& measures,
                const std::string& config, const Sizes& from)
     : folder_(folder),
-      columns_({"step", "epoch", "loss", "learning_rate", "grad_norm", "rows_per_second",
-                "tokens_per_second", "memory_mb"}),
+      columns_(settle_columns(folder / kTable, size_at(from, kTable), measures)),
       event_file_(settle_event_file(folder, from)),
       lines_(folder / kLines, size_at(from, kLines)),
       table_(folder / kTable, size_at(from, kTable)),
       events_(folder / event_file_, size_at(from, event_file_)) {
-  for (const std::string& name : measures) columns_.push_back("eval_" + name);
   if (table_.size() == 0) {
     std::string header;
     for (const std::string& column : columns_) header += (header.empty() ? "" : ",") + column;

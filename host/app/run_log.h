@@ -17,7 +17,8 @@
 namespace tenon {
 
 // What a run writes down of itself, in a folder: log.jsonl, an object a line, log.csv, and event
-// files of TensorBoard. A run that goes on cuts them to where its checkpoint stood.
+// files of TensorBoard. A run that goes on cuts them to where its checkpoint stood, and its log.csv
+// keeps its columns; what has none is in the others alone.
 class RunLog {
  public:
   using Sizes = std::map<std::string, std::int64_t>;

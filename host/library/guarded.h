@@ -3,11 +3,13 @@
 #include <c10/util/Exception.h>
 
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <string>
 #include <utility>
 
 #include "base/error.h"
+#include "base/path_problem.h"
 
 namespace tenon {
 
@@ -27,6 +29,8 @@ decltype(auto) guarded(Stage stage, const char* doing, Body&& body) {
     throw fail("there was not enough memory", "nothing was changed; free some and try again");
   } catch (const c10::Error& error) {
     throw fail(error.what_without_backtrace(), "");
+  } catch (const std::filesystem::filesystem_error& error) {
+    throw path_problem(error, stage);
   } catch (const std::exception& error) {
     throw fail(error.what(), "");
   } catch (...) {

@@ -76,6 +76,26 @@ class ErrorsTest(ParityTest):
         table = {"path": self.export("bypass")}
         self.assert_within(self.workspace.predict(table, {"x": x}, folder), expected, 1e-5)
 
+    def test_a_first_config_replaces_no_file_of_another_kind(self):
+        model = self.export("mlp")
+        before = model.read_bytes()
+        other = self.workspace.new_path(".safetensors")
+        other.write_bytes(b"weights")
+        for place in (model, other):
+            done = self.workspace.tenon("init", model, "--output", place, "--force")
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(f"--output {place} must be a .toml: a config is written", done.stderr)
+        self.assertEqual(model.read_bytes(), before)
+        self.assertEqual(other.read_bytes(), b"weights")
+
+    def test_a_name_that_is_too_long_is_told_with_its_path(self):
+        name = "n" * 300
+        for words in (("tree", name), ("inspect", name), ("plugin", "install", name)):
+            done = self.workspace.tenon(*words)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(f"{name}", done.stderr)
+            self.assertIn("the path cannot be used: File name too long", done.stderr)
+
     def test_layers_beside_the_bypassed_ones_are_adapted(self):
         done = self.plan(self.export("bypass"), "--json", target_modules=["used"])
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -96,6 +96,25 @@ class LogsTest(ParityTest):
         self.assertEqual([e.step for e in events.Scalars("train/loss")], [3, 6, 9, 12])
         self.assertEqual(len((directory / "log.csv").read_text().splitlines()), len(whole) + 1)
 
+    def test_a_metric_that_came_later_is_in_the_log_and_leaves_the_tables_columns(self):
+        path = self.workspace.write_config(config := self.config())
+        directory = config["output"]["directory"]
+        self.workspace.tenon_ok("run", path)
+        [header, *before] = (directory / "log.csv").read_text().splitlines()
+        config["train"]["metrics"] = ["cohen_kappa"]
+        path = self.workspace.write_config(config)
+        done = self.workspace.tenon_ok("run", path, "--resume", directory / "checkpoint-5")
+        self.assertIn(
+            "log.csv keeps the columns that it began with, which eval_cohen_kappa is not among: "
+            "log.jsonl has it",
+            done.stderr,
+        )
+        [same_header, *after] = (directory / "log.csv").read_text().splitlines()
+        self.assertEqual(same_header, header)
+        self.assertEqual({row.count(",") for row in after}, {header.count(",")})
+        self.assertEqual([row.split(",")[0] for row in after], [row.split(",")[0] for row in before])
+        self.assertIn("eval_cohen_kappa", self.lines(directory)[-1])
+
     def test_histograms_are_of_the_trained_tensors(self):
         config = self.config()
         config["output"] |= {"log_histograms": True, "log_steps": 6}

@@ -104,7 +104,8 @@ class ModesTest(ParityTest):
 
         def trained(seed):
             config, output = self.config(path, seed=seed, shuffle=False)
-            self.workspace.tenon_ok("run", config, "--set", "model.seed=7")
+            done = self.workspace.tenon_ok("run", config, "--set", "model.seed=7")
+            self.assertIn("[model] seed does nothing here: it draws the weights", done.stderr)
             return load_file(output / "adapter_model.safetensors")
 
         first, again, other = trained(1), trained(1), trained(2)
