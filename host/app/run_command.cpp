@@ -33,6 +33,7 @@
 #include "config/toml_reader.h"
 #include "data/data_source.h"
 #include "model/export_notes.h"
+#include "objectives/loss_settings.h"
 #include "plugin/plugin_registry.h"
 #include "train/parameter_role.h"
 #include "train/trainer.h"
@@ -280,7 +281,8 @@ int run_command(const CommandLine& line, const std::shared_ptr<Ranks>& ranks) {
       config.adapters, [&](const auto& adapter) { return needs_data(adapter, plugins.methods()); });
   if (starts_from_rows) {
     rows = training_data(config, model.model());
-    options.data.emplace(StartData{rows->train, *config.train});
+    options.data.emplace(
+        StartData{rows->train, *config.train, loss_settings(*config.train, objectives)});
   }
   const std::vector<std::string> notes = add_adapters(model, config.adapters, plugins, options);
   prepare_forwards(model, *config.train);

@@ -13,6 +13,7 @@
 #include "start/layer_calls.h"
 #include "start/observation.h"
 #include "targets/name_patterns.h"
+#include "train/batch_loss.h"
 
 namespace tenon {
 namespace {
@@ -22,14 +23,21 @@ namespace {
       {.stage = Stage::kTraining, .message = "plugin bug: " + plan.method->name() + ": " + what});
 }
 
-// One call of a layer, handles of all that it takes and gives.
+std::vector<at::Tensor> tensors_of(std::span<const c10::IValue> values) {
+  std::vector<at::Tensor> tensors;
+  for (const c10::IValue& value : values) tensors.push_back(value.toTensor());
+  return tensors;
+}
+
+// Handles of all that a call takes and gives. Borrows it.
 class CallView {
  public:
-  CallView(std::span<const c10::IValue> inputs, std::span<const c10::IValue> outputs)
-      : inputs_(tensors_of(inputs)),
-        outputs_(tensors_of(outputs)),
-        input_handles_(handles_of(inputs_)),
-        output_handles_(handles_of(outputs_)) {}
+  explicit CallView(const RecordedCall& call)
+      : inputs_(handles_of(call.inputs)), outputs_(handles_of(call.outputs)) {
+    for (const at::Tensor& gradient : call.gradients) {
+      gradients_.push_back(gradient.defined() ? to_handle(gradient) : nullptr);
+    }
+  }
 
   tenon_observed call(std::int64_t layer, std::int64_t batch) const {
     tenon_observed call{};
@@ -38,38 +46,81 @@ class CallView {
     call.batch = batch;
     call.n_inputs = static_cast<std::uint32_t>(inputs_.size());
     call.n_outputs = static_cast<std::uint32_t>(outputs_.size());
-    call.inputs = input_handles_.data();
-    call.outputs = output_handles_.data();
+    call.inputs = inputs_.data();
+    call.outputs = outputs_.data();
+    if (!gradients_.empty()) call.output_gradients = gradients_.data();
     return call;
   }
 
  private:
-  static std::vector<at::Tensor> tensors_of(std::span<const c10::IValue> values) {
-    std::vector<at::Tensor> tensors;
-    for (const c10::IValue& value : values) tensors.push_back(value.toTensor());
-    return tensors;
-  }
-
-  std::vector<at::Tensor> inputs_;
-  std::vector<at::Tensor> outputs_;
-  std::vector<tenon_tensor> input_handles_;
-  std::vector<tenon_tensor> output_handles_;
+  std::vector<tenon_tensor> inputs_;
+  std::vector<tenon_tensor> outputs_;
+  std::vector<tenon_tensor> gradients_;
 };
 
-void observe_batches(const AdaptedModel& observed, const ObservedLayers& layers,
-                     BatchOrder& batches, Observation& observation) {
+// Shows the calls of a batch to the method.
+class BatchObserver {
+ public:
+  BatchObserver(const AdaptedModel& model, const ObservedLayers& layers, Observation& observation)
+      : model_(model), layers_(layers), observation_(observation) {}
+
+  void observe(const Batch& batch, std::int64_t number) const {
+    const at::Tensor positions = used_positions(model_.model().inputs, batch);
+    observe_calls(model_, batch, [&](const std::string& path, auto inputs, auto outputs) {
+      show({path, tensors_of(inputs), tensors_of(outputs), {}}, batch, number, positions);
+    });
+  }
+
+  // With the gradients of these losses.
+  void observe_gradients(const Batch& batch, std::int64_t number,
+                         const std::vector<LossSettings>& losses) const {
+    const at::Tensor positions = used_positions(model_.model().inputs, batch);
+    const auto loss_of = [&](const std::vector<at::Tensor>& outputs) {
+      return sum_of_losses(losses, outputs, batch, std::vector<double>(losses.size(), 1));
+    };
+    for (const RecordedCall& call : record_calls(model_, batch, loss_of)) {
+      show(call, batch, number, positions);
+    }
+  }
+
+ private:
+  void show(const RecordedCall& call, const Batch& batch, std::int64_t number,
+            const at::Tensor& positions) const {
+    const std::int64_t layer = layers_.find(call.path);
+    if (layer < 0 || call.inputs.empty()) return;
+    const CallView view(call);
+    tenon_observed observed = view.call(layer, number);
+    if (positions.defined()) observed.positions = to_handle(positions);
+    if (batch.target) observed.target = to_handle(*batch.target);
+    observation_.observe(observed);
+  }
+
+  const AdaptedModel& model_;
+  const ObservedLayers& layers_;
+  Observation& observation_;
+};
+
+bool needs_gradients(const InjectionPlan& plan) {
+  return (plan.method->data_needs(plan.config.method_keys) & TENON_NEEDS_GRADIENTS) != 0;
+}
+
+void observe_batches(const InjectionPlan& plan, const BatchObserver& observer, BatchOrder& batches,
+                     const StartData& data, Observation& observation) {
+  const bool with_gradients = needs_gradients(plan);
+  if (with_gradients && data.losses.empty()) {
+    throw Error(
+        {.stage = Stage::kConfig,
+         .message = start_of(plan) + " needs gradients of a loss, and there is none here",
+         .hint = "start the adapter with `tenon run`, and go on from its folder (init_from)",
+         .location = plan.config.location});
+  }
   for (std::int64_t number = 0;; ++number) {
     const Batch batch = std::move(batches.next().front());
-    const at::Tensor positions = used_positions(observed.model().inputs, batch);
-    observe_calls(observed, batch, [&](const std::string& path, auto inputs, auto outputs) {
-      const std::int64_t layer = layers.find(path);
-      if (layer < 0 || inputs.empty()) return;
-      const CallView view(inputs, outputs);
-      tenon_observed call = view.call(layer, number);
-      if (positions.defined()) call.positions = to_handle(positions);
-      if (batch.target) call.target = to_handle(*batch.target);
-      observation.observe(call);
-    });
+    if (with_gradients) {
+      observer.observe_gradients(batch, number, data.losses);
+    } else {
+      observer.observe(batch, number);
+    }
     if (observation.after_batch()) return;
   }
 }
@@ -177,7 +228,8 @@ DataStart start_from_data(const ModelData& model, const InjectionPlan& plan,
   BatchOrder batches(data.dataset, model.inputs, config, model.guards);
   const ObservedLayers layers(model, plan, batches.steps_per_epoch());
   Observation observation(plan, layers);
-  observe_batches(AdaptedModel(model, plan, config.seed), layers, batches, observation);
+  const AdaptedModel observed(model, plan, config.seed);
+  observe_batches(plan, BatchObserver(observed, layers, observation), batches, data, observation);
   tenon_started started{.declared = &plan.method->keys()};
   for (std::size_t i = 0; i < layers.size(); ++i) {
     started.layers.push_back({.n_weights = static_cast<std::uint32_t>(layers.weights(i).size())});

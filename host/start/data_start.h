@@ -5,14 +5,16 @@
 
 #include "data/data_source.h"
 #include "inject/adapter_init.h"
+#include "objectives/loss_settings.h"
 #include "plan/injection_plan.h"
 
 namespace tenon {
 
-// The training data of a run, for adapters that start from them. Borrows both.
+// The training data of a run, for adapters that start from them. Borrows the first two.
 struct StartData {
   const Dataset& dataset;
   const TrainConfig& config;
+  std::vector<LossSettings> losses = {};  // none: an adapter that asks for gradients is refused
 };
 
 // Whether the adapter needs data to start, whether that deals its ranks anew, and what of a config

@@ -22,6 +22,21 @@ using CallObserver =
 // the layers that adapters of `model` are on; the adapters themselves do not run.
 void observe_calls(const AdaptedModel& model, const Batch& batch, const CallObserver& observer);
 
+// One call of a layer, with the gradient of a loss in each of its outputs; undefined where the loss
+// does not depend on one.
+struct RecordedCall {
+  std::string path;
+  std::vector<at::Tensor> inputs;
+  std::vector<at::Tensor> outputs;
+  std::vector<at::Tensor> gradients;
+};
+using LossOfOutputs = std::function<at::Tensor(const std::vector<at::Tensor>& outputs)>;
+
+// Likewise, in the order of the calls; of what `loss_of` makes of the model's outputs. Throws
+// Error{kTraining} where that depends on none of the layers.
+std::vector<RecordedCall> record_calls(const AdaptedModel& model, const Batch& batch,
+                                       const LossOfOutputs& loss_of);
+
 // Which positions of a batch's tensors (batch, length, ...) count by the model's input
 // `attention_mask`: (batch, length), or undefined where all do.
 at::Tensor used_positions(const std::vector<InputSpec>& inputs, const Batch& batch);

@@ -13,6 +13,7 @@
 #include "data/data_check.h"
 #include "interpreter/named_scope.h"
 #include "objectives/loss.h"
+#include "train/batch_loss.h"
 #include "train/gradient_norm.h"
 #include "train/out_of_memory.h"
 
@@ -80,22 +81,6 @@ std::string failing_rows(const TrainingTask& task, const Dataset& data, const Ba
 // Whether any of these is more than nothing.
 bool has_judged(const std::vector<double>& counts) {
   return std::ranges::any_of(counts, [](double count) { return count != 0; });
-}
-
-// The sum of a batch's losses, each with its share of what is judged in the step.
-at::Tensor sum_of_losses(const std::vector<LossSettings>& losses,
-                         const std::vector<at::Tensor>& outputs, const Batch& batch,
-                         const std::vector<double>& shares) {
-  const NamedScope scope(kLossScope);
-  at::Tensor sum;
-  for (std::size_t i = 0; i < losses.size(); ++i) {
-    if (shares[i] == 0) continue;
-    at::Tensor loss = compute_loss(losses[i], outputs, target_of(batch, i), batch.weights);
-    const double factor = shares[i] * losses[i].weight;
-    if (factor != 1) loss = loss * factor;
-    sum = sum.defined() ? sum + loss : loss;
-  }
-  return sum;
 }
 
 // Numbers of a device, those that there are, all by one wait for it.

@@ -73,8 +73,8 @@ Tensor convolve(const Tensor& x, const Tensor& kernel) {
   outputs.back() = kernel.size(0) * block;
   const Tensor spectrum = rfft(reshape(x, blocks));
   const Tensor factors = conj(rfft(kernel));
-  const std::vector<tenon_tensor> both = {spectrum.handle(), factors.handle()};
-  const Tensor y = irfft(einsum("...nb,mnb->...mb", both), block);
+  const Tensor products = einsum("...nb,mnb->...mb", tenon::handles_of(spectrum, factors));
+  const Tensor y = irfft(products, block);
   return reshape(y, outputs) / static_cast<double>(in);
 }
 

@@ -25,8 +25,7 @@ inline Shape core_shape(std::int64_t r, const Shape& weight) {
 // sum_ij core[i, j, k, l] a[i, p] b[j, q]: (p, q, k, l).
 inline Tensor with_core(const Tensor& core, const Tensor& a, const Tensor& b) {
   static const tenon::Operator einsum("aten::einsum");
-  const std::vector<tenon_tensor> tensors = {core.handle(), a.handle(), b.handle()};
-  return einsum("ijkl,ip,jq->pqkl", tensors);
+  return einsum("ijkl,ip,jq->pqkl", tenon::handles_of(core, a, b));
 }
 
 struct UpdateDropout {

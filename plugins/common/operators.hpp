@@ -21,10 +21,7 @@ inline Tensor with_dtype(const Tensor& x, std::int32_t dtype) {
 
 inline Tensor cat(const std::vector<Tensor>& tensors, std::int64_t dimension) {
   static const tenon::Operator op("aten::cat");
-  std::vector<tenon_tensor> handles;
-  handles.reserve(tensors.size());
-  for (const Tensor& tensor : tensors) handles.push_back(tensor.handle());
-  return op(handles, dimension);
+  return op(tenon::handles_of(tensors), dimension);
 }
 
 inline Tensor narrow(const Tensor& x, std::int64_t dimension, std::int64_t start,

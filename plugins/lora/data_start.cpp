@@ -46,11 +46,14 @@ std::int64_t StartedLayers::find(std::uint32_t layer) const {
 tenon_data_needs data_needs(const tenon::DataKeys& keys) {
   const std::string start = text_of_start(keys);
   if (start == "eva") return TENON_NEEDS_DATA | TENON_NEEDS_RANKS;
+  if (start == "lora_ga") return TENON_NEEDS_DATA | TENON_NEEDS_GRADIENTS;
   return start == "corda" ? TENON_NEEDS_DATA : 0;
 }
 
 std::unique_ptr<tenon::DataStart> data_start(const tenon::DataRun& run) {
-  return text_of_start(run.keys()) == "eva" ? eva_start(run) : corda_start(run);
+  const std::string start = text_of_start(run.keys());
+  if (start == "eva") return eva_start(run);
+  return start == "corda" ? corda_start(run) : lora_ga_start(run);
 }
 
 }  // namespace lora

@@ -46,6 +46,7 @@ struct StartedLayers {
 // The starts themselves.
 std::unique_ptr<tenon::DataStart> eva_start(const tenon::DataRun& run);
 std::unique_ptr<tenon::DataStart> corda_start(const tenon::DataRun& run);
+std::unique_ptr<tenon::DataStart> lora_ga_start(const tenon::DataRun& run);
 
 // Which of them the keys ask for.
 tenon_data_needs data_needs(const tenon::DataKeys& keys);

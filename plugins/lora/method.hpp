@@ -31,6 +31,15 @@ inline constexpr tenon_option kEvaKeys[] = {
     tenon::option::boolean("whiten", false, "Divide components by their singular values.")};
 inline constexpr tenon_option kCordaKeys[] = {tenon::option::choice(
     "corda_method", "ipm", kCordaMethods, "The largest components, or (kpm) the smallest.")};
+// PEFT: LoraGAConfig.
+inline constexpr const char* kDirections[] = {"ArBr", "A2rBr", "ArB2r", "random"};
+inline constexpr const char* kScales[] = {"stable", "weight_svd", "gd_scale", "unit"};
+inline constexpr tenon_option kLoraGaKeys[] = {
+    tenon::option::choice("direction", "ArB2r", kDirections,
+                          "Which of the gradient's singular vectors lora_A and lora_B take."),
+    tenon::option::choice("scale", "stable", kScales, "How large lora_B starts."),
+    tenon::option::integer("stable_gamma", 16, tenon::at_least(1),
+                           "The larger, the smaller lora_B, with scale stable.")};
 inline constexpr tenon_option kAnything[] = {tenon::option::text("value", "", "")};
 
 inline constexpr tenon_factor_start kStarts[] = {
@@ -38,7 +47,8 @@ inline constexpr tenon_factor_start kStarts[] = {
     {"olora", nullptr, TENON_START_CHANGES_BASE | TENON_START_OF_LAYER, 0},
     {"orthogonal", nullptr, TENON_START_OF_LAYER, 0},
     {"eva", "eva_config", TENON_START_FROM_DATA | TENON_START_OF_LAYER, 0},
-    {"corda", "corda_config", TENON_START_FROM_DATA | TENON_START_OF_LAYER, 0}};
+    {"corda", "corda_config", TENON_START_FROM_DATA | TENON_START_OF_LAYER, 0},
+    {"lora_ga", "lora_ga_config", TENON_START_FROM_DATA | TENON_START_OF_LAYER, 0}};
 
 // What PEFT has beside LoRA in the same config, and is not here.
 constexpr tenon_option absent(const char* key, const char* what) {
@@ -58,9 +68,12 @@ inline std::string in_lower_case(std::string text) {
   return text;
 }
 
+inline constexpr const char* kStartNames[] = {"gaussian", "orthogonal", "pissa",  "olora",
+                                              "eva",      "corda",      "lora_ga"};
+
 inline bool is_known_start(std::string_view name) {
   constexpr std::string_view kFast = "pissa_niter_";
-  for (const char* known : {"gaussian", "orthogonal", "pissa", "olora", "eva", "corda"}) {
+  for (const char* known : kStartNames) {
     if (name == known) return true;
   }
   return name.substr(0, kFast.size()) == kFast && is_count(name.substr(kFast.size()));
@@ -69,30 +82,31 @@ inline bool is_known_start(std::string_view name) {
 // PEFT's starts that are not here: what each is called, and why not.
 inline std::pair<std::string, std::string> foreign_start(std::string_view name) {
   if (name == "loftq") return {"LoftQ", "it needs a quantised base"};
-  if (name == "lora_ga") return {"LoRA-GA", "it needs gradients of the loss on batches of data"};
   if (name == "mica") return {"MiCA", "its lora_B stays frozen"};
   return {};
 }
 
 inline void refuse_start(tenon::Keys& keys, const std::string& given) {
+  constexpr const char* kKey = "init_lora_weights";
   const auto [name, reason] = foreign_start(given);
-  if (!keys.are_saved()) {
+  if (keys.are_saved()) {
+    const std::string start = given == "corda" ? "CorDA" : given == "lora_ga" ? "LoRA-GA" : name;
     return keys.refuse(
-        "init_lora_weights",
-        name.empty() ? "must be true, false or one of gaussian, orthogonal, pissa, "
-                       "pissa_niter_[number], olora, eva, corda, not `" +
-                           given + "`"
-                     : "cannot be `" + given + "`: Tenon has no " + name + " (" + reason +
-                           "); start the adapter with PEFT and go on from its folder (init_from)");
+        kKey, "= \"" + given + "\" is not supported: " +
+                  (start.empty() ? "an unknown start"
+                                 : start + "; PEFT's save_pretrained converts adapters that began "
+                                           "by changing the base's weights, with "
+                                           "path_initial_model_for_weight_conversion"));
   }
-  const std::string start = given == "corda" ? "CorDA" : name;
-  keys.refuse(
-      "init_lora_weights",
-      "= \"" + given + "\" is not supported: " +
-          (start.empty() ? "an unknown start"
-                         : start + "; PEFT's save_pretrained converts adapters that began by "
-                                   "changing the base's weights, with "
-                                   "path_initial_model_for_weight_conversion"));
+  if (name.empty()) {
+    return keys.refuse(kKey,
+                       "must be true, false or one of gaussian, orthogonal, pissa, "
+                       "pissa_niter_[number], olora, eva, corda, lora_ga, not `" +
+                           given + "`",
+                       given, kStartNames);
+  }
+  keys.refuse(kKey, "cannot be `" + given + "`: Tenon has no " + name + " (" + reason +
+                        "); start the adapter with PEFT and go on from its folder (init_from)");
 }
 
 // The start as it is kept. Of a saved adapter it matters no longer how its tensors began, unless
@@ -102,7 +116,7 @@ inline void settle_start(tenon::Keys& keys) {
   if (keys.option_tag("init_lora_weights") == TENON_VALUE_STRING) {
     const auto given = keys.option<std::string>("init_lora_weights");
     start = in_lower_case(given);
-    const bool is_lost = keys.are_saved() && start == "corda";
+    const bool is_lost = keys.are_saved() && (start == "corda" || start == "lora_ga");
     if (!is_known_start(start) || is_lost) return refuse_start(keys, start);
     if (keys.are_saved() && start == "eva") return keys.set("init_lora_weights", true);
     if (start != given) keys.set("init_lora_weights", start);
@@ -175,11 +189,11 @@ struct Lora : tenon::Method<Lora> {
           tenon::option::table<kEvaKeys>("eva_config", "PEFT's EvaConfig, only with eva.")),
       tenon::option::of_start(
           tenon::option::table<kCordaKeys>("corda_config", "PEFT's CordaConfig, only with corda.")),
+      tenon::option::of_start(tenon::option::table<kLoraGaKeys>(
+          "lora_ga_config", "PEFT's LoraGAConfig, only with lora_ga.")),
       tenon::option::boolean("fan_in_fan_out", false, "PEFT's, of its own Conv1D."),
       tenon::option::unused(
           tenon::option::patterns<kAnything>("loftq_config", "How a start worked.")),
-      tenon::option::unused(tenon::option::nullable(
-          tenon::option::text("lora_ga_config", "", "How a start worked."))),
       tenon::option::unused(
           tenon::option::text("megatron_core", "megatron.core", "Of Megatron's layers.")),
       tenon::option::unused(tenon::option::integer("qalora_group_size", 16, {}, "Of QALoRA.")),

@@ -1,13 +1,15 @@
-"""Adapters that start from data, EVA and CorDA: PEFT's numbers on the same batches."""
+"""Adapters that start from data, EVA, CorDA and LoRA-GA: PEFT's numbers on the same batches."""
 
 import json
 from copy import deepcopy
+from unittest.mock import patch
 
 import torch
 from cases import make_case
 from peft import EvaConfig, LoraConfig, PeftModel, get_peft_model, initialize_lora_eva_weights
-from peft.tuners.lora.config import CordaConfig
+from peft.tuners.lora.config import CordaConfig, LoraGAConfig
 from peft.tuners.lora.corda import preprocess_corda
+from peft.tuners.lora.loraga import preprocess_loraga
 from safetensors.torch import load_file
 from support import ParityTest, main, relative_norm
 
@@ -27,6 +29,12 @@ def data_of(case):
     if "x" in data:  # features that matter less and less, so that EVA settles soon
         data["x"] = data["x"] * 0.7 ** torch.arange(20)
     return data
+
+
+def exact_svd(matrix, q, niter):
+    """In place of torch.svd_lowrank, whose vectors PEFT draws anew at each start: what they are near."""
+    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+    return left[:, :q], values[:q], right[:q].T
 
 
 def lora_layers(peft_model):
@@ -234,13 +242,76 @@ class DataStartTest(ParityTest):
         plain = {"rank_pattern": {}, "alpha_pattern": {}}  # which PEFT cannot convert
         self.check_corda(case, data, "ipm", 1, **plain)
 
+    def lora_ga_by_peft(self, case, data, batch_size, settings, **lora):
+        lora = {**case.lora, **lora}
+        config = LoraConfig(
+            **lora, init_lora_weights="lora_ga", lora_ga_config=LoraGAConfig(**settings)
+        )
+        model = deepcopy(case.built.model)
+        for module in model.modules():  # PEFT draws dropout, Tenon does not
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+
+        def run():
+            for batch in batches_of(data, batch_size):
+                inputs = {name: value for name, value in batch.items() if name != "labels"}
+                case.peft_loss(case.forward(model, inputs), batch["labels"]).backward()
+
+        preprocess_loraga(model, config, run)
+        with patch.object(torch, "svd_lowrank", exact_svd):
+            return get_peft_model(model, config).eval()
+
+    def check_lora_ga(self, case, data, batch_size, settings, **lora):
+        model = self.lora_ga_by_peft(case, data, batch_size, settings, **lora)
+        adapter = {"init_lora_weights": "lora_ga", "lora_ga_config": settings, **lora}
+        folder, _ = self.run_tenon(case, data, adapter, batch_size=batch_size)
+        tensors = load_file(folder / "adapter_model.safetensors")
+        # What is saved has the start beside what was trained. A singular vector may point either way:
+        # each of A and of B is turned as PEFT's.
+        for path, (a, b, _) in lora_layers(model).items():
+            rank = len(a)
+            ours_a = tensors[f"base_model.model.{path}.lora_A.weight"]
+            ours_b = tensors[f"base_model.model.{path}.lora_B.weight"]
+            self.assertEqual(len(ours_a), 2 * rank)
+            for ours, wanted in ((ours_a[:rank], a), (ours_b[:, :rank].T, b.T)):
+                signs = (ours * wanted).sum(1, keepdim=True).sign()
+                share = relative_norm(ours * signs, wanted.detach())
+                self.assertLess(share, 2e-3, f"{path} {settings}")
+        inputs = {name: value for name, value in data.items() if name != "labels"}
+        base = self.workspace.predict(case.table, inputs)
+        self.assert_within(self.workspace.predict(case.table, inputs, folder), base, 1e-4)
+
+    def test_lora_ga_starts_as_peft_does(self):
+        case = self.case("mlp")
+        case.lora["target_modules"] = ["seq.0"]
+        data = data_of(case)
+        for settings in (
+            {},
+            {"direction": "A2rBr", "scale": "gd_scale"},
+            {"direction": "ArBr", "scale": "unit"},
+            {"direction": "ArB2r", "scale": "weight_svd"},
+            {"stable_gamma": 4},
+        ):
+            with self.subTest(**settings):
+                self.check_lora_ga(case, data, BATCH, settings, r=4, lora_alpha=6)
+
+    def test_lora_ga_of_a_language_model(self):
+        case = self.case("mistral")
+        self.check_lora_ga(case, case.data(8), 4, {"direction": "ArBr"})
+
+    def test_lora_ga_refuses_a_rank_that_the_gradient_does_not_have(self):
+        case = self.case("mlp")
+        case.lora["target_modules"] = ["seq.4"]  # of two outputs
+        told = self.run_tenon(case, data_of(case), {"init_lora_weights": "lora_ga", "r": 2}, status=1)
+        self.assertIn("`seq.4` can have rank 1 at most, not 2", told)
+
     def test_dora_keeps_its_magnitude_beside_both(self):
         case = self.case("mlp")
         case.lora["target_modules"] = ["seq.0"]
         data = data_of(case)
         inputs = {"x": data["x"]}
         base = self.workspace.predict(case.table, inputs)
-        for init in ("eva", "corda"):
+        for init in ("eva", "corda", "lora_ga"):
             with self.subTest(init=init):
                 folder, _ = self.run_tenon(case, data, {"init_lora_weights": init, "use_dora": True})
                 predicted = self.workspace.predict(case.table, inputs, folder)

@@ -77,11 +77,12 @@ INSTANTIATE_TEST_SUITE_P(
                    ":5:22: `adapter.rank_pattern.a` must be an integer of at least 1, not 0"},
         BadLoraKey{"Init", "init_lora_weights = \"gausian\"\n",
                    ":5:21: `adapter.init_lora_weights` must be true, false or one of gaussian, "
-                   "orthogonal, pissa, pissa_niter_[number], olora, eva, corda, not `gausian`"},
-        BadLoraKey{"InitOfLoraGa", "init_lora_weights = \"lora_ga\"\n",
-                   ":5:21: `adapter.init_lora_weights` cannot be `lora_ga`: Tenon has no LoRA-GA "
-                   "(it needs gradients of the loss on batches of data); start the adapter with "
-                   "PEFT and go on from its folder (init_from)"},
+                   "orthogonal, pissa, pissa_niter_[number], olora, eva, corda, lora_ga, not "
+                   "`gausian`; did you mean `gaussian`?"},
+        BadLoraKey{"InitOfMica", "init_lora_weights = \"mica\"\n",
+                   ":5:21: `adapter.init_lora_weights` cannot be `mica`: Tenon has no MiCA "
+                   "(its lora_B stays frozen); start the adapter with PEFT and go on from its "
+                   "folder (init_from)"},
         BadLoraKey{"InitIsANumber", "init_lora_weights = 1\n",
                    ":5:21: `adapter.init_lora_weights` must be true or false, or a string, not 1"},
         BadLoraKey{"EvaConfigWithoutEva", "eva_config = { rho = 1 }\n",

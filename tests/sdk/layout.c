@@ -477,6 +477,7 @@ FIELD(tenon_training_host, kept, 16);
 
 VALUE(TENON_NEEDS_DATA, 1);
 VALUE(TENON_NEEDS_RANKS, 2);
+VALUE(TENON_NEEDS_GRADIENTS, 4);
 
 SIZE(tenon_data_layer, 48);
 FIELD(tenon_data_layer, struct_size, 0);
@@ -495,7 +496,7 @@ FIELD(tenon_data_run, setup, 16);
 FIELD(tenon_data_run, batches_per_epoch, 24);
 FIELD(tenon_data_run, largest_size, 32);
 
-SIZE(tenon_observed, 56);
+SIZE(tenon_observed, 64);
 FIELD(tenon_observed, struct_size, 0);
 FIELD(tenon_observed, layer, 4);
 FIELD(tenon_observed, batch, 8);
@@ -505,6 +506,7 @@ FIELD(tenon_observed, inputs, 24);
 FIELD(tenon_observed, outputs, 32);
 FIELD(tenon_observed, positions, 40);
 FIELD(tenon_observed, target, 48);
+FIELD(tenon_observed, output_gradients, 56);
 
 SIZE(tenon_data_start, 56);
 FIELD(tenon_data_start, struct_size, 0);
@@ -577,8 +579,9 @@ FIELD(tenon_keys_rules, struct_size, 0);
 FIELD(tenon_keys_rules, reserved, 4);
 FIELD(tenon_keys_rules, settle, 8);
 
-SIZE(tenon_keys_host, 24);
+SIZE(tenon_keys_host, 32);
 FIELD(tenon_keys_host, struct_size, 0);
 FIELD(tenon_keys_host, reserved, 4);
 FIELD(tenon_keys_host, refuse, 8);
 FIELD(tenon_keys_host, set, 16);
+FIELD(tenon_keys_host, refuse_word, 24);

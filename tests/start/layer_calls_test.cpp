@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "support/lora_model.h"
 
 namespace tenon {
@@ -33,6 +34,29 @@ TEST(ObserveCalls, ShowsEachCallOfAnAdaptedLayerAsTheBaseMakesIt) {
   EXPECT_TRUE(entered.equal(adapted.input));
   EXPECT_TRUE(given.equal(adapted.base()));
   EXPECT_FALSE(given.equal(adapted.run({"a"})));
+}
+
+TEST(RecordCalls, GivesTheGradientOfALossInWhatEachLayerGives) {
+  testing::LoraModel adapted({testing::lora("a", {"seq.0", "seq.4"})});
+  const auto half_square = [](const std::vector<at::Tensor>& outputs) {
+    return outputs.front().square().sum() * 0.5;
+  };
+  const std::vector<RecordedCall> calls =
+      record_calls(adapted.model, {{adapted.input}, std::nullopt}, half_square);
+  ASSERT_EQ(calls.size(), 2U);
+  EXPECT_EQ(calls.front().path, "seq.0");
+  EXPECT_TRUE(calls.front().inputs.front().equal(adapted.input));
+  for (const RecordedCall& call : calls) {
+    EXPECT_EQ(call.gradients.front().sizes(), call.outputs.front().sizes());
+    EXPECT_FALSE(call.outputs.front().requires_grad());
+    EXPECT_GT(call.gradients.front().abs().sum().item<double>(), 0);
+  }
+}
+
+TEST(RecordCalls, RefusesALossThatNoLayerReaches) {
+  testing::LoraModel adapted({testing::lora("a", {"seq.0"})});
+  const auto nothing = [](const std::vector<at::Tensor>&) { return at::zeros({}); };
+  EXPECT_THROW(record_calls(adapted.model, {{adapted.input}, std::nullopt}, nothing), Error);
 }
 
 }  // namespace

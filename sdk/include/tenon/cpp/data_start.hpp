@@ -86,6 +86,11 @@ namespace tenon __attribute__((visibility("hidden"))) {
     std::uint32_t n_outputs() const { return call_.n_outputs; }
     Tensor input(std::uint32_t i = 0) const { return Tensor::borrowed(call_.inputs[i]); }
     Tensor output(std::uint32_t i = 0) const { return Tensor::borrowed(call_.outputs[i]); }
+    // Of the loss in an output, with TENON_NEEDS_GRADIENTS; empty where it does not reach.
+    Tensor output_gradient(std::uint32_t i = 0) const {
+      if (call_.output_gradients == nullptr) return {};
+      return Tensor::borrowed(call_.output_gradients[i]);
+    }
     // Bool (rows, length); empty: all positions count.
     Tensor positions() const { return Tensor::borrowed(call_.positions); }
     Tensor target() const { return Tensor::borrowed(call_.target); }  // may be empty

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "tenon/cpp/fence.hpp"
@@ -31,6 +32,13 @@ namespace tenon __attribute__((visibility("hidden"))) {
     // The text goes on behind the key's name: "must not be 0".
     void refuse(const char* key, const std::string& text) {
       detail::check(host().refuse(keys_, key, text.c_str(), detail::error_sink));
+    }
+    // Of a word that is none of these: the host asks whether one that it resembles was meant.
+    void refuse(const char* key, const std::string& text, const std::string& word,
+                std::span<const char* const> known) {
+      detail::check(host().refuse_word(keys_, key, text.c_str(), word.c_str(), known.data(),
+                                       static_cast<std::uint32_t>(known.size()),
+                                       detail::error_sink));
     }
     void set(const char* key, const Value& value) {
       detail::check(host().set(keys_, key, &value, detail::error_sink));

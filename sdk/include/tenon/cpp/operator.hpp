@@ -171,4 +171,16 @@ namespace tenon __attribute__((visibility("hidden"))) {
     tenon_op* operator_ = nullptr;
   };
 
+  // What operators take that want a list of tensors: einsum("ij,jk->ik", handles_of(a, b)). Borrows
+  // from the tensors.
+  template <typename... Tensors>
+  std::vector<tenon_tensor> handles_of(const Tensors&... tensors) {
+    return {tensors.handle()...};
+  }
+  inline std::vector<tenon_tensor> handles_of(const std::vector<Tensor>& tensors) {
+    std::vector<tenon_tensor> handles;
+    for (const Tensor& tensor : tensors) handles.push_back(tensor.handle());
+    return handles;
+  }
+
 }  // namespace tenon

@@ -6,8 +6,8 @@
  * The host plans the adapter, runs the base on one batch after the other, shows the inputs and
  * outputs of the layers that the adapter is planned for, and at last takes what the method makes of
  * them: parameters, keys of single layers, weights that the base has under the adapter. By these it
- * plans the adapter anew and starts it. While it observes, no adapter runs, and no gradient is
- * recorded.
+ * plans the adapter anew and starts it. While it observes, no adapter runs, and gradients are those
+ * of the outputs alone, where they are asked for.
  *
  * What is in a tenon_data_run and a tenon_observed is borrowed until the function returns. */
 #pragma once
@@ -26,8 +26,11 @@ typedef struct tenon_started tenon_started; /* how an adapter is to start, while
 /* What an adapter's keys ask for. */
 typedef uint32_t tenon_data_needs;
 enum {
-  TENON_NEEDS_DATA = 1, /* the adapter starts from data: begin is called */
-  TENON_NEEDS_RANKS = 2 /* and the layers' ranks, or other keys, come from them, too */
+  TENON_NEEDS_DATA = 1,  /* the adapter starts from data: begin is called */
+  TENON_NEEDS_RANKS = 2, /* and the layers' ranks, or other keys, come from them, too */
+  /* and the gradients of the run's loss in what the layers give; the calls of a batch are then
+   * shown once all of it has run. Layers run as in evaluation. */
+  TENON_NEEDS_GRADIENTS = 4
 };
 
 /* One layer that the adapter is planned for. */
@@ -63,6 +66,9 @@ typedef struct tenon_observed {
    * `attention_mask`; NULL: all. */
   tenon_tensor positions;
   tenon_tensor target; /* of the batch; NULL: there is none */
+  /* With TENON_NEEDS_GRADIENTS: of the batch's loss in each output, NULL where it does not reach;
+   * else NULL itself. */
+  const tenon_tensor *output_gradients;
 } tenon_observed;
 
 /* All are called on one thread, one after the other. A failure ends the program with its text;

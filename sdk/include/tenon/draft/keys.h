@@ -40,6 +40,12 @@ typedef struct tenon_keys_host {
   /* Gives the key another value, one that its declaration allows; of a table that is empty, all
    * fields get their defaults. */
   tenon_status(TENON_ABI *set)(tenon_keys *, const char *key, const tenon_value *, tenon_error *);
+
+  /* As refuse, of a word that is none of `known`: behind the text the host asks whether one of
+   * those that it resembles was meant. */
+  tenon_status(TENON_ABI *refuse_word)(tenon_keys *, const char *key, const char *text,
+                                       const char *word, const char *const *known, uint32_t n_known,
+                                       tenon_error *);
 } tenon_keys_host;
 
 #ifdef __cplusplus
