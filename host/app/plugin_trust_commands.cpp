@@ -136,7 +136,16 @@ void plugin_index_command(const CommandLine& line) {
   const PluginStoreArguments& asked = line.plugin_store;
   const std::filesystem::path key =
       asked.key.empty() ? require_data_folder() / "index-key.pem" : asked.key;
-  if (asked.key.empty()) std::filesystem::create_directories(key.parent_path());
+  if (asked.key.empty()) {
+    std::error_code failed;
+    std::filesystem::create_directories(key.parent_path(), failed);
+    if (failed) {
+      throw Error({.stage = Stage::kOutput,
+                   .message = "the folder of the key cannot be made: " + failed.message(),
+                   .hint = "name the key's file with --key",
+                   .location = key.parent_path().string()});
+    }
+  }
   const IndexOutcome outcome = make_index(line.target, key, line.force);
   if (line.json) {
     Reply plugins = Reply::array();

@@ -110,6 +110,10 @@ OutputFile::~OutputFile() {
   if (!named_.empty() && file_.holds(named_)) ::unlink(named_.c_str());
 }
 
+void OutputFile::keep_private() {
+  if (::fchmod(file_.descriptor().number(), S_IRUSR | S_IWUSR) != 0) fail_to_write(path_, errno);
+}
+
 void OutputFile::write(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t count = ::write(file_.descriptor().number(), bytes.data(), bytes.size());

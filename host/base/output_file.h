@@ -18,6 +18,8 @@ class OutputFile {
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
 
+  // Before anything is written: only its owner will read it.
+  void keep_private();
   void write(std::string_view bytes);
   // Syncs: what was written can be read at `temporary` by this process.
   void finish();

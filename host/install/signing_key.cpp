@@ -1,19 +1,17 @@
 // PEM of RFC 8410: a fixed head in DER, then the 32 bytes.
 #include "install/signing_key.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
-#include <cstring>
 
 #include "base/base64.h"
-#include "base/descriptor.h"
 #include "base/ed25519.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/output_file.h"
 #include "index/signed_index.h"
 
 namespace tenon {
@@ -76,19 +74,11 @@ std::optional<std::string> read_signing_key(const fs::path& file) {
 
 std::string make_signing_key(const fs::path& file) {
   const std::string secret = new_secret();
-  const std::string text = pem_of("PRIVATE KEY", kPrivateHead, secret);
-  Descriptor out(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  const bool written =
-      out.is_open() &&
-      ::write(out.number(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-      ::fsync(out.number()) == 0 && out.close();
-  if (!written) {
-    const int code = errno;
-    if (out.is_open()) ::unlink(file.c_str());
-    throw Error({.stage = Stage::kOutput,
-                 .message = std::string("the key cannot be written: ") + std::strerror(code),
-                 .location = file.string()});
-  }
+  OutputFile out(file, Existing::kRefused);
+  out.keep_private();
+  out.write(pem_of("PRIVATE KEY", kPrivateHead, secret));
+  out.finish();
+  out.publish();
   return secret;
 }
 
