@@ -5,15 +5,11 @@
 #include <utility>
 
 #include "graph/graph_walk.h"
+#include "graph/tensor_names.h"
 #include "interpreter/named_scope.h"
 
 namespace tenon {
 namespace {
-
-std::string parent_of(const std::string& path) {
-  const std::size_t dot = path.rfind('.');
-  return dot == std::string::npos ? "" : path.substr(0, dot);
-}
 
 bool is_one_operator(const ModelData& model, const Subgraph& subgraph) {
   return !single_operator(model, subgraph).empty() && subgraph.inputs.size() == 1 &&
@@ -63,7 +59,8 @@ std::vector<std::vector<LayerCall>> group_siblings(const ModelData& model,
       continue;
     }
     const auto [place, is_new] = open.emplace(
-        std::pair(call.subgraph->inputs[0], parent_of(call.layer->path())), groups.size());
+        std::pair(call.subgraph->inputs[0], std::string(parent_path(call.layer->path()))),
+        groups.size());
     if (!is_new) {
       std::vector<LayerCall>& group = groups[place->second];
       group.push_back(call);

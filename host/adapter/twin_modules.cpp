@@ -6,6 +6,7 @@
 #include <array>
 #include <string_view>
 
+#include "graph/tensor_names.h"
 #include "targets/module_names.h"
 
 namespace tenon {
@@ -60,9 +61,7 @@ std::vector<AdapterTensor> twin_tensors(const ModelData& model,
   std::vector<AdapterTensor> tensors;
   for (const ModelTensor& tensor : model.tensors) {
     if (tensor.kind == ValueKind::kConstant || !tensor.persistent) continue;
-    std::vector<std::string> names = tensor.aliases;
-    names.insert(names.begin(), tensor.name);
-    for (const std::string& name : names) {
+    for (const std::string& name : all_names(tensor)) {
       const bool is_twins = std::ranges::any_of(
           twins, [&](const std::string& path) { return name.starts_with(path + "."); });
       if (is_twins) tensors.push_back({name, tensor.tensor.detach()});

@@ -16,6 +16,7 @@
 #include "base/suggest.h"
 #include "capture/plugin_model.h"
 #include "config/toml_reader.h"
+#include "graph/tensor_names.h"
 #include "model/model_loader.h"
 #include "plugin/plugin_registry.h"
 #include "pt2/pt2_program.h"
@@ -38,8 +39,7 @@ std::unordered_map<std::string, std::int64_t> own_parameters(const ModelData& mo
   std::unordered_map<std::string, std::int64_t> counts;
   for (const ModelTensor& tensor : model.tensors) {
     if (tensor.kind != ValueKind::kParameter) continue;
-    const std::size_t dot = tensor.name.rfind('.');
-    counts[dot == std::string::npos ? "" : tensor.name.substr(0, dot)] += tensor.tensor.numel();
+    counts[std::string(parent_path(tensor.name))] += tensor.tensor.numel();
   }
   return counts;
 }

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "graph/graph_walk.h"
+#include "graph/tensor_names.h"
 #include "interpreter/mode_flags.h"
 
 namespace tenon {
@@ -242,18 +243,13 @@ class Aligner {
   Alignment result_;
 };
 
-std::string module_of(const std::string& tensor) {
-  const std::size_t dot = tensor.rfind('.');
-  return dot == std::string::npos ? "" : tensor.substr(0, dot);
-}
-
 // The module whose parameter a node reads; nullopt if it reads none.
 std::optional<std::string> module_read(const Graph& graph, const Node& node) {
   std::optional<std::string> module;
   for_each_read(node, [&](ValueId id) {
     const Value& value = graph.values[static_cast<std::size_t>(id)];
     if (value.kind == ValueKind::kParameter || value.kind == ValueKind::kBuffer) {
-      if (!module) module = module_of(value.name);
+      if (!module) module = parent_path(value.name);
     }
   });
   return module;

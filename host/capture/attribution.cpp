@@ -8,14 +8,10 @@
 #include "capture/module_operators.h"
 #include "capture/module_uses.h"
 #include "graph/graph_walk.h"
+#include "graph/tensor_names.h"
 
 namespace tenon {
 namespace {
-
-std::string parent_of(const std::string& path) {
-  const std::size_t dot = path.rfind('.');
-  return dot == std::string::npos ? "" : path.substr(0, dot);
-}
 
 std::size_t depth_of(const std::string& path) {
   if (path.empty()) return 0;
@@ -154,7 +150,7 @@ class Attribution {
       node.call_index = call_[i];
       if (owner_[i] == kNoModule || owner_[i] == 0) continue;
       std::vector<ModuleId> inner_first;
-      for (std::string at = path(owner_[i]); !at.empty(); at = parent_of(at)) {
+      for (std::string at = path(owner_[i]); !at.empty(); at = std::string(parent_path(at))) {
         inner_first.push_back(model_.tree.find(at));
       }
       node.module_stack.insert(node.module_stack.end(), inner_first.rbegin(), inner_first.rend());
@@ -166,7 +162,7 @@ class Attribution {
     }
     for (Module& module : model_.tree.modules) {
       if (module.runs || module.path.empty() || uses_.has_tensors(module.path)) continue;
-      module.runs = model_.tree.at(model_.tree.find(parent_of(module.path))).runs;
+      module.runs = model_.tree.at(model_.tree.find(parent_path(module.path))).runs;
     }
   }
 

@@ -6,14 +6,10 @@
 
 #include "capture/module_operators.h"
 #include "graph/graph_walk.h"
+#include "graph/tensor_names.h"
 
 namespace tenon {
 namespace {
-
-std::string owner_path(const std::string& tensor) {
-  const std::size_t dot = tensor.rfind('.');
-  return dot == std::string::npos ? "" : tensor.substr(0, dot);
-}
 
 // What makes one read like another: operator, tensor and constants.
 std::string read_text(const Node& node, std::int32_t tensor) {
@@ -49,10 +45,8 @@ void ModuleUses::find_owners() {
   for (std::size_t i = 0; i < model_.tensors.size(); ++i) {
     const ModelTensor& tensor = model_.tensors[i];
     if (tensor.kind == ValueKind::kConstant) continue;
-    std::vector<std::string> names{tensor.name};
-    names.insert(names.end(), tensor.aliases.begin(), tensor.aliases.end());
-    for (const std::string& name : names) {
-      const ModuleId module = model_.tree.find(owner_path(name));
+    for (const std::string& name : all_names(tensor)) {
+      const ModuleId module = model_.tree.find(parent_path(name));
       if (module != kNoModule) owners_[i].push_back(module);
     }
   }

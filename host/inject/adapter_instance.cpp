@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "graph/parameter_init.h"
+#include "graph/tensor_names.h"
 #include "inject/saved_module.h"
 #include "inject/trained_biases.h"
 #include "plan/tied_layers.h"
@@ -158,10 +159,8 @@ void place_tied(const ModelData& model, const InjectionPlan& plan, ModuleId modu
 
 // All names that a tensor has in a module.
 std::vector<std::string> names_in(const ModelTensor& tensor, const std::string& path) {
-  std::vector<std::string> all = tensor.aliases;
-  all.insert(all.begin(), tensor.name);
   std::vector<std::string> names;
-  for (const std::string& name : all) {
+  for (const std::string& name : all_names(tensor)) {
     if (name.starts_with(path + ".")) names.push_back(name.substr(path.size() + 1));
   }
   return names;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "graph/owned_tensors.h"
+#include "graph/tensor_names.h"
 #include "inject/saved_module.h"
 
 namespace tenon {
@@ -16,9 +17,8 @@ bool is_bias(std::string_view name) { return name == "bias" || name.ends_with(".
 
 std::vector<std::string> bias_names(const ModelTensor& tensor) {
   std::vector<std::string> names;
-  if (is_bias(tensor.name)) names.push_back(tensor.name);
-  for (const std::string& alias : tensor.aliases) {
-    if (is_bias(alias)) names.push_back(alias);
+  for (const std::string& name : all_names(tensor)) {
+    if (is_bias(name)) names.push_back(name);
   }
   return names;
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "graph/tensor_names.h"
 #include "model/own_operator.h"
 
 namespace tenon {
@@ -180,8 +181,7 @@ void refuse_computed_weight(const std::string& layer, const std::vector<std::str
 bool is_run_by_attention(const ModelData& model, ModuleId id) {
   const std::string& path = model.tree.at(id).path;
   if (path != "out_proj" && !path.ends_with(".out_proj")) return false;
-  const std::size_t dot = path.rfind('.');
-  const ModuleId around = model.tree.find(dot == std::string::npos ? "" : path.substr(0, dot));
+  const ModuleId around = model.tree.find(parent_path(path));
   return around != kNoModule && model.tree.at(around).type == "torch.nn.MultiheadAttention";
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graph/tensor_names.h"
 #include "interpreter/mode_flags.h"
 
 namespace tenon {
@@ -25,8 +26,7 @@ std::vector<std::string> modules_with_statistics(const ModelData& model) {
       const std::int32_t tensor = model.graph.values[static_cast<std::size_t>(*value)].tensor;
       if (tensor < 0) continue;
       const std::string& name = model.tensors[static_cast<std::size_t>(tensor)].name;
-      const std::size_t dot = name.rfind('.');
-      const std::string path = dot == std::string::npos ? "" : name.substr(0, dot);
+      const std::string path(parent_path(name));
       if (std::ranges::count(paths, path) == 0) paths.push_back(path);
     }
   }

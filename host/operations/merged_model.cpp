@@ -12,6 +12,7 @@
 #include "base/file_watch.h"
 #include "base/output_file.h"
 #include "base/suggest.h"
+#include "graph/tensor_names.h"
 #include "model/tensor_reads.h"
 #include "pt2/pt2_program.h"
 
@@ -20,12 +21,6 @@ namespace {
 
 const ModelTensor& base_of(const AdaptedModel& model, std::int32_t tensor) {
   return model.base_tensors()[static_cast<std::size_t>(tensor)];
-}
-
-std::vector<std::string> names_of(const ModelTensor& tensor) {
-  std::vector<std::string> names = {tensor.name};
-  names.insert(names.end(), tensor.aliases.begin(), tensor.aliases.end());
-  return names;
 }
 
 // The merged tensor on the CPU, in the memory layout that the program's graph knows of its
@@ -111,7 +106,7 @@ void part_names(const AdaptedModel& model, const ModelTensor& base,
                 const std::vector<MergedTensor>& changes, std::set<std::int32_t> others,
                 MergedModel& merged) {
   const Graph& graph = model.model().graph;
-  const std::vector<std::string> names = names_of(base);
+  const std::vector<std::string> names = all_names(base);
   std::map<std::string, pt2::TensorChange> parts;
   for (const MergedTensor& change : changes) {
     const auto [part, is_new] = parts.try_emplace(change.name);
@@ -157,7 +152,7 @@ MergedModel merged_model(const AdaptedModel& model) {
     const ModelTensor& base = base_of(model, tensor);
     if (is_one_change(changes, readers[tensor])) {
       const at::Tensor now = laid_out_as(base.tensor, changes[0].merged);
-      for (const std::string& name : names_of(base)) add_change(merged, {name, now, {}, {}});
+      for (const std::string& name : all_names(base)) add_change(merged, {name, now, {}, {}});
     } else {
       part_names(model, base, changes, readers[tensor], merged);
     }
@@ -173,7 +168,7 @@ NamedTensors merged_state(const AdaptedModel& model, const MergedModel& merged) 
   NamedTensors state;
   for (const ModelTensor& base : model.base_tensors()) {
     if (!base.persistent || base.kind == ValueKind::kConstant) continue;
-    for (const std::string& name : names_of(base)) {
+    for (const std::string& name : all_names(base)) {
       const auto change = changes.find(name);
       state.emplace_back(name, change == changes.end() ? base.tensor : change->second);
     }
@@ -188,7 +183,7 @@ void write_merged_program(const AdaptedModel& model, const MergedModel& merged, 
     for (const ModelTensor& base : model.base_tensors()) {
       if (!base.persistent || base.kind == ValueKind::kConstant) continue;
       const at::Tensor own = laid_out_as(base.tensor, base.tensor);
-      for (const std::string& name : names_of(base)) {
+      for (const std::string& name : all_names(base)) {
         if (std::ranges::count(merged.names, name) > 0) continue;
         changes.push_back({name, own, {}, {}});
       }

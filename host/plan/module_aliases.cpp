@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/suggest.h"
+#include "graph/tensor_names.h"
 
 namespace tenon {
 namespace {
@@ -21,9 +22,7 @@ std::set<std::string> other_paths(const ModelData& model, const PlannedLayer& la
   for (const std::int32_t number : layer.tensors) {
     const ModelTensor& tensor = model.tensors[static_cast<std::size_t>(number)];
     const std::string own = tensor.name_in(path).value_or("");
-    std::vector<std::string> names = tensor.aliases;
-    names.push_back(tensor.name);
-    for (const std::string& name : names) {
+    for (const std::string& name : all_names(tensor)) {
       const std::string owner = owner_of(name, own);
       if (!own.empty() && !owner.empty() && owner != path && model.tree.find(owner) == kNoModule) {
         paths.insert(owner);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/suggest.h"
 #include "graph/tensor_checksum.h"
+#include "graph/tensor_names.h"
 #include "model/linear_module.h"
 #include "model/output_layer.h"
 #include "pt2/pt2_weights.h"
@@ -18,17 +19,6 @@
 
 namespace tenon {
 namespace {
-
-std::string module_of(const std::string& name) {
-  const std::size_t dot = name.rfind('.');
-  return dot == std::string::npos ? "" : name.substr(0, dot);
-}
-
-std::vector<std::string> all_names(const ModelTensor& tensor) {
-  std::vector<std::string> names{tensor.name};
-  names.insert(names.end(), tensor.aliases.begin(), tensor.aliases.end());
-  return names;
-}
 
 bool is_matrix(const ModelTensor& tensor) {
   return tensor.kind == ValueKind::kParameter && tensor.tensor.dim() == 2 &&
@@ -41,7 +31,7 @@ std::vector<std::string> modules_with_matrix(const ModelData& model) {
   for (const ModelTensor& tensor : model.tensors) {
     if (!is_matrix(tensor)) continue;
     for (const std::string& name : all_names(tensor)) {
-      if (name.ends_with(".weight")) owners.insert(module_of(name));
+      if (name.ends_with(".weight")) owners.emplace(parent_path(name));
     }
   }
   std::vector<std::string> modules;
@@ -139,7 +129,7 @@ bool is_meant(const ModelTensor& tensor, const Selection& selection) {
   if (!is_matrix(tensor) || is_packed(tensor.tensor)) return false;
   const std::vector<std::string> names = all_names(tensor);
   const auto is_taken = [&](const std::string& name) {
-    return name.ends_with(".weight") && selection.has(module_of(name));
+    return name.ends_with(".weight") && selection.has(std::string(parent_path(name)));
   };
   return selection.is_named() ? std::ranges::any_of(names, is_taken)
                               : std::ranges::all_of(names, is_taken);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/lists.h"
+#include "graph/tensor_names.h"
 #include "targets/module_names.h"
 
 namespace tenon {
@@ -28,12 +29,9 @@ std::vector<ModuleId> tied_modules(const ModelData& model, ModuleId module) {
   std::vector<ModuleId> tied;
   for (const ModelTensor& tensor : model.tensors) {
     if (tensor.aliases.empty() || !tensor.name_in(path)) continue;
-    std::vector<std::string> names = tensor.aliases;
-    names.push_back(tensor.name);
-    for (const std::string& name : names) {
-      const std::size_t dot = name.rfind('.');
-      if (dot == std::string::npos) continue;
-      const ModuleId other = model.tree.find(std::string_view(name).substr(0, dot));
+    for (const std::string& name : all_names(tensor)) {
+      if (parent_path(name).empty()) continue;
+      const ModuleId other = model.tree.find(parent_path(name));
       if (other == kNoModule || !model.tree.at(other).runs) continue;
       // A module is not tied to what lies in it (BERT's prediction head has its bias twice).
       if (lies_in(model.tree.at(other).path, path)) continue;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "graph/tensor_names.h"
 #include "plan/layer_options.h"
 #include "targets/name_patterns.h"
 
@@ -68,8 +69,7 @@ std::vector<std::string> parameter_names(const ModelData& model) {
   std::vector<std::string> names;
   for (const ModelTensor& tensor : model.tensors) {
     if (tensor.kind != ValueKind::kParameter) continue;
-    names.push_back(tensor.name);
-    names.insert(names.end(), tensor.aliases.begin(), tensor.aliases.end());
+    for (std::string& name : all_names(tensor)) names.push_back(std::move(name));
   }
   return names;
 }

@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-namespace tenon::pt2 {
+#include "graph/tensor_names.h"
 
-std::string_view parent_path(std::string_view path) {
-  const std::size_t dot = path.rfind('.');
-  return dot == std::string_view::npos ? std::string_view() : path.substr(0, dot);
-}
+namespace tenon::pt2 {
 
 std::string without_call_number(std::string_view path) {
   const std::size_t at = path.rfind('@');

@@ -9,9 +9,6 @@
 
 namespace tenon::pt2 {
 
-// "a.b" of "a.b.c"; "" of "a" (the root).
-std::string_view parent_path(std::string_view path);
-
 // "seq.0@1", the second call of seq.0, is the module seq.0.
 std::string without_call_number(std::string_view path);
 

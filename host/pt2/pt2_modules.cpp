@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "graph/tensor_names.h"
 #include "pt2/module_paths.h"
 
 namespace tenon::pt2 {
@@ -84,8 +85,7 @@ ModulePaths collect_paths(const Program& program, const std::vector<Stack>& stac
   }
   for (const ModelTensor& tensor : tensors) {
     if (tensor.kind == ValueKind::kConstant) continue;
-    insert(parent_path(tensor.name));
-    for (const std::string& alias : tensor.aliases) insert(parent_path(alias));
+    for (const std::string& name : all_names(tensor)) insert(parent_path(name));
   }
   return paths;
 }
