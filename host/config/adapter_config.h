@@ -1,5 +1,6 @@
 #pragma once
 
+#include <tenon/method.h>
 #include <tenon/options.h>
 
 #include <cstdint>
@@ -54,8 +55,8 @@ struct SavedTies {
 // One adapter, in PEFT's own names; read from TOML ([adapter]) and from adapter_config.json.
 struct AdapterConfig {
   std::string name = "default";
-  std::string method = "lora";  // "" while only peft_type is known
-  std::string peft_type = {};   // PEFT's name of the method; "" until the method is known
+  std::string method = TENON_DEFAULT_METHOD;  // "" while only peft_type is known
+  std::string peft_type = {};  // PEFT's name of the method; "" until the method is known
 
   ModuleRule target_modules = {};
   ModuleRule exclude_modules = {};
@@ -68,7 +69,7 @@ struct AdapterConfig {
   std::vector<std::int64_t> layers_to_transform = {};
   std::vector<std::string> layers_pattern = {};
 
-  std::string bias = "none";  // "all"; "lora_only" and its like: those of the adapted layers
+  std::string bias = "none";  // "all"; "<method>_only": those of the adapted layers
   std::vector<TokenRows> trainable_tokens = {};  // trainable_token_indices
   bool ensure_weight_tying = false;
   std::optional<SavedTies> saved_ties = {};  // of a saved adapter with ensure_weight_tying

@@ -1,3 +1,5 @@
+#include <tenon/draft/groups.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -33,41 +35,45 @@ void check_optimizer(const SectionReader& section, const TrainConfig& train) {
   const bool is_adam = train.optimizer != "sgd";
   for (const OptimizerKey& known : kOptimizerKeys) {
     if (section.has(known.key) && known.is_adams != is_adam) {
-      section.fail_at(known.key, std::string("is a setting of ") +
-                                     (known.is_adams ? "adamw, adam and lorafa" : "sgd") +
-                                     ", but the optimizer is " + train.optimizer);
+      section.fail_at(known.key,
+                      std::string("is a setting of ") +
+                          (known.is_adams ? "adamw, adam and " TENON_TRAIN_UP_ONLY : "sgd") +
+                          ", but the optimizer is " + train.optimizer);
     }
   }
   if (train.amsgrad && train.second_factors_only) {
-    section.fail_at("amsgrad", "is a setting of adamw and adam, but the optimizer is lorafa");
+    section.fail_at("amsgrad",
+                    "is a setting of adamw and adam, but the optimizer is " TENON_TRAIN_UP_ONLY);
   }
   if (train.nesterov && !is_adam && (train.momentum <= 0 || train.dampening != 0)) {
     section.fail_at("nesterov", "needs a momentum and no dampening");
   }
 }
 
-// PEFT: create_loraplus_optimizer, whose groups have a weight decay of their own.
-void read_lora_plus(SectionReader& section, TrainConfig& train) {
-  section.number("loraplus_lr_ratio", train.fast_lr_ratio, above(0));
-  section.number("loraplus_lr_embedding", train.embedding_lr, at_least(0));
-  section.number("loraplus_weight_decay", train.grouped_weight_decay, at_least(0));
-  for (const char* key : {"loraplus_lr_embedding", "loraplus_weight_decay"}) {
+// Groups of parameters with rates and a weight decay of their own (tenon/draft/groups.h).
+void read_groups(SectionReader& section, TrainConfig& train) {
+  section.number(TENON_TRAIN_FAST_RATIO, train.fast_lr_ratio, above(0));
+  section.number(TENON_TRAIN_EMBEDDING_RATE, train.embedding_lr, at_least(0));
+  section.number(TENON_TRAIN_GROUPED_DECAY, train.grouped_weight_decay, at_least(0));
+  for (const char* key : {TENON_TRAIN_EMBEDDING_RATE, TENON_TRAIN_GROUPED_DECAY}) {
     if (section.has(key) && !train.fast_lr_ratio) {
-      section.fail_at(key, "needs `train.loraplus_lr_ratio`");
+      section.fail_at(key, "needs `train." TENON_TRAIN_FAST_RATIO "`");
     }
   }
   if (!train.fast_lr_ratio) return;
   if (section.has("weight_decay")) {
-    section.fail_at("weight_decay", "has no effect under LoRA+; use `train.loraplus_weight_decay`");
+    section.fail_at("weight_decay", "has no effect with `train." TENON_TRAIN_FAST_RATIO
+                                    "`; use `train." TENON_TRAIN_GROUPED_DECAY "`");
   }
   if (train.second_factors_only) {
-    section.fail_at("loraplus_lr_ratio", "cannot be combined with `train.optimizer` = \"lorafa\"");
+    section.fail_at(TENON_TRAIN_FAST_RATIO,
+                    "cannot be combined with `train.optimizer` = \"" TENON_TRAIN_UP_ONLY "\"");
   }
 }
 
 void read_optimizer(SectionReader& section, TrainConfig& train) {
-  section.choice("optimizer", train.optimizer, {"adamw", "adam", "sgd", "lorafa"});
-  train.second_factors_only = train.optimizer == "lorafa";
+  section.choice("optimizer", train.optimizer, {"adamw", "adam", "sgd", TENON_TRAIN_UP_ONLY});
+  train.second_factors_only = train.optimizer == TENON_TRAIN_UP_ONLY;
   section.number("learning_rate", train.learning_rate, above(0));
   read_betas(section, train.betas);
   section.number("eps", train.eps, at_least(0));
@@ -78,7 +84,7 @@ void read_optimizer(SectionReader& section, TrainConfig& train) {
   section.boolean("nesterov", train.nesterov);
   section.boolean("maximize", train.maximize);
   if (train.second_factors_only && !section.has("eps")) train.eps = 1e-6;
-  read_lora_plus(section, train);
+  read_groups(section, train);
   check_optimizer(section, train);
 }
 
@@ -175,7 +181,8 @@ void read_train_section(SectionReader& section, RunConfig& config) {
   read_evaluation(section, train);
   section.boolean("full", train.full);
   if (train.full && (train.second_factors_only || train.fast_lr_ratio)) {
-    section.fail_at("full", "trains no adapter, so LoRA+ and lorafa have nothing to do");
+    section.fail_at("full", "trains no adapter, so `" TENON_TRAIN_FAST_RATIO
+                            "` and " TENON_TRAIN_UP_ONLY " have nothing to do");
   }
   section.choice("batch_norm", train.batch_norm, {"frozen", "train"});
   if (section.has("epochs") && section.has("steps")) {

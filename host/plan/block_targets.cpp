@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
-#include "model/layer_kind.h"
+#include "model/linear_module.h"
 #include "targets/module_names.h"
 
 namespace tenon {
@@ -19,14 +19,30 @@ constexpr std::string_view kAllInside = ".*";
       {.stage = Stage::kInjection, .message = message, .hint = hint, .location = config.location});
 }
 
-bool is_wanted(const ModelData& model, const SubgraphFinder& finder, std::size_t id,
-               const AdapterConfig& config, const std::vector<std::string>& served) {
-  const std::string& type = model.tree.modules[id].type;
-  if (config.method != "lora") return std::ranges::count(served, type) > 0;
-  return type == "torch.nn.Linear" || type == "transformers.pytorch_utils.Conv1D" ||
-         (!type.starts_with("torch.nn.") &&
-          layer_kind(model, finder.find(static_cast<ModuleId>(id))) == "torch.nn.Linear");
-}
+// The fully connected layers; of methods that take none, those that they take.
+class WantedLayers {
+ public:
+  WantedLayers(const ModelData& model, const std::vector<std::string>& served)
+      : model_(model),
+        finder_(model),
+        served_(served),
+        linear_(std::ranges::count(served, "torch.nn.Linear") > 0) {}
+
+  bool contains(std::size_t id) const {
+    if (linear_) return is_linear_module(model_, finder_, static_cast<ModuleId>(id));
+    return std::ranges::count(served_, model_.tree.modules[id].type) > 0;
+  }
+
+  std::string kind(const std::string& method) const {
+    return linear_ ? "a fully connected one" : "of a type that method " + method + " takes";
+  }
+
+ private:
+  const ModelData& model_;
+  const SubgraphFinder finder_;
+  const std::vector<std::string>& served_;
+  const bool linear_;
+};
 
 }  // namespace
 
@@ -40,7 +56,7 @@ bool names_blocks(const ModuleRule& rule) {
 std::vector<std::string> expand_blocks(const AdapterConfig& config, const ModelData& model,
                                        const std::vector<std::string>& names,
                                        const std::vector<std::string>& served) {
-  const SubgraphFinder finder(model);
+  const WantedLayers wanted(model, served);
   std::vector<std::string> expanded;
   const auto add = [&](const std::string& name) {
     if (std::ranges::count(expanded, name) == 0) expanded.push_back(name);
@@ -70,13 +86,12 @@ std::vector<std::string> expand_blocks(const AdapterConfig& config, const ModelD
       const std::string& path = model.tree.modules[id].path;
       const bool is_inside = std::ranges::any_of(
           blocks, [&](const std::string& outer) { return path.starts_with(outer + "."); });
-      if (is_inside && is_wanted(model, finder, id, config, served)) add(path);
+      if (is_inside && wanted.contains(id)) add(path);
     }
     if (expanded.size() > before) continue;
     fail_block(config,
                "`" + name + "` in target_modules: no layer in `" + block + "` is " +
-                   (config.method == "lora" ? "a fully connected one"
-                                            : "of a type that method " + config.method + " takes"),
+                   wanted.kind(config.method),
                "name the layers themselves");
   }
   return expanded;

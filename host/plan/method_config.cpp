@@ -1,9 +1,7 @@
 #include "plan/method_config.h"
 
 #include <algorithm>
-#include <array>
 #include <set>
-#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -27,14 +25,11 @@ bool is_from_folder(const AdapterConfig& config) { return config.location.ends_w
                .location = config.location});
 }
 
-// PEFT's types whose layers its conversion to LoRA takes (supports_lora_conversion).
-constexpr std::array<std::string_view, 14> kConvertedByPeft = {
-    "C3A",   "DELORA",   "FOURIERFT", "GRALORA", "LOHA",   "LOKR", "MISS",
-    "PSOFT", "RANDLORA", "TINYLORA",  "UNILORA", "VBLORA", "VERA", "WAVEFT"};
-
-std::string way_out(const std::string& peft_type) {
-  if (std::ranges::count(kConvertedByPeft, peft_type) > 0) {
-    return "make LoRA of it in PEFT: peft.save_as_lora(folder, model, rank); ";
+std::string way_out(const std::string& peft_type, const MethodTable& methods) {
+  const Method* general = methods.find_general();
+  if (general != nullptr) {
+    const std::string conversion = general->factors()->conversion_of(peft_type);
+    if (!conversion.empty()) return conversion + "; ";
   }
   return "merge it into the model where PEFT can (merge_and_unload) and export that model; ";
 }
@@ -66,7 +61,7 @@ const Method& find_method(const AdapterConfig& config, const MethodTable& method
     const Method* found = methods.find_peft_type(config.peft_type);
     if (found != nullptr) return *found;
     fail(config, "`peft_type` \"" + config.peft_type + "\" is no method of a plugin that is here",
-         recorded.empty() ? way_out(config.peft_type) + here : makers(recorded) + here);
+         recorded.empty() ? way_out(config.peft_type, methods) + here : makers(recorded) + here);
   }
   const Method* found = methods.find(config.method);
   if (found == nullptr) {
@@ -84,7 +79,7 @@ const Method& find_method(const AdapterConfig& config, const MethodTable& method
          "the adapter is of type " + config.peft_type + ", which method " + config.method +
              " cannot load",
          methods.find_peft_type(config.peft_type) == nullptr
-             ? way_out(config.peft_type) + here
+             ? way_out(config.peft_type, methods) + here
              : "leave `method` out to take the adapter's own");
   }
   return *found;

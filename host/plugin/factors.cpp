@@ -1,9 +1,12 @@
 #include "plugin/factors.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <initializer_list>
 #include <tenon/cpp/names.hpp>
 #include <utility>
+
+#include "plugin/sized_struct.h"
 
 namespace tenon {
 namespace {
@@ -79,6 +82,9 @@ Factors::Factors(const tenon_factors& table)
             text_or_empty(table.keys->dropout),
             text_or_empty(table.keys->start)},
       are_general_((table.flags & TENON_FACTORS_GENERAL) != 0) {
+  const tenon_factors full = read_sized(table);
+  conversion_ = text_or_empty(full.conversion);
+  converted_.assign(full.converted, full.converted + full.n_converted);
   for (std::uint32_t i = 0; i < table.keys->n_starts; ++i) {
     const tenon_factor_start& start = table.keys->starts[i];
     starts_.push_back(
@@ -90,6 +96,10 @@ Factors::Factors(const tenon_factors& table)
 const FactorForm& Factors::form(bool transposed) const {
   const auto found = std::ranges::find(forms_, transposed, &FactorForm::transposed);
   return found == forms_.end() ? forms_.front() : *found;
+}
+
+std::string Factors::conversion_of(const std::string& peft_type) const {
+  return std::ranges::count(converted_, peft_type) > 0 ? conversion_ : "";
 }
 
 std::optional<Factors::Name> Factors::find(std::string_view key) const {
@@ -108,7 +118,7 @@ std::optional<Factors::Name> Factors::find(std::string_view key) const {
 
 std::string factors_fault(const tenon_factors* table, std::span<const DeclaredOption> declared) {
   if (table == nullptr) return "";
-  if (table->struct_size < sizeof(tenon_factors) || table->n_forms == 0 ||
+  if (table->struct_size < offsetof(tenon_factors, conversion) || table->n_forms == 0 ||
       table->forms == nullptr) {
     return "its factors are missing or too small";
   }
@@ -116,8 +126,12 @@ std::string factors_fault(const tenon_factors* table, std::span<const DeclaredOp
     const std::string fault = form_fault(table->forms[i]);
     if (!fault.empty()) return fault;
   }
-  if ((table->flags & ~TENON_FACTORS_GENERAL) != 0 || table->reserved != 0) {
+  if ((table->flags & ~TENON_FACTORS_GENERAL) != 0) {
     return "its factors have flags that this Tenon does not know";
+  }
+  const tenon_factors full = read_sized(*table);
+  if (full.n_converted > 0 && (full.conversion == nullptr || full.converted == nullptr)) {
+    return "its factors count types that are converted to it, and do not say which or how";
   }
   return keys_fault(table->keys, declared);
 }

@@ -60,6 +60,8 @@ class Factors {
   const std::vector<FactorStart>& starts() const { return starts_; }
   // Whether adapters of other methods are converted to it.
   bool are_general() const { return are_general_; }
+  // How PEFT makes adapters of the method of those of this type; "": not at all.
+  std::string conversion_of(const std::string& peft_type) const;
 
   struct Name {
     std::string module;  // "seq.0" of "seq.0.lora_A.weight"
@@ -73,6 +75,8 @@ class Factors {
   std::vector<FactorForm> forms_;
   FactorKeyNames keys_;
   std::vector<FactorStart> starts_;
+  std::string conversion_;
+  std::vector<std::string> converted_;
   bool are_general_ = false;
 };
 

@@ -50,6 +50,11 @@ inline constexpr tenon_factor_start kStarts[] = {
     {"corda", "corda_config", TENON_START_FROM_DATA | TENON_START_OF_LAYER, 0},
     {"lora_ga", "lora_ga_config", TENON_START_FROM_DATA | TENON_START_OF_LAYER, 0}};
 
+// PEFT's types whose layers its conversion takes (supports_lora_conversion).
+inline constexpr const char* kConvertedByPeft[] = {
+    "C3A",   "DELORA",   "FOURIERFT", "GRALORA", "LOHA",   "LOKR", "MISS",
+    "PSOFT", "RANDLORA", "TINYLORA",  "UNILORA", "VBLORA", "VERA", "WAVEFT"};
+
 // What PEFT has beside LoRA in the same config, and is not here.
 constexpr tenon_option absent(const char* key, const char* what) {
   return tenon::option::unsupported(tenon::option::nullable(tenon::option::text(key, "", what)));
@@ -219,6 +224,9 @@ struct Lora : tenon::Method<Lora> {
                           .start = "init_lora_weights"},
                          kStarts);
   static constexpr bool kFactorsAreGeneral = true;
+  static constexpr const char* kConversion =
+      "make LoRA of it in PEFT: peft.save_as_lora(folder, model, rank)";
+  static constexpr auto& kConverted = kConvertedByPeft;
 
   static tenon_data_needs data_needs(const tenon::DataKeys& keys) { return lora::data_needs(keys); }
   static std::unique_ptr<tenon::DataStart> data_start(const tenon::DataRun& run) {

@@ -19,11 +19,7 @@ set(may_be_long
 # What the host still knows of single methods: the list only becomes shorter. Fused operators are offered
 # to all plugins by their names, and the texts of `plugin new` are a plugin.
 set(knows_methods
-  host/config/adapter_config.h
-  host/adapter/foreign_adapter.cpp
-  host/config/train_section.cpp
-  host/plan/block_targets.cpp
-  host/plan/method_config.cpp)
+  host/adapter/foreign_adapter.cpp)
 set(may_know_methods
   "^host/(plugin/(fused_operators|lora_(linear|conv)_function)|app/(new_(model_)?plugin|plugin_new)|library/|include/)")
 

@@ -46,7 +46,7 @@ accepted(plugins/lora/lora_conv.cpp "#include \"lora/lora_math.hpp\"\n#include <
 accepted(host/plan/layer_planner.cpp "// As LoRA has it.\nint evaluate();")
 rejected(host/plan/layer_planner.cpp "bool is_lora = method == 1;"
   "knows of \"lora\": what a method is stands in its plugin")
-rejected(host/config/train_section.cpp "int x;" "knows of no method: take it off the list")
+rejected(host/adapter/foreign_adapter.cpp "int x;" "knows of no method: take it off the list")
 rejected(host/graph/graph.h "#include \"objectives/loss.h\""
   "includes objectives/loss.h: data flows from left to right")
 rejected(host/adapter/adapter_store.cpp "#include <app/tree.h>" "includes app/tree.h: data flows")

@@ -561,13 +561,15 @@ FIELD(tenon_factor_keys, starts, 64);
 
 VALUE(TENON_FACTORS_GENERAL, 1);
 
-SIZE(tenon_factors, 32);
+SIZE(tenon_factors, 48);
 FIELD(tenon_factors, struct_size, 0);
 FIELD(tenon_factors, flags, 4);
 FIELD(tenon_factors, n_forms, 8);
-FIELD(tenon_factors, reserved, 12);
+FIELD(tenon_factors, n_converted, 12);
 FIELD(tenon_factors, forms, 16);
 FIELD(tenon_factors, keys, 24);
+FIELD(tenon_factors, conversion, 32);
+FIELD(tenon_factors, converted, 40);
 
 SIZE(tenon_layer_factors, 16);
 FIELD(tenon_layer_factors, struct_size, 0);

@@ -13,6 +13,9 @@
 extern "C" {
 #endif
 
+/* The method of a config that names none. since 1.0 */
+#define TENON_DEFAULT_METHOD "lora"
+
 /* tenon_method.flags */
 typedef uint32_t tenon_method_flags;
 enum {

@@ -1,10 +1,14 @@
 // Adapters that are products of two small matrices (tenon/draft/factors.h). Of a method all that
-// its layers have, of a layer type its own:
+// its layers have, with the keys that say what they are:
 //   static constexpr tenon_factor_form kFactors[] = {
-//       tenon::factor_form("lora_A.weight", "lora_B.weight")};  // in a method, with
-//   static constexpr tenon_factor_keys kFactorKeys = tenon::factor_keys({.rank = "r", .alpha =
-//   "alpha"}); static constexpr bool kFactorsAreGeneral = true;        // or left out static
-//   constexpr const tenon_factor_form& kFactors = Lora::kFactors[0];  // in a layer
+//       tenon::factor_form("lora_A.weight", "lora_B.weight")};
+//   static constexpr tenon_factor_keys kFactorKeys =
+//       tenon::factor_keys({.rank = "r", .alpha = "alpha"});
+//   static constexpr bool kFactorsAreGeneral = true;  // optional
+//   static constexpr const char* kConversion = "...";        // optional, with
+//   static constexpr const char* kConverted[] = {"VERA"};
+// Of a layer type its own:
+//   static constexpr const tenon_factor_form& kFactors = Lora::kFactors[0];
 #pragma once
 
 #include <cstddef>
@@ -61,6 +65,10 @@ namespace tenon __attribute__((visibility("hidden"))) {
   concept HasFactors = requires {
     T::kFactors;
   };
+  template <typename T>
+  concept HasConverted = requires {
+    T::kConverted;
+  };
 
   template <typename T>
   struct Factors {
@@ -68,12 +76,20 @@ namespace tenon __attribute__((visibility("hidden"))) {
     static constexpr const char* kId = TENON_FACTORS;
 
     static const void* table() {
-      static constexpr tenon_factors kTable{sizeof(tenon_factors),
-                                            tenon_factors_flags{FactorsAreGeneral<T> ? 1U : 0U},
-                                            static_cast<std::uint32_t>(std::size(T::kFactors)),
-                                            0,
-                                            T::kFactors,
-                                            &T::kFactorKeys};
+      static constexpr tenon_factors kTable = [] {
+        tenon_factors table{};
+        table.struct_size = sizeof table;
+        table.flags = FactorsAreGeneral<T> ? TENON_FACTORS_GENERAL : 0;
+        table.n_forms = static_cast<std::uint32_t>(std::size(T::kFactors));
+        table.forms = T::kFactors;
+        table.keys = &T::kFactorKeys;
+        if constexpr (HasConverted<T>) {
+          table.conversion = T::kConversion;
+          table.converted = T::kConverted;
+          table.n_converted = static_cast<std::uint32_t>(std::size(T::kConverted));
+        }
+        return table;
+      }();
       return &kTable;
     }
   };

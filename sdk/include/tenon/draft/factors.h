@@ -78,9 +78,13 @@ typedef struct tenon_factors {
   uint32_t struct_size;
   tenon_factors_flags flags;
   uint32_t n_forms;
-  uint32_t reserved;
+  uint32_t n_converted;
   const tenon_factor_form *forms;
   const tenon_factor_keys *keys;
+  /* Of a general method: what makes its adapters, in PEFT, of those of other methods, as advice to
+   * a user whose method is not here: "make LoRA of it in PEFT: ..."; NULL: nothing does. */
+  const char *conversion;
+  const char *const *converted; /* PEFT's types that it takes: "VERA" */
 } tenon_factors;
 
 /* Of a layer type whose adapter is one pair: the base's `weight` changes by its product, and

@@ -14,6 +14,13 @@ extern "C" {
 
 #define TENON_GROUPS "tenon.groups.draft/1"
 
+/* What configs call in [train] what the host does with the groups of any method, by PEFT's names.
+ */
+#define TENON_TRAIN_FAST_RATIO "loraplus_lr_ratio"         /* of TENON_GROUP_FAST */
+#define TENON_TRAIN_EMBEDDING_RATE "loraplus_lr_embedding" /* of TENON_GROUP_EMBEDDING */
+#define TENON_TRAIN_GROUPED_DECAY "loraplus_weight_decay"  /* of all but TENON_GROUP_NO_DECAY */
+#define TENON_TRAIN_UP_ONLY "lorafa" /* the optimizer that trains second factors alone */
+
 /* tenon_group.flags */
 typedef uint32_t tenon_group_flags;
 enum {
