@@ -149,8 +149,12 @@ TEST(ResolvedTargets, ABlockIsTheFullyConnectedLayersInIt) {
   const ModelData model = small_mlp("float32", /*with_head=*/true);
   AdapterConfig config;
   config.target_modules = named_modules({"seq.2", "head.*"});
-  EXPECT_EQ(resolve_targets(config, model).config.target_modules,
+  const std::vector<std::string> served = {"torch.nn.Conv2d", "torch.nn.Linear"};
+  EXPECT_EQ(resolve_targets(config, model, served).config.target_modules,
             named_modules({"seq.2", "head.0", "head.1"}));
+  config.method = "ln_tuning";
+  EXPECT_THAT(error_text([&] { resolve_targets(config, model, {"torch.nn.LayerNorm"}); }),
+              HasSubstr("no layer in `head` is of a type that method ln_tuning takes"));
   config.target_modules = named_modules({"haed.*"});
   EXPECT_THAT(error_text([&] { resolve_targets(config, model); }),
               HasSubstr("`haed.*` in target_modules: there is no module `haed`; did you mean "

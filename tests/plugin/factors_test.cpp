@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstddef>
+
 namespace tenon {
 namespace {
 
@@ -22,8 +24,10 @@ constexpr tenon_factor_keys kPairKeys{sizeof(tenon_factor_keys),
                                       nullptr,
                                       nullptr,
                                       kPairStarts};
+constexpr const char* kPairConverted[] = {"VERA"};
 constexpr tenon_factors kPairTable{
-    sizeof(tenon_factors), TENON_FACTORS_GENERAL, 2, 0, kPairForms, &kPairKeys};
+    sizeof(tenon_factors),     TENON_FACTORS_GENERAL, 2, 1, kPairForms, &kPairKeys,
+    "make LoRA of it in PEFT", kPairConverted};
 
 std::vector<DeclaredOption> declared_keys() {
   std::vector<DeclaredOption> keys(3);
@@ -51,6 +55,19 @@ TEST(Factors, ATensorIsFoundByTheEndOfItsKey) {
   EXPECT_TRUE(embedding->form->transposed);
   EXPECT_EQ(factors.find("seq.0.lora_B.bias")->part, FactorPart::kBias);
   EXPECT_EQ(factors.find("seq.0.lora_magnitude_vector")->part, FactorPart::kMagnitude);
+}
+
+TEST(Factors, WhatPeftConvertsIsSaid) {
+  EXPECT_EQ(Factors(kPairTable).conversion_of("VERA"), "make LoRA of it in PEFT");
+  EXPECT_EQ(Factors(kPairTable).conversion_of("BOFT"), "");
+  tenon_factors table = kPairTable;
+  table.conversion = nullptr;
+  EXPECT_EQ(fault_of(&table),
+            "its factors count types that are converted to it, and do not say which or how");
+  table.struct_size = offsetof(tenon_factors, conversion);  // of an SDK before them
+  table.n_converted = 0;
+  EXPECT_EQ(fault_of(&table), "");
+  EXPECT_EQ(Factors(table).conversion_of("VERA"), "");
 }
 
 TEST(Factors, OtherTensorsAreNone) {
