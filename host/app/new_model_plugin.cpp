@@ -105,7 +105,7 @@ Tenon's own LibTorch, which CMake finds by itself; another one is refused before
 `train.safetensors` holds 256 rows of 20 numbers, labelled by whether their sum is above 10.
 
 ## Use
-    mkdir -p ~/.local/share/tenon/plugins && cp build/@NAME@.so ~/.local/share/tenon/plugins/
+    tenon plugin install build/@NAME@.so
 
 From then on every config may say `plugin = "@MODEL@"` in its `[model]`.
 )";

@@ -162,7 +162,7 @@ tries it by every rule that the host relies on@CHECKED@.
     tenon run try.toml --plugin-dir .     # trains a small adapter, and evaluates it before and after
 
 ## Use
-    mkdir -p ~/.local/share/tenon/plugins && cp @NAME@.so ~/.local/share/tenon/plugins/
+    tenon plugin install @NAME@.so
 
 From then on every config may say `@USE@` in its `[train]`.
 )";

@@ -163,7 +163,7 @@ tries it by every rule that the host relies on: gradients, merging, threads, err
     tenon run try.toml --plugin-dir .     # trains it and saves the adapter in adapter/
 
 ## Use
-    mkdir -p ~/.local/share/tenon/plugins && cp @NAME@.so ~/.local/share/tenon/plugins/
+    tenon plugin install @NAME@.so
 
 From then on every config whose `target_modules` names a layer of this type adapts it, and an adapter
 that was saved finds the plugin again by itself.

@@ -76,6 +76,12 @@ if(status EQUAL 0 OR NOT errors MATCHES "fresh is there already and is not an em
   message(FATAL_ERROR "a second `plugin new` in the same folder: status ${status}\n${errors}")
 endif()
 
+# The SDK alone comes out of a whole build too.
+run("${PREFIX}/elsewhere" ${CMAKE_COMMAND} --install "${BUILD}" --prefix "${PREFIX}/alone" --component sdk)
+if(NOT EXISTS "${PREFIX}/alone/lib/cmake/tenon-sdk/tenon-sdk-config.cmake" OR EXISTS "${PREFIX}/alone/bin")
+  message(FATAL_ERROR "--component sdk did not install the SDK alone")
+endif()
+
 # The SDK alone is configured and installed without LibTorch or any other library.
 run("${PREFIX}/elsewhere" ${CMAKE_COMMAND} -S "${SOURCE}" -B sdk -D TENON_SDK_ONLY=ON
   -D CMAKE_DISABLE_FIND_PACKAGE_LibTorch=ON -D CMAKE_DISABLE_FIND_PACKAGE_Boost=ON

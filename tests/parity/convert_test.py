@@ -5,10 +5,10 @@ from copy import deepcopy
 
 import torch
 from peft import (
+    GraloraConfig,
     IA3Config,
     LilyConfig,
     LoraConfig,
-    MissConfig,
     PeftModel,
     get_peft_model,
     save_as_lora,
@@ -178,7 +178,7 @@ class ConvertTest(ParityTest):
     def test_types_that_tenon_does_not_have_name_pefts_way_to_lora(self):
         targets = ["first", "second"]
         for config, way in (
-            (MissConfig(target_modules=targets, r=2, init_weights=False), "peft.save_as_lora("),
+            (GraloraConfig(target_modules=targets, r=2, gralora_k=1, init_weights=False), "peft.save_as_lora("),
             (LilyConfig(target_modules=targets), "merge_and_unload"),
         ):
             with self.subTest(type=config.peft_type.value):
