@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import host_tables
+import process_tables
 from cases import ADAPTERS, CASES, LEARNING_RATE, LOSSES, data_name
 
 FOLDER = Path(__file__).resolve().parent
@@ -27,7 +28,7 @@ ROOT = FOLDER.parent.parent
 # --compile, is PEFT under torch.compile, its first step told apart.
 SIDES = ("tenon", "peft", "floor")
 
-PARTS = ("training", "adapter", "serving", "interpreter")
+PARTS = ("training", "adapter", "serving", "interpreter", "processes")
 
 
 @dataclass
@@ -315,7 +316,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="tenon-bench-") as folder:
         bench = Bench(arguments, folder)
         load = os.getloadavg()[0]  # before our own: figures of a busy machine mislead
-        bench.prepare()
+        if parts != ("processes",):
+            bench.prepare()
         print(f"{processor()}, {bench.threads} threads, medians of {bench.rounds} rounds in turn.")
         print(*bench.versions(), f"load before {load:.1f}", sep="; ")
         figures = {}
@@ -327,6 +329,8 @@ def main():
             figures["serving"] = host_tables.measure_serving(bench)
         if "interpreter" in parts:
             figures["interpreter"] = host_tables.measure_interpreter(bench)
+        if "processes" in parts:
+            figures["processes"] = process_tables.measure_processes(bench)
         if arguments.output:
             arguments.output.write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -41,6 +41,17 @@ if("${TARGET}" STREQUAL "all")
   example_prints(serve "answered 400 requests with 25 adapters")
   example_prints(early_stopping "of 400 steps: yes" "the same steps from the saved state: yes")
   example_prints(merge)
+  # Two processes side by side, as a launcher starts them.
+  if(EXISTS "${PREFIX}/elsewhere/build/ddp")
+    string(RANDOM LENGTH 4 ALPHABET 123456789 port)
+    run("${PREFIX}/elsewhere" sh -c "export WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=2${port}
+      RANK=1 build/ddp & RANK=0 build/ddp && wait $!")
+    foreach(rank 0 1)
+      if(NOT output MATCHES "process ${rank} of 2: the loss fell: yes; the adapter is that of process 0: yes")
+        message(FATAL_ERROR "process ${rank} of the example ddp did not learn:\n${output}")
+      endif()
+    endforeach()
+  endif()
   example_prints(evaluate "stock LibTorch gives the adapted output: yes")
 endif()
 
