@@ -3,9 +3,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <shared_mutex>
 #include <span>
 #include <string>
@@ -114,8 +116,13 @@ class AdaptedModel {
   void unmerge();
   const std::vector<std::string>& merged() const { return merged_; }
   std::vector<MergedTensor> merged_tensors() const;
-  // Of these, which one operator or more reads as it was: "`embedding.weight`, which aten::t reads
-  // too".
+  // What merging these adapters would make of each tensor, one layer's at a time, so that beside
+  // the base little memory is needed; the readers are left out, and nothing is changed. Throws
+  // Error{kInjection} where one cannot be merged.
+  void visit_merged(const std::vector<std::string>& names,
+                    const std::function<void(const MergedTensor&)>& visit) const;
+  // Of those merged, which one operator or more reads as it was: "`embedding.weight`, which aten::t
+  // reads too".
   std::vector<std::string> merged_but_shared() const;
 
   std::vector<const AdaptedLayer*> layers() const;  // in model order
@@ -150,6 +157,9 @@ class AdaptedModel {
   void check_bias(const AdapterInstance& adapter) const;
   void check_saved(const std::vector<std::string>& names) const;
   void check_count(const std::vector<std::string>& names) const;
+  std::string merged_name(const Site& site, std::size_t weight) const;
+  std::vector<MergedTensor> saved_tensors(const std::vector<std::string>& names,
+                                          std::set<std::int32_t> met) const;
   Sites new_sites(const AdapterInstance& adapter) const;
   Site open_site(const CallSite& wanted) const;
   SlotPlaces slot_places(const AdapterInstance* before, const AdapterInstance* after,

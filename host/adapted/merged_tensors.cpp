@@ -62,8 +62,47 @@ void AdaptedModel::merge_as_one(const std::vector<std::string>& names,
   }
 }
 
+std::string AdaptedModel::merged_name(const Site& site, std::size_t weight) const {
+  const ModelTensor& base = model_.tensors[static_cast<std::size_t>(site.tensors[weight])];
+  const auto name = base.name_in(site.layer->path());
+  return name && !site.layer->path().empty() ? site.layer->path() + "." + *name : base.name;
+}
+
+// Of modules that adapters hold whole, those that `met`, numbers of tensors, does not have.
+std::vector<MergedTensor> AdaptedModel::saved_tensors(const std::vector<std::string>& names,
+                                                      std::set<std::int32_t> met) const {
+  std::vector<MergedTensor> tensors;
+  for (const std::string& name : names) {
+    for (const AddedTensor& added : adapter(name).tensors) {
+      if (std::ranges::count(adapter(name).saved, added.module) == 0) continue;
+      const auto base = std::ranges::find_if(
+          model_.tensors, [&](const ModelTensor& tensor) { return owns(tensor, added.key()); });
+      const auto number = static_cast<std::int32_t>(base - model_.tensors.begin());
+      if (base == model_.tensors.end() || !met.insert(number).second) continue;
+      tensors.push_back({added.key(), number, added.tensor.detach(), {}});
+    }
+  }
+  return tensors;
+}
+
+void AdaptedModel::visit_merged(const std::vector<std::string>& names,
+                                const std::function<void(const MergedTensor&)>& visit) const {
+  require(names);
+  std::set<std::int32_t> met;
+  for (const auto& [module, site] : sites_) {
+    const std::vector<at::Tensor> merged = site.layer->merged_weights(names);
+    for (std::size_t i = 0; i < merged.size(); ++i) {
+      if (!merged[i].defined()) continue;
+      met.insert(site.tensors[i]);
+      visit({merged_name(site, i), site.tensors[i], merged[i], {}});
+    }
+  }
+  for (const MergedTensor& saved : saved_tensors(names, std::move(met))) visit(saved);
+}
+
 std::vector<MergedTensor> AdaptedModel::merged_tensors() const {
   std::vector<MergedTensor> tensors;
+  std::set<std::int32_t> met;
   const auto readers = readers_by_tensor(model_.graph);
   const auto readers_of = [&](const Site& site, std::int32_t tensor) {
     const auto found = readers.find(tensor);
@@ -74,25 +113,12 @@ std::vector<MergedTensor> AdaptedModel::merged_tensors() const {
     const std::vector<at::Tensor>& merged = site.layer->merged_tensors();
     for (std::size_t i = 0; i < merged.size(); ++i) {
       if (!merged[i].defined()) continue;
-      const ModelTensor& base = model_.tensors[static_cast<std::size_t>(site.tensors[i])];
-      const auto name = base.name_in(site.layer->path());
+      met.insert(site.tensors[i]);
       tensors.push_back(
-          {name && !site.layer->path().empty() ? site.layer->path() + "." + *name : base.name,
-           site.tensors[i], merged[i], readers_of(site, site.tensors[i])});
+          {merged_name(site, i), site.tensors[i], merged[i], readers_of(site, site.tensors[i])});
     }
   }
-  for (const std::string& name : merged_) {
-    for (const AddedTensor& added : adapter(name).tensors) {
-      if (std::ranges::count(adapter(name).saved, added.module) == 0) continue;
-      const auto base = std::ranges::find_if(
-          model_.tensors, [&](const ModelTensor& tensor) { return owns(tensor, added.key()); });
-      const auto number = static_cast<std::int32_t>(base - model_.tensors.begin());
-      if (base == model_.tensors.end() ||
-          std::ranges::count(tensors, number, &MergedTensor::tensor) > 0)
-        continue;
-      tensors.push_back({added.key(), number, added.tensor.detach(), {}});
-    }
-  }
+  std::ranges::move(saved_tensors(merged_, std::move(met)), std::back_inserter(tensors));
   return tensors;
 }
 

@@ -9,9 +9,9 @@
 namespace tenon {
 
 // run.json, beside a run's logs: what `tenon run --json` answers, the config, the versions, and how
-// far each adapted layer's weight was moved, ||change|| / ||weight||. Merges the adapters for that,
-// and takes them out again.
-std::string run_record(const RunConfig& config, AdaptedModel& model, const RunOutcome& outcome,
-                       const std::string& output);
+// far each adapted layer's weight was moved, ||change|| / ||weight||, merged for it one layer at a
+// time.
+std::string run_record(const RunConfig& config, const AdaptedModel& model,
+                       const RunOutcome& outcome, const std::string& output);
 
 }  // namespace tenon

@@ -8,6 +8,7 @@
 #include "graph/graph_walk.h"
 #include "interpreter/attention.h"
 #include "interpreter/control_flow.h"
+#include "interpreter/frozen_linear.h"
 #include "interpreter/mode_flags.h"
 #include "interpreter/package_operators.h"
 
@@ -159,6 +160,11 @@ void GraphCompiler::add_operator(const Node& node) {
   if (node.target == "aten::scaled_dot_product_attention") {
     instructions_.push_back(std::make_unique<AttentionInstruction>(*handle, std::move(operands),
                                                                    result_slots(node), false));
+    return;
+  }
+  if (full_name == "aten::linear") {
+    instructions_.push_back(
+        std::make_unique<LinearInstruction>(*handle, std::move(operands), result_slots(node), false));
     return;
   }
   instructions_.push_back(std::make_unique<OperatorInstruction>(

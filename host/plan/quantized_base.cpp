@@ -135,9 +135,14 @@ bool is_meant(const ModelTensor& tensor, const Selection& selection) {
                               : std::ranges::all_of(names, is_taken);
 }
 
+// The least and the greatest number tell, which take no second tensor.
+bool is_finite(const at::Tensor& matrix) {
+  const auto [least, greatest] = at::aminmax(matrix);
+  return std::isfinite(least.item<double>()) && std::isfinite(greatest.item<double>());
+}
+
 void require_finite(const ModelTensor& tensor) {
-  // A sum is finite where all its numbers are, and needs no second tensor.
-  if (std::isfinite(tensor.tensor.sum(at::kDouble).item<double>())) return;
+  if (is_finite(tensor.tensor.detach())) return;
   throw Error({.stage = Stage::kModel,
                .message = "NaNs or infinities in `" + tensor.name + "`, which is to be quantised",
                .hint = "the base's file is damaged, or its training diverged; take another"});

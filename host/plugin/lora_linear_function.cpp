@@ -9,6 +9,7 @@
 
 #include "plugin/autocast_operands.h"
 #include "plugin/dropout_mask.h"
+#include "quantize/frozen_product.h"
 
 namespace tenon {
 namespace {
@@ -164,10 +165,11 @@ class FastLinearGradients {
     for (std::size_t i = 0; i < group_.size(); ++i) {
       const at::Tensor& g = gradients_[i];
       if (!g.defined()) continue;
+      const at::Tensor& weight = saved_[group_.weight(i)];
       if (dx.defined()) {
-        dx.addmm_(g, saved_[group_.weight(i)]);
+        dx = is_slow_product(g, weight) ? dx.add_(frozen_product(g, weight)) : dx.addmm_(g, weight);
       } else {
-        dx = at::mm(g, saved_[group_.weight(i)]);
+        dx = frozen_product(g, weight);
       }
     }
     if (!group_.drops()) return dx.addmm_(g_low, stacked_a(saved_, group_));
@@ -207,8 +209,8 @@ struct LoraLinearsFunction : torch::autograd::Function<LoraLinearsFunction> {
     variable_list outputs;
     for (std::size_t i = 0; i < group.size(); ++i) {
       const at::Tensor weight = arguments[group.weight(i)].t();
-      at::Tensor y =
-          group.has_bias(i) ? at::addmm(arguments[group.bias(i)], x, weight) : at::mm(x, weight);
+      at::Tensor y = frozen_product(
+          x, weight, group.has_bias(i) ? arguments[group.bias(i)] : at::Tensor());
       y.addmm_(columns.of(low, i), arguments[group.b(i)].t(), 1, group.scaling(i));
       outputs.push_back(std::move(y));
     }
