@@ -10,6 +10,10 @@ ADAPTERS = {
     "one vector": {"r": 2, "num_vectors": 5, "vector_length": 1, "topk": 1},
     "biases": {"r": 2, "num_vectors": 4, "vector_length": 2, "topk": 3, "bias": "vblora_only"},
 }
+LOADED = [
+    {"r": 3, "num_vectors": 7, "vector_length": 2, "topk": 3, "save_only_topk_weights": True},
+    {"r": 3, "num_vectors": 300, "vector_length": 1, "topk": 1, "save_only_topk_weights": True},
+]
 DROPOUTS = [{"r": 3, "num_vectors": 7, "vector_length": 2, "vblora_dropout": 0.5}]
 ROWS = [
     ("mlp", {"target_modules": "lin0", "vector_length": 1, "num_vectors": 5}),

@@ -15,6 +15,11 @@ using tenon::Tensor;
 constexpr std::uint32_t kLogitsA = 0;
 constexpr std::uint32_t kLogitsB = 1;
 constexpr std::uint32_t kBank = 2;
+// In place of logits, of adapters that are saved without: the weights of the best of each piece but
+// for the last one, which is what is left of 1, and which these are.
+constexpr std::uint32_t kWeightsA = 0;
+constexpr std::uint32_t kWeightsB = 2;
+constexpr std::uint32_t kBankOfIndices = 4;
 
 struct VbLora : tenon::Method<VbLora> {
   static constexpr tenon::method_type kMethod{
@@ -28,8 +33,8 @@ struct VbLora : tenon::Method<VbLora> {
       tenon::option::integer("vector_length", 256, {.minimum = 1},
                              "Their length, which divides a layer's inputs and outputs."),
       tenon::option::integer("topk", 2, {.minimum = 1}, "How many vectors make a piece."),
-      tenon::option::unsupported(tenon::option::boolean("save_only_topk_weights", false,
-                                                        "A file of the topk weights alone.")),
+      tenon::option::boolean("save_only_topk_weights", false,
+                             "PEFT's, of adapters to load: the file has the topk weights alone."),
       tenon::option::number("vblora_dropout", 0, {.minimum = 0, .maximum = 1},
                             "Dropout on what enters the update."),
       tenon::option::boolean("fan_in_fan_out", false,
@@ -38,12 +43,19 @@ struct VbLora : tenon::Method<VbLora> {
                             "The bank is drawn between this and its negative."),
       tenon::option::number("init_logits_std", 0.1, {.minimum = 0},
                             "The standard deviation that the logits are drawn with.")};
+
+  static void settle(tenon::Keys& keys) {
+    if (keys.are_saved() || !keys.option<bool>("save_only_topk_weights")) return;
+    keys.refuse("save_only_topk_weights",
+                "cannot be true: what is trained is saved with its logits");
+  }
 };
 
 struct State {
   double dropout = 0;
   std::int64_t topk = 0;
   bool turns = false;
+  bool has_logits = true;
 };
 
 // (out, in), whichever way the weight is stored.
@@ -62,6 +74,24 @@ Tensor pieces(const Tensor& logits, const Tensor& bank, std::int64_t topk) {
   const Tensor vectors =
       reshape(select(bank, std::int64_t{0}, reshape(found[1], {-1})), {-1, topk, bank.size(1)});
   return reshape(matmul(weights, vectors), {logits.size(0), logits.size(1), bank.size(1)});
+}
+
+// The same of what a file keeps of them: weights (a, b, topk - 1), indices (a, b, topk).
+Tensor kept_pieces(const Tensor& weights, const Tensor& indices, const Tensor& bank) {
+  static const tenon::Operator select("aten::index_select");
+  static const tenon::Operator sum("aten::sum", "dim_IntList");
+  const std::int64_t topk = indices.size(2);
+  const Tensor last = 1 - sum(weights, Shape{-1}, true);
+  const Tensor all = reshape(methods::cat({weights, last}, -1), {-1, 1, topk});
+  const Tensor places = reshape(to_dtype(indices, TENON_DTYPE_INT64), {-1});
+  const Tensor vectors = reshape(select(bank, std::int64_t{0}, places), {-1, topk, bank.size(1)});
+  return reshape(matmul(all, vectors), {indices.size(0), indices.size(1), bank.size(1)});
+}
+
+// PEFT: _get_adapter_state_dict.
+std::int32_t dtype_of_indices(std::int64_t vectors) {
+  if (vectors < 1 << 8) return TENON_DTYPE_UINT8;
+  return vectors < 1 << 15 ? TENON_DTYPE_INT16 : TENON_DTYPE_INT32;
 }
 
 struct VbLoraLinear : methods::AdditiveLayer<VbLoraLinear> {
@@ -86,7 +116,8 @@ struct VbLoraLinear : methods::AdditiveLayer<VbLoraLinear> {
 
   static State prepare(const Setup& setup) {
     return {setup.option<double>("vblora_dropout"), setup.option<std::int64_t>("topk"),
-            methods::is_stored_transposed(setup.base())};
+            methods::is_stored_transposed(setup.base()),
+            !setup.option<bool>("save_only_topk_weights")};
   }
 
   static void add_adapter(Setup& setup) {
@@ -94,6 +125,7 @@ struct VbLoraLinear : methods::AdditiveLayer<VbLoraLinear> {
     const auto vectors = setup.option<std::int64_t>("num_vectors");
     const auto length = setup.option<std::int64_t>("vector_length");
     const Shape sizes = sizes_of(setup.base());
+    if (setup.option<bool>("save_only_topk_weights")) return add_kept(setup, sizes);
     const auto drawn = tenon::Init::normal(0, setup.option<double>("init_logits_std"));
     const auto bound = setup.option<double>("init_vector_bank_bound");
     setup.parameter("vblora_logits_A", {r, sizes[1] / length, vectors}, drawn);
@@ -108,14 +140,38 @@ struct VbLoraLinear : methods::AdditiveLayer<VbLoraLinear> {
 
   static Tensor delta(const methods::Change& change) {
     const auto& state = change.adapter.state<State>();
-    const Tensor bank = change.adapter.parameter(kBank);
-    const Tensor logits_a = change.adapter.parameter(kLogitsA);
-    const Tensor logits_b = change.adapter.parameter(kLogitsB);
-    const std::int64_t r = logits_a.size(0);
-    const Tensor a = reshape(pieces(logits_a, bank, state.topk), {r, -1});
-    const Tensor b = reshape(transpose(pieces(logits_b, bank, state.topk), 1, 2), {-1, r});
+    const auto parameter = [&](std::uint32_t i) { return change.adapter.parameter(i); };
+    const Tensor bank = parameter(state.has_logits ? kBank : kBankOfIndices);
+    const Tensor of_a = state.has_logits
+                            ? pieces(parameter(kLogitsA), bank, state.topk)
+                            : kept_pieces(parameter(kWeightsA), parameter(kWeightsA + 1), bank);
+    const Tensor of_b = state.has_logits
+                            ? pieces(parameter(kLogitsB), bank, state.topk)
+                            : kept_pieces(parameter(kWeightsB), parameter(kWeightsB + 1), bank);
+    const std::int64_t r = of_a.size(0);
+    const Tensor a = reshape(of_a, {r, -1});
+    const Tensor b = reshape(transpose(of_b, 1, 2), {-1, r});
     const Tensor update = matmul(b, a);
     return state.turns ? transpose(update, 0, 1) : update;
+  }
+
+ private:
+  // What a file without logits has; nothing of it can be trained.
+  static void add_kept(Setup& setup, const Shape& sizes) {
+    const auto r = setup.option<std::int64_t>("r");
+    const auto topk = setup.option<std::int64_t>("topk");
+    const auto vectors = setup.option<std::int64_t>("num_vectors");
+    const auto length = setup.option<std::int64_t>("vector_length");
+    const auto zeros = tenon::Init::zeros();
+    const auto add = [&](const std::string& name, std::int64_t first, std::int64_t second) {
+      setup.parameter(name + "_topk_weights", {first, second, topk - 1}, zeros,
+                      TENON_PARAMETER_BUFFER);
+      setup.parameter(name + "_topk_indices", {first, second, topk}, zeros, TENON_PARAMETER_BUFFER,
+                      dtype_of_indices(vectors));
+    };
+    add("vblora_logits_A", r, sizes[1] / length);
+    add("vblora_logits_B", sizes[0] / length, r);
+    setup.shared_parameter("vblora_vector_bank", {vectors, length}, zeros, TENON_PARAMETER_BUFFER);
   }
 };
 

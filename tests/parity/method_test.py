@@ -4,7 +4,7 @@ PEFT, trains as PEFT does, merges into what it computes, and starts as the base.
     python method_test.py TENON FOLDER [unittest options]
 
 FOLDER holds parity.py: CONFIG, PEFT's class; layers(), what is adapted; ADAPTERS, sets of PEFT's
-keys by name, the first of which is tried most; DROPOUTS, keys with dropout; ROWS, small models with keys, as PEFT's own tests
+keys by name, the first of which is tried most; LOADED, keys of adapters that run and merge alone; DROPOUTS, keys with dropout; ROWS, small models with keys, as PEFT's own tests
 have them; corrected(model), where PEFT errs; RATE of learning and STARTS_AS_BASE where they differ."""
 
 import importlib.util
@@ -234,6 +234,20 @@ class MethodTest(ParityTest):
                 outputs = self.workspace.predict(program, self.case.inputs, folder)
                 with torch.no_grad():
                     expected = self.loaded_by_peft(self.case, folder).eval()(**self.case.inputs)
+                self.assert_close(outputs, expected)
+
+    def test_adapters_that_cannot_be_trained_run_and_merge(self):
+        for keys in getattr(self.table, "LOADED", []):
+            with self.subTest(**keys):
+                folder = self.saved_by_peft(self.case, self.targets(keys))
+                program = self.program(self.case)
+                with torch.no_grad():
+                    expected = self.loaded_by_peft(self.case, folder).eval()(**self.case.inputs)
+                self.assert_close(self.workspace.predict(program, self.case.inputs, folder), expected)
+                merged = self.workspace.new_path().with_suffix(".pt2")
+                config = self.workspace.write_config({"model": program})
+                self.workspace.tenon_ok("merge", config, "--adapter", folder, "--output", merged)
+                outputs = self.workspace.predict({"path": merged}, self.case.inputs)
                 self.assert_close(outputs, expected)
 
     def test_a_base_in_half_precision(self):
