@@ -16,7 +16,7 @@
 namespace tenon {
 
 // A tensor of an adapter. `key` is the model's own name for it without PEFT's prefix:
-// "seq.0.lora_A.weight", "seq.4.weight" for a module to save.
+// "seq.0.ia3_l", "seq.4.weight" for a module to save.
 struct AdapterTensor {
   std::string key;
   at::Tensor tensor;

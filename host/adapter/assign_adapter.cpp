@@ -25,7 +25,7 @@ class Names {
     }
   }
 
-  // "lora_A.weight of seq.0", "weight of seq.4".
+  // "ia3_l of seq.0", "weight of seq.4".
   std::string readable(const std::string& key) const {
     if (key.starts_with('.')) return key.substr(1);  // of the adapter as a whole
     const std::size_t dot = dot_of(key);

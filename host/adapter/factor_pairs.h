@@ -14,7 +14,7 @@
 // An adapter's tensors sorted by the layers that they belong to, without the model.
 namespace tenon {
 
-// Where a tensor of a file belongs, by its key: "seq.0" and "lora_A.weight".
+// Where a tensor of a file belongs, by its key: "seq.0" and "ia3_l".
 struct TensorPlace {
   enum class Kind { kLayer, kSavedModule, kOther };  // other: a bias of the base
   Kind kind = Kind::kOther;
@@ -35,7 +35,7 @@ struct FactorPair {
   double alpha = 0;
   double scaling = 1;
   // Of parameters in target_parameters files do not say which is which; where the config gives them
-  // different r or lora_alpha, only the model tells, and the three above are one of them.
+  // different rank or alpha, only the model tells, and the three above are one of them.
   bool is_ambiguous = false;
   std::optional<std::int64_t> wanted_r = {};  // the config's, where the tensors have another
 

@@ -19,7 +19,7 @@
 namespace tenon {
 namespace {
 
-// A whole number is a rank, a fraction a share of the change (PEFT: convert_to_lora).
+// A whole number is a rank, a fraction a share of the change (as in PEFT's conversion).
 ConvertRank parse_rank(const std::string& text) {
   const char* const end = text.data() + text.size();
   std::int64_t rank = 0;
@@ -53,7 +53,7 @@ AdapterFiles convert(const CommandLine& line, ModelData data, const AdapterFiles
                        "share of its change"});
 }
 
-// A LoRA file of another program, put on the model once, so that what does not fit is told here.
+// A file of another program, put on the model once, so that what does not fit is told here.
 AdapterFiles convert_foreign(const CommandLine& line, ModelData data,
                              const PluginRegistry& plugins) {
   const std::filesystem::path file = named_folders(line.adapters).front().folder;

@@ -21,7 +21,7 @@ struct PluginCheckArguments {
 // Of `tenon plugin new`.
 struct PluginNewArguments {
   std::string type;                   // of layers to adapt
-  std::optional<std::string> method;  // "lora" if not given
+  std::optional<std::string> method;  // the default one if not given
   std::string model;                  // or a C++ model's name
   std::string loss;                   // or a loss's
   std::string metric;                 // or a metric's

@@ -151,7 +151,7 @@ Json describe(const std::filesystem::path& folder, const MethodTable& methods) {
           {"config", config}};
 }
 
-// All that is a number: "r = 8, lora_alpha = 16, scaling = 2", by the method's keys.
+// All that is a number: "r = 8, scaling = 2", by the method's keys.
 void print_rank(const Json& place) {
   const char* before = "  ";
   for (const auto& [key, value] : place.items()) {

@@ -45,7 +45,7 @@ PlanJson plan_json(const AdaptedModel& model, const std::vector<std::string>& no
     TensorsByModule tensors = tensors_by_module(adapter);
     for (const PlannedLayer& layer : adapter.layers) {
       const LayerFacts::Description& facts = layer.facts->description();
-      // Rows of an embedding beside LoRA are no target of it.
+      // Rows of an embedding beside the method are no target of it.
       if (layer.layer_type->method() == adapter.config.method &&
           targeted.insert(facts.module_path).second) {
         out["targeted_module_names"].push_back(facts.module_path);

@@ -15,8 +15,8 @@ struct Variable {
 };
 
 struct GradientFaults {
-  std::string wrong;    // "the gradient of lora_A at [1, 0] is 0.3, finite differences give 0.6"
-  std::string missing;  // "lora_B receives no gradient"; of the variables that must have one
+  std::string wrong;    // "the gradient of scale at [1, 0] is 0.3, finite differences give 0.6"
+  std::string missing;  // "scale receives no gradient"; of the variables that must have one
 };
 
 // Compares what autograd gives for a weighted sum of the outputs with central differences, at some

@@ -31,7 +31,7 @@ struct Finding {
   std::string rule;
   RuleStatus status = RuleStatus::kPassed;
   std::string detail = {};      // what was found, or why it could not be tried
-  std::string layer_type = {};  // "acme.lora-scale", or the loss's or metric's name
+  std::string layer_type = {};  // "acme.scale", or the loss's or metric's name
   std::string base_type = {};   // "*.MyScale"; "" of a loss or a metric
 };
 

@@ -56,7 +56,7 @@ void note_places(const SectionReader& section, AdapterConfig& adapter) {
   }
 }
 
-// What PEFT refuses (lora/config.py, __post_init__).
+// What PEFT refuses (__post_init__ of its configs).
 void check_layer_filter(const SectionReader& section, const AdapterConfig& adapter) {
   if (std::holds_alternative<Regex>(adapter.target_modules)) {
     for (const char* key : {"layers_to_transform", "layers_pattern"}) {

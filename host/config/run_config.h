@@ -42,7 +42,7 @@ struct ModelConfig {
 struct PluginsConfig {
   std::vector<std::filesystem::path> directories;
   std::vector<std::filesystem::path> files;
-  std::map<std::string, std::string> prefer;  // "lora:torch.nn.Linear" -> layer id
+  std::map<std::string, std::string> prefer;  // "ia3:torch.nn.Linear" -> layer id
   std::map<std::string, std::string> sha256;  // plugin id -> hash
 };
 

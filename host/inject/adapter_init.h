@@ -39,7 +39,7 @@ using SharedTensors = std::map<std::string, at::Tensor>;
 // its state and start what depends on the base. `weights`: the base's, in the order of the facts.
 // A shared parameter is taken from `shared`, or made and put there by the first layer that has it.
 // `tied`: by parameter, the tensors that are tied to another layer's, undefined for the layer's
-// own; may be empty. They start again as this layer's would (PEFT: LoraLayer.update_layer), for
+// own; may be empty. They start again as this layer's would (PEFT: update_layer), for
 // both. What `given` names starts from that. Throws Error{kInjection} where the layer type has no
 // such parameter, or one of another shape.
 AdapterInit start_adapter(const PlannedLayer& planned, const std::vector<at::Tensor>& weights,

@@ -19,7 +19,7 @@ namespace tenon {
 // A tensor that an adapter adds: a layer's parameter or the copy of a module to save.
 struct AddedTensor {
   std::string module;  // path of the layer or the module to save; "" if layers share it
-  std::string name;    // behind the path: "lora_A.weight", "weight"
+  std::string name;    // behind the path: "ia3_l", "weight"
   at::Tensor tensor;
   bool trainable = true;
   bool is_buffer = false;  // of a module to save: running statistics

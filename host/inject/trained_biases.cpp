@@ -24,7 +24,7 @@ std::vector<std::string> bias_names(const ModelTensor& tensor) {
 }
 
 // Whether a plugin wraps the layer's own child too, as it wraps an attention's out_proj: its
-// parameters are named "base_layer.out_proj.lora_A.weight".
+// parameters are named "base_layer.out_proj.<its own>".
 bool wraps_child(const PlannedLayer& layer, const std::string& child) {
   const std::string prefix = "base_layer." + child + ".";
   return std::ranges::any_of(
@@ -46,8 +46,8 @@ std::string peft_name(const std::string& name, const InjectionPlan& plan) {
   return name;
 }
 
-// "lora_only": the biases of what the method itself wraps, not of what has rows trained beside it;
-// also those that a layer's caller adds.
+// "<method>_only": the biases of what the method itself wraps, not of what has rows trained beside
+// it; also those that a layer's caller adds.
 std::set<std::int32_t> biases_of_layers(const ModelData& model, const InjectionPlan& plan) {
   std::set<std::int32_t> biases;
   const OwnedTensors owned(model.tensors);

@@ -9,8 +9,8 @@
 
 namespace tenon {
 
-// A bias of the base that an adapter trains (PEFT's bias = "all" and "lora_only"): the adapter has
-// its own, which runs wherever the base's would. Without the adapter the base is what it was.
+// A bias of the base that an adapter trains (PEFT's bias = "all" and "<method>_only"): the adapter
+// has its own, which runs wherever the base's would. Without the adapter the base is what it was.
 struct TrainedBias {
   std::int32_t tensor = -1;       // of ModelData::tensors
   std::vector<std::string> keys;  // as on disk, one for each tied name: "seq.0.base_layer.bias"

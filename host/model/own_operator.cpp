@@ -30,7 +30,7 @@ constexpr std::array<LayerOfOperator, 13> kLayersOfOperators = {
      {"aten::rms_norm", "torch.nn.RMSNorm"}}};
 
 // Those to whose output the operator's own is added, whatever else the module does. (Of a
-// convolution PEFT makes lora_A and lora_B of the module's class, which a graph does not show.)
+// convolution PEFT makes factors of the module's class, which a graph does not show.)
 constexpr std::array<std::string_view, 2> kAddable = {"aten::embedding", "aten::linear"};
 // And what leaves every number as it is.
 constexpr std::array<std::string_view, 7> kCasts = {

@@ -13,10 +13,10 @@ namespace tenon {
 // All combination types.
 const std::vector<std::string>& combination_types();
 
-// LoRA adapters as one whose scaling is 1, from their folders alone (PEFT: add_weighted_adapter).
-// A module that one adapter saves whole goes over as it is. Throws Error{Stage::kAdapter} with
-// everything that stands against it: other methods, DoRA, starts that change the base, a module
-// that two save, ranks that differ where they must not, other bases.
+// Adapters of factors as one whose scaling is 1, from their folders alone (PEFT:
+// add_weighted_adapter). A module that one adapter saves whole goes over as it is. Throws
+// Error{Stage::kAdapter} with everything that stands against it: other methods, magnitudes, starts
+// that change the base, a module that two save, ranks that differ where they must not, other bases.
 AdapterFiles combine_adapters(const std::vector<AdapterFiles>& adapters, const MethodTable& methods,
                               const CombineOptions& options);
 

@@ -17,8 +17,8 @@ struct ConvertRank {
 };
 
 // The one adapter of `model`, whatever its method, as one of the method that others are converted
-// to, LoRA: what it adds to each weight, cut to a rank by its singular values (PEFT:
-// convert_to_lora). `files` is where it came from. Throws Error{Stage::kAdapter} with every layer
+// to: what it adds to each weight, cut to a rank by its singular values (PEFT:
+// its conversion). `files` is where it came from. Throws Error{Stage::kAdapter} with every layer
 // that two factors cannot stand for.
 AdapterFiles convert_to_factors(const AdaptedModel& model, const AdapterFiles& files,
                                 const MethodTable& methods, const ConvertRank& rank);

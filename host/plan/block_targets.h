@@ -9,8 +9,8 @@
 namespace tenon {
 
 // The names of target_modules with each "layers.2.*" replaced by the layers in the modules that
-// "layers.2" names: of LoRA the fully connected ones, of other methods those of the `served` types.
-// Throws Error{kInjection} where there is no such module, or no such layer in it.
+// "layers.2" names: the fully connected ones, of methods that adapt none those of the `served`
+// types. Throws Error{kInjection} where there is no such module, or no such layer in it.
 std::vector<std::string> expand_blocks(const AdapterConfig& config, const ModelData& model,
                                        const std::vector<std::string>& names,
                                        const std::vector<std::string>& served);

@@ -18,7 +18,7 @@ struct ResolvedTargets {
 // Replaces "all-linear" by the model's fully connected layers without its output layer, and a
 // missing target_modules by the method's preset for the model's type, if it has `presets`. Throws
 // Error{kInjection} where there is none for the model. "layers.2.*" in a list is the layers in that
-// module, of other methods than LoRA those of the `served` types.
+// module, of methods that adapt none of these those of the `served` types.
 ResolvedTargets resolve_targets(const AdapterConfig& config, const ModelData& model,
                                 const std::vector<std::string>& served = {},
                                 const DefaultTargets& presets = {});

@@ -63,7 +63,7 @@ void add_target(const std::string& path, ModuleRule& rule) {
   }
 }
 
-// "init_lora_weights = "pissa""
+// "start = "of_base"", by the method's key
 std::string start_of(const FactorKeys& keys) {
   return keys.start_key() + " = " + keys.start_text();
 }

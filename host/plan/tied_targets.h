@@ -8,7 +8,7 @@
 #include "plan/method_config.h"
 #include "targets/target_matcher.h"
 
-// ensure_weight_tying for layers that adapters are put on (PEFT: LoraModel._add_targets_to_tie):
+// ensure_weight_tying for layers that adapters are put on (PEFT: _add_targets_to_tie):
 // where one of several layers that share a weight is a target, all are, and all train one pair of
 // factors. An Embedding's W is (rows, size) and changes by s (B A)^T, a Linear's W is (out, in) and
 // changes by s B A, so that across the two A is the other's B^T and B the other's A^T.

@@ -18,7 +18,7 @@ bool contains(const std::vector<T>& list, const T& item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
 
-// "lora_A.weight" of "weight_ih_l0.lora_A.weight", whose weight is "weight_ih_l0".
+// "ia3_l" of "weight_ih_l0.ia3_l", whose weight is "weight_ih_l0".
 std::optional<std::string> rest_behind(const std::string& weight, const std::string& parameter) {
   if (!parameter.starts_with(weight + ".")) return std::nullopt;
   return parameter.substr(weight.size() + 1);

@@ -6,7 +6,7 @@
 #include "plan/injection_plan.h"
 
 // Adapters of single weights, PEFT's target_parameters. A layer type says which weights it adapts
-// by the names of its parameters: "weight_ih_l0.lora_A.weight" is lora_A of `weight_ih_l0`. In a
+// by the names of its parameters: "weight_ih_l0.ia3_l" is ia3_l of `weight_ih_l0`. In a
 // file PEFT's names tell no weight: it wraps the module once for each of n weights, the first in
 // the model's order innermost, so that the k-th has "base_layer." n - 1 - k times before its own
 // name.

@@ -64,7 +64,7 @@ class Factors {
   std::string conversion_of(const std::string& peft_type) const;
 
   struct Name {
-    std::string module;  // "seq.0" of "seq.0.lora_A.weight"
+    std::string module;  // "seq.0" of "seq.0.hada_w1_a"
     const FactorForm* form = nullptr;
     FactorPart part = FactorPart::kDown;
   };

@@ -33,7 +33,7 @@ const Extension* find_extension(const tenon_layer_type& table, const tenon_layer
   return static_cast<const Extension*>(table.extension(&self, id));
 }
 
-// "tenon.lora-conv: mergeable: " before the reason, by which the C++ kit names the function.
+// "tenon.road: mergeable: " before the reason, by which the C++ kit names the function.
 std::string without_function(const std::string& text, const std::string& id) {
   const std::string prefix = id + ": mergeable: ";
   return text.starts_with(prefix) ? text.substr(prefix.size()) : text;

@@ -20,7 +20,7 @@ Failure failure_of(std::string text) {
   return failure;
 }
 
-// "lora: observe: " before the reason, by which the C++ kit names the function.
+// "road: observe: " before the reason, by which the C++ kit names the function.
 std::string without_function(const std::string& text, const std::string& method) {
   if (!text.starts_with(method + ": ")) return text;
   const std::size_t colon = text.find(": ", method.size() + 2);

@@ -36,7 +36,7 @@ at::Tensor laid_out_like(const at::Tensor& gradient, const at::Tensor& parameter
   return copy;
 }
 
-// LoRA-FA: the step in lora_B that brings the update s B A closest to the whole weight's gradient.
+// The step in a second factor that brings the update s B A closest to the whole weight's gradient.
 at::Tensor projected(const at::Tensor& gradient, const ParameterRole& role) {
   const at::Tensor a = role.down.reshape({role.down.size(0), -1});
   constexpr double kRidge = 1e-8;  // PEFT's
@@ -70,7 +70,7 @@ Optimizer::Optimizer(std::vector<at::Tensor> parameters, const TrainConfig& conf
   }
 }
 
-// LoRA+ (Hayou et al. 2024, arXiv:2402.12354; PEFT: create_loraplus_optimizer).
+// Groups with rates of their own (Hayou et al. 2024, arXiv:2402.12354; tenon/draft/groups.h).
 Optimizer::Rates Optimizer::rates(const ParameterRole& role) const {
   if (!config_.fast_lr_ratio) {
     return {config_.learning_rate * role.learning_rate,
@@ -190,8 +190,8 @@ void Optimizer::run_adam(const FusedCall& call) const {
   }
 }
 
-// PEFT: LoraFAOptimizer. It adds eps before it corrects the second moment's bias, and decays what
-// the step has made.
+// As PEFT's for second factors: it adds eps before it corrects the second moment's bias, and decays
+// what the step has made.
 void Optimizer::run_projected(const FusedCall& call) const {
   const at::Tensor count = at::full({}, static_cast<double>(call.steps),
                                     at::TensorOptions(call.device).dtype(at::kFloat));

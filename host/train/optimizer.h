@@ -14,8 +14,8 @@
 
 namespace tenon {
 
-// torch.optim's SGD, Adam and AdamW and PEFT's LoraFAOptimizer over a fixed list of parameters, one
-// fused operator a step for all that share their settings (aten::_fused_sgd_, _fused_adam_,
+// torch.optim's SGD, Adam and AdamW and PEFT's for second factors over a fixed list of parameters,
+// one fused operator a step for all that share their settings (aten::_fused_sgd_, _fused_adam_,
 // _fused_adamw_). Parameters without a gradient are skipped.
 class Optimizer {
  public:

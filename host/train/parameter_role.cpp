@@ -65,7 +65,7 @@ bool is_layer_norm(const ModuleTree& tree, const AddedTensor& added) {
   return owner != kNoModule && tree.at(owner).type == "torch.nn.LayerNorm";
 }
 
-// Where no plugin says more (PEFT: create_loraplus_optimizer).
+// Where no plugin says more (tenon/draft/groups.h).
 void fill_role(const ModuleTree& tree, const AddedTensor& added, ParameterRole& role) {
   role.is_up = added.tensor.dim() == 1;
   role.decays = !contains(added.key(), "bias") && !is_layer_norm(tree, added);
@@ -83,7 +83,7 @@ void fill_told_role(const GroupedParameter& parameter, ParameterRole& role) {
   role.weight_decay = group.weight_decay;
 }
 
-// Why LoRA-FA cannot train the pair; "" where it can.
+// Why the second factor alone cannot be trained; "" where it can.
 std::string obstacle(const GroupedParameter& pair) {
   const OptionTable& options = *pair.layer->options;
   const OwnOption other = other_than_the_layers(*pair.layer->facts, options);

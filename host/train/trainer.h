@@ -44,7 +44,7 @@ struct TrainingTask {
   // and why, a sentence for each reason.
   std::function<std::vector<std::string>(const std::vector<at::Tensor>& inputs)> lost_gradients =
       {};
-  // One for each parameter, where the optimizer treats LoRA's matrices differently.
+  // One for each parameter, where the optimizer treats parameters differently.
   std::vector<ParameterRole> roles = {};
   // What the adapters' methods do beside the optimizer; nullptr: nothing.
   std::shared_ptr<MethodTraining> methods = nullptr;
@@ -90,7 +90,7 @@ struct TrainingEvents {
 struct TrainingResult {
   std::int64_t steps = 0;              // of the optimizer
   std::vector<double> losses;          // one a step
-  std::vector<double> learning_rates;  // of each step, before LoRA+'s ratios
+  std::vector<double> learning_rates;  // of each step, before the groups' ratios
   std::vector<double> grad_norms;      // of each step before clipping; none without max_grad_norm
   double step_ms_median = 0, step_ms_min = 0, step_ms_max = 0;
   std::int64_t rows_left_out = 0;  // of each epoch, where the program takes no shorter last batch
