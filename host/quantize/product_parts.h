@@ -22,10 +22,10 @@ struct RightFactor {
   FactorPart part;
 };
 
-// alpha * x (n, depth) * factor + beta * bias, which expands to (n, width), if it is defined; in the
-// dtype of x. The factor is made some columns at a time, into a few megabytes that the next part
-// uses again, so each number of the result is summed as LibTorch would. Where its dtype is wider
-// than that of x, the result is rounded once.
+// alpha * x (n, depth) * factor + beta * bias, which expands to (n, width), if it is defined; in
+// the dtype of x. The factor is made some columns at a time, into a few megabytes that the next
+// part uses again, so each number of the result is summed as LibTorch would. Where its dtype is
+// wider than that of x, the result is rounded once.
 at::Tensor product_by_parts(const at::Tensor& x, const RightFactor& factor, const at::Tensor& bias,
                             const at::Scalar& beta, const at::Scalar& alpha);
 
