@@ -163,8 +163,8 @@ void GraphCompiler::add_operator(const Node& node) {
     return;
   }
   if (full_name == "aten::linear") {
-    instructions_.push_back(
-        std::make_unique<LinearInstruction>(*handle, std::move(operands), result_slots(node), false));
+    instructions_.push_back(std::make_unique<LinearInstruction>(*handle, std::move(operands),
+                                                                result_slots(node), false));
     return;
   }
   instructions_.push_back(std::make_unique<OperatorInstruction>(

@@ -209,8 +209,8 @@ struct LoraLinearsFunction : torch::autograd::Function<LoraLinearsFunction> {
     variable_list outputs;
     for (std::size_t i = 0; i < group.size(); ++i) {
       const at::Tensor weight = arguments[group.weight(i)].t();
-      at::Tensor y = frozen_product(
-          x, weight, group.has_bias(i) ? arguments[group.bias(i)] : at::Tensor());
+      at::Tensor y =
+          frozen_product(x, weight, group.has_bias(i) ? arguments[group.bias(i)] : at::Tensor());
       y.addmm_(columns.of(low, i), arguments[group.b(i)].t(), 1, group.scaling(i));
       outputs.push_back(std::move(y));
     }
