@@ -244,6 +244,7 @@ std::vector<const AdaptedModel::Site*> AdaptedModel::sites_with(const Sites& ope
   for (const auto& [module, site] : sites_) all.emplace(module, &site);
   for (const auto& [module, site] : opened) all.emplace(module, &site);
   std::vector<const Site*> sites;
+  sites.reserve(all.size());
   for (const auto& [module, site] : all) sites.push_back(site);
   return sites;
 }

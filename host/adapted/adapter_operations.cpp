@@ -82,8 +82,9 @@ void AdaptedModel::check_saved(const std::vector<std::string>& names) const {
     for (const std::string& path : adapter(name).saved) {
       for (const auto& [other, saver] : savers) {
         if (saver == name || !overlap(path, other)) continue;
-        fail("Only one adapter can be set at a time for `" + path + "`: " + saver + " and " + name +
-                 " both save it whole",
+        std::string both = saver;
+        both.append(" and ").append(name).append(" both save it whole");
+        fail("Only one adapter can be set at a time for `" + path + "`: " + both,
              "set one of them active at a time, or take the module out of one's modules_to_save");
       }
       savers.emplace_back(path, name);

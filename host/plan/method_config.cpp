@@ -65,7 +65,12 @@ const Method& find_method(const AdapterConfig& config, const MethodTable& method
   }
   const Method* found = methods.find(config.method);
   if (found == nullptr) {
-    const std::string suggestion = did_you_mean(config.method, methods.names());
+    const std::vector<std::string> names = methods.names();
+    if (std::ranges::count(names, config.method) > 0) {  // which was found, and then not loaded
+      fail(config, "the plugin that offers method `" + config.method + "` was refused",
+           "`tenon plugins --load` says why");
+    }
+    const std::string suggestion = did_you_mean(config.method, names);
     const std::string line = line_that_offers(config.method);
     if (!line.empty()) {
       fail(config, "there is no method `" + config.method + "`",

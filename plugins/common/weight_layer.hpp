@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -26,9 +27,12 @@ inline bool is_float(std::int32_t dtype) {
          dtype == TENON_DTYPE_FLOAT16 || dtype == TENON_DTYPE_BFLOAT16;
 }
 
-// The precision of the adapters: that of their first parameter.
+// The precision of the adapters: that of their first parameter, which must not be one of numbers
+// of rows or the like.
 inline std::int32_t precision_of(const tenon::Call& call) {
-  return call.adapter(0).parameter(0).dtype();
+  const std::int32_t dtype = call.adapter(0).parameter(0).dtype();
+  if (is_float(dtype)) return dtype;
+  throw std::logic_error("plugin bug: its first parameter is of no float dtype");
 }
 
 inline bool runs_in(const tenon::Call& call, std::int32_t dtype) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <list>
 #include <sstream>
 
 #include "base/file.h"
@@ -37,6 +38,16 @@ std::string told(const std::string& keys) {
   const AdapterConfig config = read_run_config(file, {}, {.adapter = true}).adapters.at(0);
   const std::string text = error_text([&] { with_method(config, methods()); });
   return text.starts_with(file.string()) ? text.substr(file.string().size()) : text;
+}
+
+TEST(MethodConfigTest, MethodOfARefusedPluginIsNotSaidToBeMisspelt) {
+  std::list<PluginInfo> plugins(1);
+  plugins.front().offer.methods = {{"fancy", "FANCY"}};
+  const MethodTable refused(plugins, [](PluginInfo&) { return false; });
+  AdapterConfig config;
+  config.method = "fancy";
+  EXPECT_EQ(error_text([&] { with_method(config, refused); }),
+            "the plugin that offers method `fancy` was refused\n  `tenon plugins --load` says why");
 }
 
 struct BadLoraKey {
