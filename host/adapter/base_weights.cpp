@@ -38,12 +38,14 @@ std::vector<AdapterTensor> take_base_weights(std::vector<AdapterTensor>& tensors
     });
     if (has_others) adapted.insert(module);
   }
-  const auto others = std::ranges::stable_partition(tensors, [&](const AdapterTensor& tensor) {
-    const std::string module = module_of(tensor.key);
-    return module.empty() || !adapted.contains(module);
-  });
-  std::vector<AdapterTensor> weights(others.begin(), others.end());
-  tensors.erase(others.begin(), others.end());
+  // Not std::ranges': clang 14 does not take the subrange of libstdc++ 12.
+  const auto others =
+      std::stable_partition(tensors.begin(), tensors.end(), [&](const AdapterTensor& tensor) {
+        const std::string module = module_of(tensor.key);
+        return module.empty() || !adapted.contains(module);
+      });
+  std::vector<AdapterTensor> weights(others, tensors.end());
+  tensors.erase(others, tensors.end());
   return weights;
 }
 
