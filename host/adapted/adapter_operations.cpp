@@ -82,9 +82,9 @@ void AdaptedModel::check_saved(const std::vector<std::string>& names) const {
     for (const std::string& path : adapter(name).saved) {
       for (const auto& [other, saver] : savers) {
         if (saver == name || !overlap(path, other)) continue;
-        std::string both = saver;
-        both.append(" and ").append(name).append(" both save it whole");
-        fail("Only one adapter can be set at a time for `" + path + "`: " + both,
+        std::string text = "Only one adapter can be set at a time for `";
+        text.append(path).append("`: ").append(saver).append(" and ").append(name);
+        fail(text.append(" both save it whole"),
              "set one of them active at a time, or take the module out of one's modules_to_save");
       }
       savers.emplace_back(path, name);
